@@ -1,0 +1,132 @@
+"""Checkpoint files: safetensors with the configuration in the metadata, and state dicts of torch."""
+
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..files import atomic_path
+from ..network import Network
+from ..registry import UnknownNetworkError, create_network, network_name
+
+METADATA_KEY = "srblocks"
+
+
+class CheckpointError(ValueError):
+    """A weights file that is corrupt, foreign, or of another network."""
+
+
+def save_checkpoint(net: Network, path: str | os.PathLike[str], *, record: dict[str, Any] | None = None) -> None:
+    """Write weights, network name and configuration into one safetensors file, atomically.
+
+    Args:
+        net: a network of a registered class.
+        path: the file, overwritten if it exists.
+        record: further JSON-able facts for the metadata, such as how the weights were made.
+
+    Raises:
+        ValueError: the class of `net` is in no registry row.
+        OSError: the file cannot be written.
+    """
+    metadata = {"network": network_name(net), "config": net.config, **(record or {})}
+    tensors = {name: tensor.detach().contiguous() for name, tensor in net.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Network:
+    """Build the network that a file of `save_checkpoint` describes, with its weights, in eval mode.
+
+    Raises:
+        CheckpointError: the file is corrupt, or carries no srblocks configuration.
+        OSError: the file cannot be read.
+    """
+    tensors, metadata = _read(Path(path))
+    if not metadata:
+        raise CheckpointError(
+            f"{path}: no srblocks configuration inside; build the network with create_network() and use load_weights()"
+        )
+    try:
+        net = create_network(metadata["network"], **metadata["config"])
+    except (KeyError, TypeError, ValueError, UnknownNetworkError) as error:
+        raise CheckpointError(f"{path}: its srblocks configuration builds no network here ({error})") from error
+    _fill(net, tensors, path)
+    return net.eval()
+
+
+def load_weights(net: Network, path: str | os.PathLike[str]) -> None:
+    """Load the weights of a file into an existing network; every tensor must fit.
+
+    Args:
+        net: the network, changed only when everything fits.
+        path: safetensors, or a torch file that holds a plain state dict. Pickled modules are refused, never executed.
+
+    Raises:
+        CheckpointError: the file is corrupt, or its tensors are not those of `net`.
+        OSError: the file cannot be read.
+    """
+    tensors, _ = _read(Path(path))
+    _fill(net, tensors, path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of a weights file, and the srblocks metadata (empty where it has none)."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:] == b"{":
+        return _read_safetensors(path)
+    return _read_torch(path), {}
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error}); was it downloaded whole?") from error
+    return tensors, metadata
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: holds pickled Python objects or is corrupt, and was not executed; where you trust its source, "
+            "load it there with weights_only=False and save its state_dict() as safetensors"
+        ) from error
+    except (RuntimeError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: neither safetensors nor a torch checkpoint, or truncated") from error
+    if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+        raise CheckpointError(f"{path}: holds no plain state dict (name -> tensor); save net.state_dict() instead")
+    return content
+
+
+def _fill(net: Network, tensors: dict[str, Tensor], path: str | os.PathLike[str]) -> None:
+    expected = net.state_dict()
+    missing = sorted(expected.keys() - tensors.keys())
+    unexpected = sorted(tensors.keys() - expected.keys())
+    reshaped = [
+        f"{name} is {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    problems = [
+        f"{len(names)} {kind}, first {names[0]}"
+        for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
+        if names
+    ]
+    if problems:
+        raise CheckpointError(f"{path}: not the weights of this {type(net).__name__} ({'; '.join(problems)})")
+    broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if broken:
+        raise CheckpointError(f"{path}: {len(broken)} tensors hold NaN or infinity, first {broken[0]}")
+    net.load_state_dict(tensors)

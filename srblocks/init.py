@@ -1,0 +1,60 @@
+"""Weight initialisation that belongs to upsampling layers."""
+
+from collections.abc import Callable
+
+import torch
+from einops import repeat
+from torch import Tensor, nn
+
+
+def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init.kaiming_normal_) -> Tensor:
+    """Initialise the convolution before a pixel shuffle so that it starts as nearest-neighbour upsampling.
+
+    Aitken et al., *Checkerboard artifact free sub-pixel convolution*, 2017, arXiv:1707.02937, section 3: the
+    ``scale ** 2`` kernels that make up one output channel start equal.
+
+    Args:
+        weight: weight of the convolution, shape (C * scale**2, in_channels, k, k); overwritten.
+        scale: factor of the pixel shuffle, per side.
+        init: in-place initialiser of one kernel per output channel.
+
+    Returns:
+        `weight`.
+
+    Raises:
+        ValueError: the first dimension of `weight` is not divisible by ``scale ** 2``.
+
+    Example:
+        >>> weight = icnr_(torch.empty(8, 3, 3, 3), 2)
+        >>> bool((weight[0] == weight[3]).all()), bool((weight[0] == weight[4]).all())
+        (True, False)
+    """
+    if weight.shape[0] % scale**2:
+        raise ValueError(
+            f"icnr_: {weight.shape[0]} output channels are not divisible by scale**2={scale**2}; "
+            f"give the weight of the convolution directly before PixelShuffle({scale})"
+        )
+    kernels = weight.new_empty(weight.shape[0] // scale**2, *weight.shape[1:])
+    init(kernels)
+    with torch.no_grad():
+        return weight.copy_(repeat(kernels, "out in h w -> (out phase) in h w", phase=scale**2))
+
+
+def bilinear_(weight: Tensor) -> Tensor:
+    """Initialise a depthwise transposed convolution with even kernel 2 * stride as bilinear interpolation.
+
+    Args:
+        weight: weight of the transposed convolution, shape (C, 1, 2 * stride, 2 * stride); overwritten.
+
+    Returns:
+        `weight`.
+
+    Example:
+        >>> bilinear_(torch.empty(1, 1, 4, 4))[0, 0, 0]
+        tensor([0.0625, 0.1875, 0.1875, 0.0625])
+    """
+    side = weight.shape[-1]
+    ramp = torch.arange(1, side, 2, dtype=weight.dtype) / side
+    profile = torch.cat((ramp, ramp.flip(0)))
+    with torch.no_grad():
+        return weight.copy_(torch.outer(profile, profile).expand_as(weight))

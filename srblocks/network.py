@@ -1,0 +1,37 @@
+"""What every network of the package has in common."""
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+
+class Network(nn.Module):
+    """A super-resolution network: a pure function from low-resolution to high-resolution images.
+
+    ``net(lr)`` takes images (N, `image_channels`, H, W) with values in [0, 1] and gives (N, `image_channels`,
+    `scale` * H, `scale` * W), in [0, 1] up to over- and undershoot. It never writes its input, treats the items of a
+    batch independently, and in eval mode the same input gives the same output.
+
+    Attributes:
+        config: the constructor's arguments with their defaults, JSON-able; ``type(net)(**net.config)`` and
+            `srblocks.create_network` build the same network again.
+        scale: enlargement per side.
+        image_channels: channels of the images, 1 = Y, 3 = RGB.
+        min_size: the smallest H and W that the network takes.
+        size_multiple: H and W must be multiples of it.
+    """
+
+    # Assigned, not annotated: torch.jit.script rejects class-level annotations that it cannot type.
+    scale = 1
+    image_channels = 1
+    min_size = 1
+    size_multiple = 1
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Network":  # noqa: PYI034 (typing.Self needs Python 3.11)
+        """Record the constructor's arguments as `config`."""
+        self = super().__new__(cls)
+        bound = inspect.signature(cls.__init__).bind_partial(self, *args, **kwargs)
+        bound.apply_defaults()
+        self.__dict__["config"] = {name: value for name, value in bound.arguments.items() if name != "self"}
+        return self

@@ -1,0 +1,92 @@
+"""EDSR: residual blocks without normalisation, and pixel shuffle at the end."""
+
+from functools import partial
+
+from torch import nn
+
+from ..blocks import DIV2K_MEAN, ResidualBlock, conv, normalisation
+from ..frameworks import PostUpsampling
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import PixelShuffleUp
+
+
+class EDSR(PostUpsampling):
+    """Enhanced deep residual network.
+
+    Lim et al., *Enhanced Deep Residual Networks for Single Image Super-Resolution*, CVPRW 2017, arXiv:1707.02921,
+    Fig. 3 and Table 1. Differs from the paper: nothing.
+
+    Args:
+        scale: enlargement per side.
+        image_channels: 3 = RGB (paper), 1 = Y.
+        width: feature channels (baseline: 64, full: 256).
+        depth: residual blocks (baseline: 16, full: 32).
+        res_scale: multiplier of each residual branch (baseline: 1, full: 0.1).
+        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
+        value_range: the value of white inside the network (authors: 255).
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
+        Baseline: 1,369,859 / 1,554,499 / 1,517,571 parameters at x2 / x3 / x4; full: 40,729,603 / 43,680,003 /
+        43,089,923.
+
+    Raises:
+        ValueError: ``mean_shift`` with other than three channels.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        image_channels: int = 3,
+        width: int = 64,
+        depth: int = 16,
+        res_scale: float = 1.0,
+        mean_shift: bool = True,
+        value_range: float = 255.0,
+    ) -> None:
+        if mean_shift and image_channels != 3:
+            raise ValueError(f"EDSR: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False")
+        normalise, denormalise = normalisation(value_range, DIV2K_MEAN if mean_shift else None)
+        blocks = [ResidualBlock(width, res_scale=res_scale) for _ in range(depth)]
+        super().__init__(
+            normalise=normalise,
+            head=conv(image_channels, width),
+            body=nn.Sequential(*blocks, conv(width, width)),
+            long_skip=True,
+            upsampler=PixelShuffleUp(width, scale),
+            tail=conv(width, image_channels),
+            denormalise=denormalise,
+        )
+        self.scale = scale
+        self.image_channels = image_channels
+
+
+_PAPER = "Lim et al., CVPRW 2017, arXiv:1707.02921"
+_BASELINE_RADIUS = {2: 36, 3: 36, 4: 36, 8: 36}
+_FULL_RADIUS = {2: 68, 3: 68, 4: 68, 8: 68}
+
+register(
+    NetworkSpec(
+        name="edsr_baseline",
+        build=EDSR,
+        paper=_PAPER,
+        framework="post",
+        geometry={scale: Geometry(radius=radius) for scale, radius in _BASELINE_RADIUS.items()},
+        image_channels=3,
+        color="rgb",
+        value_range=255.0,
+        reduced={"depth": 2},
+    ),
+    NetworkSpec(
+        name="edsr",
+        build=partial(EDSR, width=256, depth=32, res_scale=0.1),
+        paper=_PAPER,
+        framework="post",
+        geometry={scale: Geometry(radius=radius) for scale, radius in _FULL_RADIUS.items()},
+        image_channels=3,
+        color="rgb",
+        value_range=255.0,
+        reduced={"depth": 1},
+    ),
+)

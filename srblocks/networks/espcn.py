@@ -1,0 +1,71 @@
+"""ESPCN: three convolutions on the small image and one pixel shuffle."""
+
+from torch import nn
+
+from ..blocks import conv, normalisation
+from ..frameworks import PostUpsampling
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import PixelShuffleUp
+
+_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+class ESPCN(PostUpsampling):
+    """Efficient sub-pixel convolutional network.
+
+    Shi et al., *Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural
+    Network*, CVPR 2016, arXiv:1609.05158, Fig. 1 and section 3.2. Differs from the paper: zero padding keeps the size.
+
+    Args:
+        scale: enlargement per side.
+        image_channels: 1 = Y (paper), 3 = RGB.
+        width: channels of the first convolution (paper: 64); the second halves them.
+        act: "tanh" (the paper's final choice) or "relu".
+        value_range: the value of white inside the network.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
+        21,284 / 22,729 / 24,752 / 38,624 parameters on Y at x2 / x3 / x4 / x8.
+
+    Raises:
+        ValueError: unknown activation.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        image_channels: int = 1,
+        width: int = 64,
+        act: str = "tanh",
+        value_range: float = 1.0,
+    ) -> None:
+        if act not in _ACTIVATIONS:
+            raise ValueError(f"ESPCN: act={act!r} is unknown; use {' or '.join(map(repr, _ACTIVATIONS))}")
+        normalise, denormalise = normalisation(value_range)
+        super().__init__(
+            normalise=normalise,
+            head=nn.Sequential(conv(image_channels, width, 5), _ACTIVATIONS[act]()),
+            body=nn.Sequential(conv(width, width // 2), _ACTIVATIONS[act]()),
+            upsampler=PixelShuffleUp(width // 2, scale, out_channels=image_channels, stepwise=False),
+            tail=nn.Identity(),
+            denormalise=denormalise,
+        )
+        self.scale = scale
+        self.image_channels = image_channels
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.upsampler[0].weight, std=0.001)
+
+
+register(
+    NetworkSpec(
+        name="espcn",
+        build=ESPCN,
+        paper="Shi et al., CVPR 2016, arXiv:1609.05158",
+        framework="post",
+        geometry={scale: Geometry(radius=4) for scale in (2, 3, 4, 8)},
+    )
+)

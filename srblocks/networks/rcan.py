@@ -1,0 +1,80 @@
+"""RCAN: residual in residual with channel attention."""
+
+from functools import partial
+
+from torch import nn
+
+from ..blocks import DIV2K_MEAN, RCAB, ResidualGroup, conv, normalisation
+from ..frameworks import PostUpsampling
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import PixelShuffleUp
+
+
+class RCAN(PostUpsampling):
+    """Residual channel attention network.
+
+    Zhang et al., *Image Super-Resolution Using Very Deep Residual Channel Attention Networks*, ECCV 2018,
+    arXiv:1807.02758, Fig. 2 and section 3. Differs from the paper: nothing.
+
+    Args:
+        scale: enlargement per side.
+        image_channels: 3 = RGB (paper), 1 = Y.
+        width: feature channels.
+        groups: residual groups G (paper: 10).
+        blocks_per_group: residual channel attention blocks B in each (paper: 20).
+        reduction: squeeze ratio of the channel attention.
+        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
+        value_range: the value of white inside the network (authors: 255).
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
+        15,444,643 / 15,629,283 / 15,592,355 / 15,740,067 parameters at x2 / x3 / x4 / x8. The channel attention looks
+        at the whole image.
+
+    Raises:
+        ValueError: ``mean_shift`` with other than three channels.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        image_channels: int = 3,
+        width: int = 64,
+        groups: int = 10,
+        blocks_per_group: int = 20,
+        reduction: int = 16,
+        mean_shift: bool = True,
+        value_range: float = 255.0,
+    ) -> None:
+        if mean_shift and image_channels != 3:
+            raise ValueError(f"RCAN: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False")
+        normalise, denormalise = normalisation(value_range, DIV2K_MEAN if mean_shift else None)
+        block = partial(RCAB, reduction=reduction)
+        body = [ResidualGroup(width, depth=blocks_per_group, block=block) for _ in range(groups)]
+        super().__init__(
+            normalise=normalise,
+            head=conv(image_channels, width),
+            body=nn.Sequential(*body, conv(width, width)),
+            long_skip=True,
+            upsampler=PixelShuffleUp(width, scale),
+            tail=conv(width, image_channels),
+            denormalise=denormalise,
+        )
+        self.scale = scale
+        self.image_channels = image_channels
+
+
+register(
+    NetworkSpec(
+        name="rcan",
+        build=RCAN,
+        paper="Zhang et al., ECCV 2018, arXiv:1807.02758",
+        framework="post",
+        geometry={scale: Geometry(radius=None) for scale in (2, 3, 4, 8)},
+        image_channels=3,
+        color="rgb",
+        value_range=255.0,
+        reduced={"groups": 2, "blocks_per_group": 2},
+    )
+)

@@ -1,0 +1,86 @@
+"""VDSR: twenty convolutions that predict what the interpolated image lacks."""
+
+from torch import nn
+
+from ..blocks import DIV2K_MEAN, conv, normalisation
+from ..frameworks import PreUpsampling
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import InterpolateUp
+
+
+class VDSR(PreUpsampling):
+    """Very deep network with a global residual: interpolated image plus predicted detail.
+
+    Kim et al., *Accurate Image Super-Resolution Using Very Deep Convolutional Networks*, CVPR 2016, arXiv:1511.04587,
+    Fig. 2. One set of weights serves every scale.
+
+    Args:
+        scale: enlargement per side; 1 when the input is interpolated already.
+        image_channels: 1 = Y (paper), 3 = RGB.
+        width: feature channels.
+        depth: number of convolutions (paper: 20).
+        bias: convolutions have a bias (some published weights have none).
+        interpolation: "bicubic" (MATLAB's) or "bilinear".
+        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
+        value_range: the value of white inside the network.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
+        665,921 parameters on Y, 668,227 on RGB, 664,704 on Y without bias.
+
+    Raises:
+        ValueError: ``mean_shift`` with other than three channels, or ``depth < 2``.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        image_channels: int = 1,
+        width: int = 64,
+        depth: int = 20,
+        bias: bool = True,
+        interpolation: str = "bicubic",
+        mean_shift: bool = False,
+        value_range: float = 1.0,
+    ) -> None:
+        if depth < 2:
+            raise ValueError(f"VDSR: depth={depth} is below 2; the first and the last convolution are always there")
+        if mean_shift and image_channels != 3:
+            raise ValueError(f"VDSR: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False")
+        normalise, denormalise = normalisation(value_range, DIV2K_MEAN if mean_shift else None)
+        body: list[nn.Module] = []
+        for _ in range(depth - 2):
+            body += [conv(width, width, bias=bias), nn.ReLU()]
+        super().__init__(
+            normalise=normalise,
+            upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
+            head=nn.Sequential(conv(image_channels, width, bias=bias), nn.ReLU()),
+            body=nn.Sequential(*body),
+            tail=conv(width, image_channels, bias=bias),
+            image_skip=True,
+            denormalise=denormalise,
+        )
+        self.scale = scale
+        self.image_channels = image_channels
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
+register(
+    NetworkSpec(
+        name="vdsr",
+        build=VDSR,
+        paper="Kim et al., CVPR 2016, arXiv:1511.04587",
+        framework="pre",
+        geometry={
+            2: Geometry(radius=12, min_size=2),
+            3: Geometry(radius=9, min_size=2),
+            4: Geometry(radius=7, min_size=2),
+        },
+        reduced={"depth": 4},
+    )
+)

@@ -1,0 +1,170 @@
+"""The table of networks: every row gets its tests, exports, benchmarks and documentation from this table."""
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from .network import Network
+
+FRAMEWORKS = ("pre", "post", "progressive", "iterative", "other")
+
+
+class UnknownNetworkError(ValueError):
+    """No network of that name is registered."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What a network asks of the size of its input at one scale, in low-resolution pixels.
+
+    Attributes:
+        radius: receptive radius, how far an output pixel looks from its own position; None = the whole image.
+        min_size: the smallest H and W.
+        size_multiple: H and W must be multiples of it.
+    """
+
+    radius: int | None
+    min_size: int = 1
+    size_multiple: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec:
+    """One row of the registry.
+
+    Attributes:
+        name: lower-case name, `<network>[_<variant>]`; the scale is an argument, never part of the name.
+        build: constructor of the network, with the variant's arguments bound.
+        paper: authors, venue, identifier.
+        framework: "pre", "post", "progressive", "iterative" or "other" (then `framework_note` says which).
+        geometry: what each declared scale asks of the input; its keys are the scales.
+        image_channels: channels of the images by default, 1 = Y, 3 = RGB.
+        color: "y", "rgb" or "ycbcr".
+        value_range: the value of white that the authors' weights work in; the user's side is always [0, 1].
+        framework_note: one word for a framework outside the four.
+        reduced: arguments that shorten the network for quick tests; widths and structure stay.
+        limits: export format -> why it cannot take this network; empty for most.
+    """
+
+    name: str
+    build: Callable[..., Network]
+    paper: str
+    framework: str
+    geometry: Mapping[int, Geometry]
+    image_channels: int = 1
+    color: str = "y"
+    value_range: float = 1.0
+    framework_note: str = ""
+    reduced: Mapping[str, object] = field(default_factory=dict[str, object])
+    limits: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        """Refuse a row that says something impossible.
+
+        Raises:
+            ValueError: unknown framework or colour, or no scale.
+        """
+        if self.framework not in FRAMEWORKS:
+            raise ValueError(f"{self.name}: framework={self.framework!r} is unknown; use one of {', '.join(FRAMEWORKS)}")
+        if self.color not in ("y", "rgb", "ycbcr"):
+            raise ValueError(f"{self.name}: color={self.color!r} is unknown; use y, rgb or ycbcr")
+        if not self.geometry:
+            raise ValueError(f"{self.name}: geometry is empty; declare at least one scale")
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """The scales that the paper or the authors' code defines."""
+        return tuple(self.geometry)
+
+
+_specs: dict[str, NetworkSpec] = {}
+
+
+def register(*specs: NetworkSpec) -> None:
+    """Add rows to the registry.
+
+    Raises:
+        ValueError: a name is taken; nothing is added then.
+    """
+    names = [spec.name for spec in specs]
+    for name in names:
+        if name in _specs or names.count(name) > 1:
+            raise ValueError(f"a network named {name!r} is registered already; choose another name")
+    _specs.update({spec.name: spec for spec in specs})
+
+
+def network_specs() -> tuple[NetworkSpec, ...]:
+    """Give every registered row, in alphabetical order of the names."""
+    importlib.import_module("srblocks.networks")
+    return tuple(_specs[name] for name in sorted(_specs))
+
+
+def list_networks() -> list[str]:
+    """Give the names of all registered networks, in alphabetical order.
+
+    Example:
+        >>> list_networks()[:2]
+        ['dbpn', 'edsr']
+    """
+    return [spec.name for spec in network_specs()]
+
+
+def network_spec(name: str) -> NetworkSpec:
+    """Give the row of one network.
+
+    Raises:
+        UnknownNetworkError: no such network; the message names the closest ones.
+    """
+    names = list_networks()
+    if name not in names:
+        close = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(names)}"
+        raise UnknownNetworkError(f"unknown network {name!r}; {hint}")
+    return _specs[name]
+
+
+def create_network(name: str, *, scale: int | None = None, **config: object) -> Network:
+    """Build a registered network with fresh weights, in training mode.
+
+    Args:
+        name: a name of `list_networks`.
+        scale: enlargement per side; None for the smallest declared scale.
+        config: further constructor arguments of the network, such as those of ``net.config``.
+
+    Returns:
+        The network.
+
+    Raises:
+        UnknownNetworkError: no such network; the message names the closest ones.
+        ValueError: an argument has no legal value.
+        TypeError: the network has no such argument.
+
+    Example:
+        >>> create_network("edsr_baseline", scale=4).config["depth"]
+        16
+    """
+    spec = network_spec(name)
+    return spec.build(scale=min(spec.scales) if scale is None else scale, **config)
+
+
+def network_name(net: Network) -> str:
+    """Give the name of the registered variant that `net` is, or of its class's first row for a custom configuration.
+
+    Raises:
+        ValueError: the class of `net` is in no row.
+
+    Example:
+        >>> network_name(create_network("srcnn_915", scale=3))
+        'srcnn_915'
+    """
+    best, most = "", -1
+    for spec in network_specs():
+        build, bound = (spec.build.func, spec.build.keywords) if isinstance(spec.build, partial) else (spec.build, {})
+        fits = all(net.config[name] == value for name, value in bound.items()) if build is type(net) else False
+        if fits and len(bound) > most:
+            best, most = spec.name, len(bound)
+    if not best:
+        raise ValueError(f"{type(net).__name__} is in no registry row; register() a NetworkSpec for it first")
+    return best

@@ -1,0 +1,102 @@
+"""Iterative up- and downsampling: projections that feed back the error of an enlargement."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from ..blocks.conv import conv
+from .post import DeconvUp
+
+
+def _bottleneck(in_channels: int | None, channels: int, act: Callable[[], nn.Module]) -> nn.Module:
+    return nn.Sequential(conv(in_channels, channels, 1), act()) if in_channels else nn.Identity()
+
+
+def _down(channels: int, scale: int, act: Callable[[], nn.Module]) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(channels, channels, scale + 4, stride=scale, padding=2), act())
+
+
+def _up(channels: int, scale: int, act: Callable[[], nn.Module]) -> nn.Module:
+    return DeconvUp(channels, scale, kernel_size=scale + 4, padding=2, act=act)
+
+
+class UpProjection(nn.Module):
+    """Up-projection unit: enlarge, reduce again, and enlarge what was lost.
+
+    Haris et al., *Deep Back-Projection Networks for Super-Resolution*, CVPR 2018, arXiv:1803.02735, eq. (1)-(5) and
+    Fig. 3; the kernels are 6, 7, 8 and 12 at scales 2, 3, 4 and 8 with padding 2.
+
+    Args:
+        channels: feature channels C.
+        scale: enlargement per side, 2 or more.
+        in_channels: channels of a dense input that a 1x1 convolution first brings to C; None for C itself.
+        act: factory of the activation after each convolution.
+
+    Shape:
+        ``(N, in_channels, H, W) -> (N, C, scale * H, scale * W)``, any H, W >= 1.
+
+    Example:
+        >>> UpProjection(16, 4)(torch.rand(1, 16, 5, 7)).shape
+        torch.Size([1, 16, 20, 28])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        scale: int,
+        *,
+        in_channels: int | None = None,
+        act: Callable[[], nn.Module] = nn.PReLU,
+    ) -> None:
+        super().__init__()
+        self.bottleneck = _bottleneck(in_channels, channels, act)
+        self.up1 = _up(channels, scale, act)
+        self.down = _down(channels, scale, act)
+        self.up2 = _up(channels, scale, act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Project the low-resolution features ``x`` up."""
+        low = self.bottleneck(x)
+        high = self.up1(low)
+        return high + self.up2(self.down(high) - low)
+
+
+class DownProjection(nn.Module):
+    """Down-projection unit: reduce, enlarge again, and reduce what was lost.
+
+    Haris et al., *Deep Back-Projection Networks for Super-Resolution*, CVPR 2018, arXiv:1803.02735, eq. (6)-(10) and
+    Fig. 3.
+
+    Args:
+        channels: feature channels C.
+        scale: reduction per side, 2 or more.
+        in_channels: channels of a dense input that a 1x1 convolution first brings to C; None for C itself.
+        act: factory of the activation after each convolution.
+
+    Shape:
+        ``(N, in_channels, scale * H, scale * W) -> (N, C, H, W)``, any H, W >= 1.
+
+    Example:
+        >>> DownProjection(16, 4)(torch.rand(1, 16, 20, 28)).shape
+        torch.Size([1, 16, 5, 7])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        scale: int,
+        *,
+        in_channels: int | None = None,
+        act: Callable[[], nn.Module] = nn.PReLU,
+    ) -> None:
+        super().__init__()
+        self.bottleneck = _bottleneck(in_channels, channels, act)
+        self.down1 = _down(channels, scale, act)
+        self.up = _up(channels, scale, act)
+        self.down2 = _down(channels, scale, act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Project the high-resolution features ``x`` down."""
+        high = self.bottleneck(x)
+        low = self.down1(high)
+        return low + self.down2(self.up(low) - high)
