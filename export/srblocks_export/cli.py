@@ -1,0 +1,121 @@
+"""`srblocks-export`: from a network to verified artifacts. Parses before it imports torch."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from .errors import ExportError
+from .formats import FORMATS
+from .request import ExportRequest, Source
+from .shapes import parse_shape
+
+EPILOG = """\
+exit codes: 0 ok, 1 internal error, 2 usage, unknown network, wrong shape or scale, 3 output exists or cannot be written,
+4 backend or device missing, 5 graph not exportable, 6 verification failed, 7 build failed, 8 artifact does not fit this
+host, 9 bad input file, 130 interrupted. --check-env and --dry-run give 0, or the code that doing it would give.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line."""
+        self.exit(2, f"{self.prog}: E200 {message}; see {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the command line's parser."""
+    parser = _Parser(
+        prog="srblocks-export",
+        description="Export a super-resolution network and verify every artifact in a fresh process.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="network name, or a .safetensors file of srblocks; without it the bundled FSRCNN")
+    parser.add_argument("-o", "--out", type=Path, default=Path("exported"), metavar="DIR", help="output folder (default: exported)")
+    parser.add_argument("--name", help="stem of the files (default: network, scale, precision and shape)")
+    network = parser.add_argument_group("network")
+    network.add_argument("--scale", type=int, help="enlargement per side (default: the smallest that the network declares)")
+    network.add_argument("--weights", type=Path, metavar="FILE", help="weights: safetensors, or a torch file with a plain state dict")
+    network.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="constructor argument of the network, repeatable")
+    formats = parser.add_argument_group("formats (default: --onnx)")
+    for row in FORMATS.values():
+        formats.add_argument(f"--{row.name}", dest="formats", action="append_const", const=row.name, help=row.summary)
+    formats.add_argument("--all", dest="all_formats", action="store_true", help="every format that can be built here")
+    sizes = parser.add_argument_group("sizes (default: batch, height and width are dynamic)")
+    sizes.add_argument("--shape", metavar="NxCxHxW", help="one fixed input shape")
+    sizes.add_argument("--min", dest="minimum", metavar="NxCxHxW", help="smallest dynamic shape")
+    sizes.add_argument("--max", dest="maximum", metavar="NxCxHxW", help="largest dynamic shape")
+    sizes.add_argument("--opset", type=int, default=18, help="ONNX operator set (default: 18)")
+    verify = parser.add_argument_group("verification")
+    verify.add_argument("--verify", choices=["sizes", "one", "off"], default="sizes", help="compare at several sizes (default), at one, or not")
+    verify.add_argument("--tolerance", type=float, default=1e-4, help="largest error relative to the output's standard deviation (default: 1e-4)")
+    verify.add_argument("--seed", type=int, default=0, help="seed of fresh weights and of the verification inputs")
+    run = parser.add_argument_group("run")
+    run.add_argument("--force", action="store_true", help="overwrite existing outputs")
+    run.add_argument("--dry-run", action="store_true", help="say what would be written, and stop")
+    run.add_argument("--check-env", action="store_true", help="say what can be built here, and stop")
+    run.add_argument("--json", action="store_true", help="a machine-readable summary on standard output, everything else on standard error")
+    run.add_argument("-q", "--quiet", action="store_true", help="no progress and no table")
+    run.add_argument("--list", action="store_true", help="list the networks, and stop")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return _run(args)
+    except ExportError as error:
+        print(f"srblocks-export: {error}", file=sys.stderr)
+        if args.json:
+            print(json.dumps({"exit_code": error.exit_code, "error": str(error)}))
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("srblocks-export: interrupted; nothing half-written was left", file=sys.stderr)
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.check_env:
+        from .environment import check_environment
+
+        return check_environment(tuple(dict.fromkeys(args.formats or ())), as_json=args.json)
+    request = ExportRequest(
+        formats=_formats(args),
+        out=args.out,
+        shape=parse_shape(args.shape) if args.shape else None,
+        minimum=parse_shape(args.minimum) if args.minimum else None,
+        maximum=parse_shape(args.maximum) if args.maximum else None,
+        opset=args.opset,
+        verify=args.verify,
+        tolerance=args.tolerance,
+        seed=args.seed,
+        force=args.force,
+        name=args.name,
+    )
+    if request.shape and (request.minimum or request.maximum):
+        raise ExportError(203, "--shape fixes what --min and --max leave open", "give either --shape or --min/--max")
+    if args.name and Path(args.name).name != args.name:
+        raise ExportError(200, f"--name {args.name!r} is a path", "give the folder with -o")
+    from .command import dry_run, export, list_networks
+
+    if args.list:
+        return list_networks()
+    source = Source(model=args.model, scale=args.scale, weights=args.weights, arguments=args.arg, seed=args.seed)
+    if args.dry_run:
+        return dry_run(source, request, as_json=args.json)
+    return export(source, request, as_json=args.json, quiet=args.quiet)
+
+
+def _formats(args: argparse.Namespace) -> tuple[str, ...]:
+    if args.all_formats:
+        return tuple(name for name, row in FORMATS.items() if not row.missing())
+    return tuple(dict.fromkeys(args.formats or ["onnx"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""What `srblocks-export` does once its arguments are parsed; importing this imports torch."""
+
+import dataclasses
+import json
+import sys
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from srblocks.registry import network_specs
+
+from .export import artifact_paths, check_outputs, export_network, network_shapes
+from .formats import FORMATS
+from .manifest import SCHEMA
+from .report import exit_code, table
+from .request import ExportRequest, Source
+from .source import open_network
+
+
+def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool) -> int:
+    """Export and report; give the exit code."""
+    console = Console(stderr=as_json, quiet=quiet, highlight=False)
+    with console.status("network") as status:
+        net, remarks = open_network(source)
+        request = dataclasses.replace(request, warnings=tuple(remarks))
+        reports = export_network(net, request, progress=status.update)
+    for remark in remarks:
+        console.print(escape(remark))
+    console.print(table(reports))
+    for report in reports:
+        if report.error:
+            print(f"srblocks-export: {report.error}", file=sys.stderr)
+    done = next((report.path for report in reports if not report.error), None)
+    if done:
+        console.print(f'use it: from srblocks_export import runtime; sr = runtime.load("{escape(str(done))}")(lr)')
+    code = exit_code(reports)
+    if as_json:
+        artifacts = [report.to_json() for report in reports]
+        print(json.dumps({"schema": SCHEMA, "exit_code": code, "artifacts": artifacts}, indent=2))
+    return code
+
+
+def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
+    """Say what an export would write and whether it can; give the exit code that it would give before building."""
+    net, remarks = open_network(source)
+    shapes = network_shapes(net, request)
+    paths = artifact_paths(net, request)
+    check_outputs(net, request)
+    missing = {name: FORMATS[name].missing() for name in request.formats}
+    if as_json:
+        files = {name: {"file": str(paths[name]), "missing": missing[name]} for name in request.formats}
+        print(json.dumps({"network": type(net).__name__, "input": shapes.to_manifest(), "files": files}, indent=2))
+    else:
+        print(f"{type(net).__name__} x{net.scale}, input {shapes}, {', '.join(remarks)}")
+        for name, path in paths.items():
+            print(f"{name}: {path}" + (f" (cannot be built here: {missing[name]})" if missing[name] else ""))
+    return 4 if any(missing.values()) else 0
+
+
+def list_networks() -> int:
+    """Print the table of networks."""
+    networks = Table("network", "framework", "scales", "images", "paper", box=None, pad_edge=False)
+    for spec in network_specs():
+        scales = ", ".join(f"x{scale}" for scale in spec.scales)
+        networks.add_row(spec.name, spec.framework, scales, spec.color.upper(), spec.paper)
+    Console().print(networks)
+    return 0

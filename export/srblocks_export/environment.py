@@ -1,0 +1,58 @@
+"""`--check-env`: what can be built on this machine, and what would have to be installed."""
+
+import importlib.util
+import json
+import platform
+import shutil
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+from .formats import FORMATS
+
+_PACKAGES = ("srblocks", "torch", "onnx", "onnxscript", "onnxruntime", "einops", "numpy", "safetensors")
+
+
+def survey() -> dict[str, Any]:
+    """Give versions, devices and the state of every format, as plain data."""
+    packages = {name: metadata.version(name) if importlib.util.find_spec(name) else None for name in _PACKAGES}
+    import torch
+
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    formats = {
+        name: {"ready": not row.missing(), "missing": row.missing(), "remedy": row.remedy if row.missing() else None}
+        for name, row in FORMATS.items()
+    }
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": packages,
+        "cuda_device": cuda,
+        "cxx_compiler": next((name for name in ("c++", "g++", "clang++", "cl") if shutil.which(name)), None),
+        "formats": formats,
+    }
+
+
+def check_environment(formats: Sequence[str], *, as_json: bool) -> int:
+    """Print the survey; give 0 when every named format (or, with none named, any) can be built, else 4."""
+    found = survey()
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_row("python", found["python"])
+        for name, version in found["packages"].items():
+            table.add_row(name, version or "[yellow]not installed[/]")
+        table.add_row("CUDA device", found["cuda_device"] or "none")
+        table.add_row("C++ compiler", found["cxx_compiler"] or "none")
+        table.add_row()
+        for name, state in found["formats"].items():
+            ready = "[green]can be built here[/]"
+            table.add_row(f"--{name}", ready if state["ready"] else f"[red]{state['missing']}[/]: {state['remedy']}".replace("[onnx]", "\\[onnx]"))
+        Console().print(table)
+    wanted = [found["formats"][name]["ready"] for name in formats]
+    possible = all(wanted) if wanted else any(state["ready"] for state in found["formats"].values())
+    return 0 if possible else 4

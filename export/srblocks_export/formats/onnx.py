@@ -1,0 +1,111 @@
+"""ONNX by torch's dynamo exporter: one self-contained, deterministic file with readable dimension names."""
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ExportError
+
+if TYPE_CHECKING:  # running an artifact needs neither torch nor the networks
+    from srblocks.network import Network
+
+    from ..shapes import Shapes
+
+ARRAYS = "numpy"
+_METADATA = "srblocks"
+INPUT, OUTPUT = "lr", "sr"
+
+
+def write(net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, Any], opset: int) -> dict[str, Any]:
+    """Export `net` without the exporter's debug records, which would hold paths of this machine.
+
+    Raises:
+        ExportError: E501, another operator set than asked for came out; E502, the network cannot be exported.
+    """
+    import onnx
+    import torch
+
+    from .pt2 import dynamic_shapes, example_input
+
+    dynamic = dynamic_shapes(shapes)
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                net,
+                (example_input(net, shapes),),
+                dynamo=True,
+                dynamic_shapes=dynamic and (dynamic,),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=opset,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter raises many types, its own and the network's
+        raise ExportError(502, f"the ONNX exporter cannot take {type(net).__name__}: {_first_line(error)}", "widen --min/--max, or use a static --shape") from error
+    assert program is not None
+    model = program.model_proto
+    written = next(entry.version for entry in model.opset_import if entry.domain == "")
+    if written != opset:
+        raise ExportError(501, f"opset {opset} requested but the exporter wrote {written}", f"use --opset {written}")
+    _strip(model.graph)
+    for function in model.functions:
+        _strip(function)
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {_METADATA: json.dumps(metadata, sort_keys=True)})
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    return {"opset": written, "ir": model.ir_version}
+
+
+def read(path: Path) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], dict[str, Any]]:
+    """Load the model into onnxruntime on the CPU, with threads that do not spin."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+
+    def run(lr: NDArray[Any]) -> NDArray[Any]:
+        return session.run([OUTPUT], {INPUT: np.ascontiguousarray(lr)})[0]
+
+    return run, json.loads(metadata.get(_METADATA, "{}"))
+
+
+def _strip(graph: Any) -> None:
+    """Remove stack traces and other records of the export from a graph or function."""
+    graph.doc_string = ""
+    del graph.metadata_props[:]
+    for part in (*graph.node, *graph.value_info, *getattr(graph, "input", ()), *getattr(graph, "output", ())):
+        if hasattr(part, "metadata_props"):
+            part.doc_string = ""
+            del part.metadata_props[:]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out the exporter's progress lines and the deprecations inside torch and onnxscript that it triggers."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,85 @@
+"""torch.export programs (`.pt2`)."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from srblocks.network import Network
+from torch import Tensor
+from torch.export import Dim
+
+from ..errors import ExportError
+from ..shapes import Shapes
+
+ARRAYS = "torch"
+_METADATA = "srblocks.json"
+_TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
+
+
+def example_input(net: Network, shapes: Shapes) -> Tensor:
+    """An input to trace with: no two of batch, height and width equal, none of them 1, inside the ranges."""
+    if shapes.static:
+        return torch.rand(shapes.minimum)
+    low, high = shapes.minimum, shapes.maximum
+    wanted = (2, net.image_channels, 24, 32)
+    size = [max(a, min(b, c if c is not None else b)) for a, b, c in zip(low, wanted, high, strict=True)]
+    size[2:] = [side // shapes.multiple * shapes.multiple for side in size[2:]]
+    return torch.rand(size)
+
+
+def dynamic_shapes(shapes: Shapes) -> dict[int, Any] | None:
+    """The dynamic dimensions under readable names; None for a static export."""
+    if shapes.static:
+        return None
+    dims: dict[int, Any] = {}
+    for axis, name, multiple in ((0, "batch", 1), (2, "height", shapes.multiple), (3, "width", shapes.multiple)):
+        low, high = shapes.minimum[axis], shapes.maximum[axis]
+        if low != high:
+            limit = None if high is None else high // multiple
+            dim = Dim(name, min=-(-low // multiple), max=limit)
+            dims[axis] = multiple * dim if multiple > 1 else dim
+    return dims
+
+
+def export_program(net: Network, shapes: Shapes) -> torch.export.ExportedProgram:
+    """Trace `net` with dynamic batch, height and width, and drop everything that names this machine's files.
+
+    Raises:
+        ExportError: E502, torch.export cannot trace the network with these ranges.
+    """
+    dynamic = dynamic_shapes(shapes)
+    try:
+        program = torch.export.export(net, (example_input(net, shapes),), dynamic_shapes=dynamic and (dynamic,))
+    except Exception as error:  # torch.export raises many types, its own and the network's
+        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ExportError(502, f"torch.export cannot trace {type(net).__name__}: {cause}", "widen --min/--max, or use a static --shape") from error
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            for key in _TRACES:
+                node.meta.pop(key, None)
+    return program
+
+
+def write(net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], opset: int) -> dict[str, Any]:
+    """Export `net` with `metadata` as an extra file of the archive."""
+    del opset
+    program = export_program(net, shapes)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files={_METADATA: json.dumps(metadata, sort_keys=True)})
+    path.write_bytes(buffer.getvalue())
+    return {}
+
+
+def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+    """Load the program on the device that it was exported on."""
+    extra = {_METADATA: ""}
+    module = torch.export.load(path, extra_files=extra).module()
+
+    def run(lr: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return module(lr)
+
+    return run, json.loads(extra[_METADATA] or "{}")

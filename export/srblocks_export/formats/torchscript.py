@@ -1,0 +1,55 @@
+"""TorchScript, made by scripting, so that control flow on sizes stays."""
+
+import contextlib
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from srblocks.network import Network
+from torch import Tensor
+
+from ..shapes import Shapes
+
+ARRAYS = "torch"
+_METADATA = "srblocks.json"
+
+
+def write(net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], opset: int) -> dict[str, Any]:
+    """Script `net` into a file without debug records, which would hold paths of this machine."""
+    del shapes, opset  # TorchScript fixes no shapes; the runtime checks them from the manifest
+    buffer = io.BytesIO()
+    with _quiet():
+        scripted = torch.jit.script(net)
+        torch.jit.save(scripted, buffer, _extra_files={_METADATA: json.dumps(metadata, sort_keys=True)})
+    with zipfile.ZipFile(buffer) as archive, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as stripped:
+        for record in archive.infolist():
+            if not record.filename.endswith(".debug_pkl"):
+                stripped.writestr(zipfile.ZipInfo(record.filename), archive.read(record))
+    return {}
+
+
+def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+    """Load the program on the CPU."""
+    extra = {_METADATA: b""}
+    with _quiet():
+        program = torch.jit.load(path, map_location="cpu", _extra_files=extra).eval()
+
+    def run(lr: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return program(lr)
+
+    return run, json.loads(extra[_METADATA] or b"{}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out torch's remark that TorchScript is deprecated: the caller asked for TorchScript."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.filterwarnings("ignore", message="`torch.jit", category=category)
+        yield

@@ -1,0 +1,82 @@
+"""What an export is asked to do: which network, and what to make of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import ExportError
+from .shapes import AXES, Shapes
+
+Shape = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What the user named.
+
+    Attributes:
+        model: registry name, or a .safetensors file with srblocks's configuration; None for the bundled default.
+        scale: enlargement per side; None for the smallest declared one.
+        weights: file with the weights; None for bundled ones, else fresh ones.
+        arguments: constructor arguments as KEY=VALUE.
+        seed: seed of fresh weights.
+    """
+
+    model: str | None = None
+    scale: int | None = None
+    weights: Path | None = None
+    arguments: Sequence[str] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """The options of one export.
+
+    Attributes:
+        formats: names of `srblocks_export.formats.FORMATS`.
+        out: folder for the artifacts and manifest.json; created when missing.
+        shape: the one shape of a static export; None for dynamic batch, height and width.
+        minimum: smallest dynamic shape; None for the network's own.
+        maximum: largest dynamic shape; None for no limit.
+        opset: ONNX operator set.
+        verify: "sizes" (several shapes), "one" (one shape) or "off".
+        tolerance: largest allowed error, relative to the standard deviation of the reference output.
+        seed: seed of the verification inputs.
+        force: overwrite existing outputs.
+        name: stem of the files; None for network, scale, precision and shape.
+        warnings: remarks to carry into report and manifest.
+    """
+
+    formats: tuple[str, ...]
+    out: Path
+    shape: Shape | None = None
+    minimum: Shape | None = None
+    maximum: Shape | None = None
+    opset: int = 18
+    verify: str = "sizes"
+    tolerance: float = 1e-4
+    seed: int = 0
+    force: bool = False
+    name: str | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    def shapes(self, *, image_channels: int, min_size: int, size_multiple: int) -> Shapes:
+        """Resolve the ranges for a network.
+
+        Raises:
+            ExportError: E202, a shape that the network does not take, or an empty range.
+        """
+        smallest = -(-min_size // size_multiple) * size_multiple
+        own = Shapes((1, image_channels, smallest, smallest), (None, image_channels, None, None), size_multiple)
+        given: Mapping[str, Shape | None] = {"--shape": self.shape, "--min": self.minimum, "--max": self.maximum}
+        for flag, shape in given.items():
+            if shape and (problem := own.problem(shape)):
+                raise ExportError(202, f"{flag}: {problem}", f"the network takes {own}")
+        if self.shape:
+            return Shapes(self.shape, self.shape, size_multiple)
+        low, high = self.minimum or own.minimum, self.maximum or own.maximum
+        for axis, smaller, larger in zip(AXES, low, high, strict=True):
+            if larger is not None and smaller > larger:
+                raise ExportError(202, f"--min {axis} {smaller} is above --max {axis} {larger}", "swap or widen them")
+        return Shapes(low, high, size_multiple)

@@ -1,0 +1,83 @@
+"""The sizes that an artifact takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ExportError, InputError
+
+AXES = ("batch", "channels", "height", "width")
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Ranges of an NCHW input.
+
+    Attributes:
+        minimum: smallest N, C, H, W.
+        maximum: largest N, C, H, W; None = no limit. Equal to `minimum` on every axis for a static artifact.
+        multiple: H and W must be multiples of it.
+    """
+
+    minimum: tuple[int, int, int, int]
+    maximum: tuple[int | None, int | None, int | None, int | None]
+    multiple: int = 1
+
+    @property
+    def static(self) -> bool:
+        """Exactly one shape is taken."""
+        return self.minimum == self.maximum
+
+    def problem(self, shape: Sequence[int]) -> str | None:
+        """Say why `shape` is refused; None when it is taken."""
+        if len(shape) != 4:
+            return f"shape {_text(shape)} has {len(shape)} dimensions instead of 4 (batch x channels x height x width)"
+        for axis, size, low, high in zip(AXES, shape, self.minimum, self.maximum, strict=True):
+            if size < low or (high is not None and size > high):
+                return f"shape {_text(shape)}: {axis} {size} is outside {low}..{'any' if high is None else high}"
+            if axis in AXES[2:] and size % self.multiple:
+                return f"shape {_text(shape)}: {axis} {size} is not a multiple of {self.multiple}"
+        return None
+
+    def check(self, shape: Sequence[int]) -> None:
+        """Refuse a shape that is out of range.
+
+        Raises:
+            InputError: E202, with what is allowed.
+        """
+        if problem := self.problem(shape):
+            raise InputError(202, problem, f"give {self}")
+
+    def __str__(self) -> str:
+        """Give the ranges in one line, such as 1..x3x8..x8.. (open upwards) or 1x3x64x64."""
+        parts = [
+            str(low) if low == high else f"{low}..{'' if high is None else high}"
+            for low, high in zip(self.minimum, self.maximum, strict=True)
+        ]
+        return "x".join(parts) + (f" in multiples of {self.multiple}" if self.multiple > 1 else "")
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Give the ranges as the manifest records them."""
+        return {"min": list(self.minimum), "max": list(self.maximum), "size_multiple": self.multiple}
+
+    @classmethod
+    def from_manifest(cls, entry: dict[str, Any]) -> "Shapes":
+        """Read what `to_manifest` wrote."""
+        return cls(tuple(entry["min"]), tuple(entry["max"]), entry["size_multiple"])
+
+
+def parse_shape(text: str) -> tuple[int, int, int, int]:
+    """Read "1x3x64x64" or "1,3,64,64".
+
+    Raises:
+        ExportError: E203, the text is no NCHW shape of positive integers.
+    """
+    parts = text.lower().replace(",", "x").split("x")
+    if len(parts) != 4 or not all(part.strip().isascii() and part.strip().isdigit() and int(part) for part in parts):
+        raise ExportError(203, f"{text!r} is no shape", "write batch x channels x height x width, such as 1x3x64x64")
+    n, c, h, w = (int(part) for part in parts)
+    return n, c, h, w
+
+
+def _text(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

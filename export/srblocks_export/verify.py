@@ -1,0 +1,168 @@
+"""Verification: an artifact is reloaded in a fresh process and compared with the eager network at several sizes."""
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from srblocks.network import Network
+from torch import Tensor
+
+from .shapes import Shapes
+
+# Batch, height and width that show what one size hides: odd, non-square, two images, the smallest.
+_SIZES = ((1, 17, 23), (2, 24, 40), (1, 31, 12))
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the comparison found.
+
+    Attributes:
+        cases: per shape: `shape`, `max_error` (relative to the reference's standard deviation), `psnr_db`, `problem`.
+        problem: why the artifact is rejected; None when it passed.
+    """
+
+    cases: tuple[dict[str, Any], ...]
+    problem: str | None
+
+    @property
+    def max_error(self) -> float | None:
+        """Largest relative error of all cases."""
+        errors = [case["max_error"] for case in self.cases if case["max_error"] is not None]
+        return max(errors, default=None)
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Give the figures as the manifest records them."""
+        return {
+            "status": "fail" if self.problem else "pass",
+            "problem": self.problem,
+            "max_error": self.max_error,
+            "cases": list(self.cases),
+        }
+
+
+class References:
+    """Inputs at several sizes and what the eager network makes of them, on disk for the worker.
+
+    Args:
+        net: the network in eval mode.
+        shapes: the artifact's ranges.
+        folder: where to write; it must outlive the verification.
+        seed: seed of the noise.
+        sizes: "sizes" for several shapes, "one" for the first.
+    """
+
+    def __init__(self, net: Network, shapes: Shapes, folder: Path, *, seed: int = 0, sizes: str = "sizes") -> None:
+        generator = torch.Generator().manual_seed(seed)
+        arrays: dict[str, Any] = {}
+        outputs: list[Any] = []
+        for number, shape in enumerate(verification_shapes(shapes)[: 1 if sizes == "one" else None]):
+            lr = _content(shape, number, generator)
+            with torch.inference_mode():
+                sr = net(lr).numpy()
+            arrays |= {f"lr{number}": lr.numpy(), f"sr{number}": sr}
+            outputs.append(sr.ravel())
+        self.path = folder / "references.npz"
+        self.spread = float(np.concatenate(outputs).astype(np.float64).std()) or 1.0
+        self.refused = refused_shapes(shapes)
+        np.savez(self.path, **arrays)
+
+
+class Worker:
+    """The fresh process; one of them serves any number of artifacts. Use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+
+    def verify(self, path: Path, references: References, tolerance: float) -> Verification:
+        """Compare the artifact at `path` with the references.
+
+        Args:
+            path: the file; its suffix names the format.
+            references: inputs and expected outputs.
+            tolerance: largest allowed error relative to the standard deviation of the expected outputs.
+        """
+        answer = self._ask(
+            {
+                "path": str(path),
+                "references": str(references.path),
+                "spread": references.spread,
+                "refused": references.refused,
+            }
+        )
+        cases = tuple(answer.get("cases", ()))
+        problem = answer.get("problem")
+        for case in cases:
+            error = case["max_error"]
+            if not case["problem"] and (error is None or not error <= tolerance):
+                case["problem"] = f"error {error:.1e} of the output's standard deviation is above {tolerance:.1e}"
+            if case["problem"] and not problem:
+                problem = f"at {'x'.join(map(str, case['shape']))}: {case['problem']}"
+        return Verification(cases, problem)
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-m", "srblocks_export.worker"]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = self._process
+        assert process.stdin and process.stdout
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        return json.loads(line) if line else {"problem": f"the process that loaded it died (exit {process.wait()})"}
+
+
+def verification_shapes(shapes: Shapes) -> list[tuple[int, int, int, int]]:
+    """Shapes to compare at: three that differ in parity, aspect and batch, and the smallest, inside the ranges."""
+    if shapes.static:
+        return [shapes.minimum]
+    low, high, step = shapes.minimum, shapes.maximum, shapes.multiple
+
+    def inside(axis: int, size: int) -> int:
+        limit = high[axis]
+        size = -(-size // step) * step if axis > 1 else size
+        return max(low[axis], size if limit is None else min(size, limit // step * step if axis > 1 else limit))
+
+    wanted = [(inside(0, n), low[1], inside(2, h), inside(3, w)) for n, h, w in _SIZES]
+    return list(dict.fromkeys([*wanted, low]))
+
+
+def refused_shapes(shapes: Shapes) -> list[list[int]]:
+    """Shapes just out of range, which the runtime must refuse."""
+    n, c, h, w = shapes.minimum
+    refused = [[n, c + 1, h, w]]
+    if h > shapes.multiple:
+        refused.append([n, c, h - shapes.multiple, w])
+    if shapes.multiple > 1:
+        refused.append([n, c, h, w + 1])
+    if shapes.maximum[3] is not None:
+        refused.append([n, c, h, shapes.maximum[3] + shapes.multiple])
+    return refused
+
+
+def _content(shape: Sequence[int], number: int, generator: torch.Generator) -> Tensor:
+    """Noise, a smooth ramp with some noise, or a noise of black and white, in turn: each hides other errors."""
+    noise = torch.rand(shape, generator=generator)
+    if number % 3 == 1:
+        ramp = torch.linspace(0, 1, math.prod(shape)).reshape(tuple(shape))
+        return 0.9 * ramp + 0.1 * noise
+    return noise.round() if number % 3 == 2 else noise
