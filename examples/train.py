@@ -77,14 +77,16 @@ class Crops:
         self.scale, self.patch = scale, patch
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        crops = [self._crop(int(index), generator) for index in torch.multinomial(self.weights, size, True, generator=generator)]
+        """Draw low- and high-resolution crops, each (size, C, side, side)."""
+        crops = [
+            self._crop(int(index), generator)
+            for index in torch.multinomial(self.weights, size, True, generator=generator)
+        ]
         return torch.stack([low for low, _ in crops]), torch.stack([high for _, high in crops])
 
     def _crop(self, index: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         low, high = self.pairs[index]
-        top, left = (
-            int(torch.randint(side - self.patch + 1, (), generator=generator)) for side in low.shape[1:]
-        )
+        top, left = (int(torch.randint(side - self.patch + 1, (), generator=generator)) for side in low.shape[1:])
         turn, flip = divmod(int(torch.randint(8, (), generator=generator)), 2)
 
         def cut(image: Tensor, factor: int) -> Tensor:
@@ -133,7 +135,12 @@ def main() -> None:
     channels = network_spec(args.network).image_channels
     crops = Crops(read_images(args.data), args.scale, channels, args.patch)
     held_out = [make_pair(image, args.scale, channels) for image in read_images(args.validate)] if args.validate else []
-    columns = (*Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    columns = (
+        *Progress.get_default_columns()[:3],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns) as progress:
         task = progress.add_task(args.network, total=args.steps, completed=step, note="")
         while step < args.steps:
@@ -148,12 +155,22 @@ def main() -> None:
             if step % 20 == 0:
                 progress.update(task, completed=step, note=f"loss {loss.item():.5f}")
             if step % args.every == 0 or step == args.steps:
-                figure = validate(average.module.eval(), held_out, args.scale, args.device) if held_out else float("nan")
+                figure = (
+                    validate(average.module.eval(), held_out, args.scale, args.device) if held_out else float("nan")
+                )
                 progress.print(f"step {step}: loss {loss.item():.5f}, PSNR {figure:.3f} dB")
-                training = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
+                training = {
+                    name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
+                }
                 save_checkpoint(average.module, args.out / "model.safetensors", record={"training": training})
-                torch.save({name: part.state_dict() for name, part in states.items()} | {"step": step, "generator": generator.get_state()}, state_file)
-                (args.out / "log.jsonl").open("a").write(json.dumps({"step": step, "loss": loss.item(), "psnr": figure}) + "\n")
+                torch.save(
+                    {name: part.state_dict() for name, part in states.items()}
+                    | {"step": step, "generator": generator.get_state()},
+                    state_file,
+                )
+                (args.out / "log.jsonl").open("a").write(
+                    json.dumps({"step": step, "loss": loss.item(), "psnr": figure}) + "\n"
+                )
 
 
 if __name__ == "__main__":

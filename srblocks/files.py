@@ -3,12 +3,12 @@
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str]) -> Generator[Path, None, None]:
     """Give a temporary path beside `path`, and move it to `path` when the block ends without an exception.
 
     The temporary name keeps the suffix and starts with a dot. After an exception the temporary file is removed and

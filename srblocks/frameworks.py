@@ -179,7 +179,7 @@ class IterativeUpsampling(Network):
         x = self.head(lr)
         high = self.first(x)
         low: Tensor | None = None
-        for down, up in zip(self.downs, self.ups):
+        for down, up in zip(self.downs, self.ups):  # noqa: B905 (torch.jit.script knows no strict=)
             reduced = down(high)
             low = reduced if low is None else torch.cat((reduced, low), 1)
             high = torch.cat((up(low), high), 1)

@@ -40,6 +40,30 @@ def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init
         return weight.copy_(repeat(kernels, "out in h w -> (out phase) in h w", phase=scale**2))
 
 
+def he_(module: nn.Module, *, mode: str = "fan_out", transposed: bool = False) -> None:
+    """Initialise every convolution inside a module with He's normal distribution, and its bias with zeros.
+
+    He et al., *Delving Deep into Rectifiers*, ICCV 2015, arXiv:1502.01852, eq. (10) and (14).
+
+    Args:
+        module: network or block; its convolutions are overwritten.
+        mode: "fan_out" keeps the variance of gradients, "fan_in" that of features.
+        transposed: transposed convolutions as well.
+
+    Example:
+        >>> layer = nn.Conv2d(64, 64, 3)
+        >>> he_(layer)
+        >>> round(layer.weight.std().item(), 2), layer.bias.abs().max().item()
+        (0.06, 0.0)
+    """
+    kinds = (nn.Conv2d, nn.ConvTranspose2d) if transposed else nn.Conv2d
+    for layer in module.modules():
+        if isinstance(layer, kinds):
+            nn.init.kaiming_normal_(layer.weight, mode=mode)  # type: ignore[arg-type]
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 def bilinear_(weight: Tensor) -> Tensor:
     """Initialise a depthwise transposed convolution with even kernel 2 * stride as bilinear interpolation.
 

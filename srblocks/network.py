@@ -1,9 +1,9 @@
 """What every network of the package has in common."""
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class Network(nn.Module):
@@ -22,16 +22,26 @@ class Network(nn.Module):
         size_multiple: H and W must be multiples of it.
     """
 
+    if TYPE_CHECKING:
+        config: dict[str, Any]
+
     # Assigned, not annotated: torch.jit.script rejects class-level annotations that it cannot type.
     scale = 1
     image_channels = 1
     min_size = 1
     size_multiple = 1
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Network":  # noqa: PYI034 (typing.Self needs Python 3.11)
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Network":
         """Record the constructor's arguments as `config`."""
         self = super().__new__(cls)
         bound = inspect.signature(cls.__init__).bind_partial(self, *args, **kwargs)
         bound.apply_defaults()
         self.__dict__["config"] = {name: value for name, value in bound.arguments.items() if name != "self"}
         return self
+
+    def supervised(self, lr: Tensor) -> list[Tensor]:
+        """Give every image that training supervises, coarsest first; the last one is the output.
+
+        Networks with intermediate outputs override it; for the others it is the output alone.
+        """
+        return [self(lr)]

@@ -17,7 +17,7 @@ _RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], 
 _YCBCR_OFFSET = np.array([16.0, 128.0, 128.0]) / 255
 
 
-def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _cubic(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Keys' cubic convolution kernel with a = -1/2 (Keys 1981, eq. 15)."""
     x = np.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
@@ -38,9 +38,7 @@ def _resize_matrix(length: int, out_length: int, scale: float) -> tuple[NDArray[
     return mirror[indices % (2 * length)], weights
 
 
-def imresize(
-    image: ArrayLike, scale: float | None = None, *, size: tuple[int, int] | None = None
-) -> Image:
+def imresize(image: ArrayLike, scale: float | None = None, *, size: tuple[int, int] | None = None) -> Image:
     """Resize like MATLAB's ``imresize(image, scale, 'bicubic')``, antialiasing when it shrinks included.
 
     Args:

@@ -67,7 +67,9 @@ class NetworkSpec:
             ValueError: unknown framework or colour, or no scale.
         """
         if self.framework not in FRAMEWORKS:
-            raise ValueError(f"{self.name}: framework={self.framework!r} is unknown; use one of {', '.join(FRAMEWORKS)}")
+            raise ValueError(
+                f"{self.name}: framework={self.framework!r} is unknown; use one of {', '.join(FRAMEWORKS)}"
+            )
         if self.color not in ("y", "rgb", "ycbcr"):
             raise ValueError(f"{self.name}: color={self.color!r} is unknown; use y, rgb or ycbcr")
         if not self.geometry:
@@ -150,7 +152,7 @@ def create_network(name: str, *, scale: int | None = None, **config: object) -> 
 
 
 def network_name(net: Network) -> str:
-    """Give the name of the registered variant that `net` is, or of its class's first row for a custom configuration.
+    """Give the name of the registered variant that `net` is, or is closest to in its arguments.
 
     Raises:
         ValueError: the class of `net` is in no row.
@@ -159,12 +161,11 @@ def network_name(net: Network) -> str:
         >>> network_name(create_network("srcnn_915", scale=3))
         'srcnn_915'
     """
-    best, most = "", -1
+    likeness: dict[str, int] = {}
     for spec in network_specs():
         build, bound = (spec.build.func, spec.build.keywords) if isinstance(spec.build, partial) else (spec.build, {})
-        fits = all(net.config[name] == value for name, value in bound.items()) if build is type(net) else False
-        if fits and len(bound) > most:
-            best, most = spec.name, len(bound)
-    if not best:
+        if build is type(net):
+            likeness[spec.name] = sum(1 if net.config[key] == value else -1 for key, value in bound.items())
+    if not likeness:
         raise ValueError(f"{type(net).__name__} is in no registry row; register() a NetworkSpec for it first")
-    return best
+    return max(likeness, key=lambda name: likeness[name])

@@ -13,9 +13,9 @@ from .request import ExportRequest, Source
 from .shapes import parse_shape
 
 EPILOG = """\
-exit codes: 0 ok, 1 internal error, 2 usage, unknown network, wrong shape or scale, 3 output exists or cannot be written,
-4 backend or device missing, 5 graph not exportable, 6 verification failed, 7 build failed, 8 artifact does not fit this
-host, 9 bad input file, 130 interrupted. --check-env and --dry-run give 0, or the code that doing it would give.
+exit codes: 0 ok, 1 internal error, 2 usage, unknown network, wrong shape or scale, 3 output exists or cannot be
+written, 4 backend or device missing, 5 graph not exportable, 6 verification failed, 7 build failed, 8 artifact does not
+fit this host, 9 bad input file, 130 interrupted. --check-env, --dry-run: 0 or the code that doing it gives.
 """
 
 
@@ -34,13 +34,30 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="network name, or a .safetensors file of srblocks; without it the bundled FSRCNN")
-    parser.add_argument("-o", "--out", type=Path, default=Path("exported"), metavar="DIR", help="output folder (default: exported)")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="network name, or a .safetensors file of srblocks; without it the bundled FSRCNN",
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("exported"), metavar="DIR", help="output folder (default: exported)"
+    )
     parser.add_argument("--name", help="stem of the files (default: network, scale, precision and shape)")
     network = parser.add_argument_group("network")
-    network.add_argument("--scale", type=int, help="enlargement per side (default: the smallest that the network declares)")
-    network.add_argument("--weights", type=Path, metavar="FILE", help="weights: safetensors, or a torch file with a plain state dict")
-    network.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="constructor argument of the network, repeatable")
+    network.add_argument(
+        "--scale", type=int, help="enlargement per side (default: the smallest that the network declares)"
+    )
+    network.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weights: safetensors, or a torch file with a plain state dict"
+    )
+    network.add_argument(
+        "--arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="constructor argument of the network, repeatable",
+    )
     formats = parser.add_argument_group("formats (default: --onnx)")
     for row in FORMATS.values():
         formats.add_argument(f"--{row.name}", dest="formats", action="append_const", const=row.name, help=row.summary)
@@ -51,14 +68,28 @@ def build_parser() -> argparse.ArgumentParser:
     sizes.add_argument("--max", dest="maximum", metavar="NxCxHxW", help="largest dynamic shape")
     sizes.add_argument("--opset", type=int, default=18, help="ONNX operator set (default: 18)")
     verify = parser.add_argument_group("verification")
-    verify.add_argument("--verify", choices=["sizes", "one", "off"], default="sizes", help="compare at several sizes (default), at one, or not")
-    verify.add_argument("--tolerance", type=float, default=1e-4, help="largest error relative to the output's standard deviation (default: 1e-4)")
+    verify.add_argument(
+        "--verify",
+        choices=["sizes", "one", "off"],
+        default="sizes",
+        help="compare at several sizes (default), at one, or not",
+    )
+    verify.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-4,
+        help="largest error relative to the output's standard deviation (default: 1e-4)",
+    )
     verify.add_argument("--seed", type=int, default=0, help="seed of fresh weights and of the verification inputs")
     run = parser.add_argument_group("run")
     run.add_argument("--force", action="store_true", help="overwrite existing outputs")
     run.add_argument("--dry-run", action="store_true", help="say what would be written, and stop")
     run.add_argument("--check-env", action="store_true", help="say what can be built here, and stop")
-    run.add_argument("--json", action="store_true", help="a machine-readable summary on standard output, everything else on standard error")
+    run.add_argument(
+        "--json",
+        action="store_true",
+        help="a machine-readable summary on standard output, everything else on standard error",
+    )
     run.add_argument("-q", "--quiet", action="store_true", help="no progress and no table")
     run.add_argument("--list", action="store_true", help="list the networks, and stop")
     return parser

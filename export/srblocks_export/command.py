@@ -7,6 +7,7 @@ import sys
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
 from srblocks.registry import network_specs
 
 from .export import artifact_paths, check_outputs, export_network, network_shapes
@@ -20,19 +21,23 @@ from .source import open_network
 def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool) -> int:
     """Export and report; give the exit code."""
     console = Console(stderr=as_json, quiet=quiet, highlight=False)
+    if not console.is_terminal:
+        console.width = 120
     with console.status("network") as status:
         net, remarks = open_network(source)
         request = dataclasses.replace(request, warnings=tuple(remarks))
         reports = export_network(net, request, progress=status.update)
     for remark in remarks:
-        console.print(escape(remark))
+        console.print(escape(remark), soft_wrap=True)
     console.print(table(reports))
     for report in reports:
         if report.error:
             print(f"srblocks-export: {report.error}", file=sys.stderr)
     done = next((report.path for report in reports if not report.error), None)
     if done:
-        console.print(f'use it: from srblocks_export import runtime; sr = runtime.load("{escape(str(done))}")(lr)')
+        console.print(
+            f'use it: from srblocks_export import runtime; sr = runtime.load("{escape(str(done))}")(lr)', soft_wrap=True
+        )
     code = exit_code(reports)
     if as_json:
         artifacts = [report.to_json() for report in reports]

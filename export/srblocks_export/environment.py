@@ -51,7 +51,12 @@ def check_environment(formats: Sequence[str], *, as_json: bool) -> int:
         table.add_row()
         for name, state in found["formats"].items():
             ready = "[green]can be built here[/]"
-            table.add_row(f"--{name}", ready if state["ready"] else f"[red]{state['missing']}[/]: {state['remedy']}".replace("[onnx]", "\\[onnx]"))
+            table.add_row(
+                f"--{name}",
+                ready
+                if state["ready"]
+                else f"[red]{state['missing']}[/]: {state['remedy']}".replace("[onnx]", "\\[onnx]"),
+            )
         Console().print(table)
     wanted = [found["formats"][name]["ready"] for name in formats]
     possible = all(wanted) if wanted else any(state["ready"] for state in found["formats"].values())

@@ -6,7 +6,8 @@ import errno
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,7 @@ def network_shapes(net: Network, request: ExportRequest) -> Shapes:
     Raises:
         ExportError: E202, a shape that the network does not take.
     """
-    return request.shapes(
-        image_channels=net.image_channels, min_size=net.min_size, size_multiple=net.size_multiple
-    )
+    return request.shapes(image_channels=net.image_channels, min_size=net.min_size, size_multiple=net.size_multiple)
 
 
 def artifact_paths(net: Network, request: ExportRequest) -> dict[str, Path]:
@@ -82,67 +81,82 @@ def export_network(
         if request.verify != "off":
             progress("reference outputs")
             references = References(net, shapes, Path(scratch), seed=request.seed, sizes=request.verify)
-        embedded = describe(net, shapes)
-        return [
-            _export_one(net, FORMATS[name], paths[name], shapes, embedded, request, worker, references, progress)
-            for name in request.formats
-        ]
+        job = _Job(net, request, shapes, describe(net, shapes), worker, references, progress)
+        return [job.run(FORMATS[name], paths[name]) for name in request.formats]
 
 
-def _export_one(
-    net: Network,
-    row: Format,
-    path: Path,
-    shapes: Shapes,
-    embedded: dict[str, Any],
-    request: ExportRequest,
-    worker: Worker,
-    references: References | None,
-    progress: Callable[[str], None],
-) -> ArtifactReport:
-    start = time.perf_counter()
-    temporary = path.with_name(f".{uuid.uuid4().hex[:12]}-{path.name}")
-    entry: dict[str, Any] | None = None
-    verification: Verification | None = None
-    final = path
-    try:
+@dataclass(frozen=True)
+class _Job:
+    """What all formats of one export share."""
+
+    net: Network
+    request: ExportRequest
+    shapes: Shapes
+    embedded: dict[str, Any]
+    worker: Worker
+    references: References | None
+    progress: Callable[[str], None]
+
+    def run(self, row: Format, path: Path) -> ArtifactReport:
+        """Write, verify and publish one artifact."""
+        start = time.perf_counter()
+        temporary = path.with_name(f".{uuid.uuid4().hex[:12]}-{path.name}")
+        try:
+            entry = self._write(row, path, temporary)
+            verification = self._verify(row, temporary)
+            entry["verify"] = verification.to_manifest() if verification else {"status": "off"}
+            error = self._publish(row, temporary, path, entry, verification)
+        except ExportError as failure:
+            return ArtifactReport(format=row.name, error=failure, seconds=time.perf_counter() - start)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return ArtifactReport(
+            format=row.name,
+            path=_rejected(path) if error else path,
+            entry=entry,
+            verification=verification,
+            error=error,
+            seconds=time.perf_counter() - start,
+        )
+
+    def _write(self, row: Format, path: Path, temporary: Path) -> dict[str, Any]:
         if missing := row.missing():
             raise ExportError(401, f"{row.name}: {missing}", row.remedy)
-        progress(f"{row.name}: export")
+        self.progress(f"{row.name}: export")
         with _writing(path.parent):
-            details = row.module.write(net, temporary, shapes=shapes, metadata=embedded, opset=request.opset)
-        artifact = {"format": row.name, **details, **describe_file(temporary, path.name)}
-        if references:
-            progress(f"{row.name}: verify in a fresh process")
-            verification = worker.verify(temporary, references, request.tolerance)
-        entry = embedded | {
-            "artifact": artifact,
+            details = row.module.write(
+                self.net, temporary, shapes=self.shapes, metadata=self.embedded, opset=self.request.opset
+            )
+        return self.embedded | {
+            "artifact": {"format": row.name, **details, **describe_file(temporary, path.name)},
             "tool": tool_versions(),
-            "verify": verification.to_manifest() if verification else {"status": "off"},
-            "warnings": list(request.warnings),
+            "warnings": list(self.request.warnings),
         }
-        if verification and verification.problem:
-            final = path.with_name(f"{path.name}.rejected")
-            with _writing(path.parent):
-                temporary.replace(final)
-            raise ExportError(601, f"{row.name}: {verification.problem}", f"not usable, kept as {final.name}")
+
+    def _verify(self, row: Format, temporary: Path) -> Verification | None:
+        if not self.references:
+            return None
+        self.progress(f"{row.name}: verify in a fresh process")
+        return self.worker.verify(temporary, self.references, self.request.tolerance)
+
+    def _publish(
+        self, row: Format, temporary: Path, path: Path, entry: dict[str, Any], verification: Verification | None
+    ) -> ExportError | None:
         with _writing(path.parent):
+            if verification and verification.problem:
+                temporary.replace(_rejected(path))
+                return ExportError(601, f"{row.name}: {verification.problem}", f"do not use {_rejected(path).name}")
             temporary.replace(path)
             add_entry(path.parent, entry)
-    except ExportError as error:
-        kept = final if entry and error.exit_code == 6 else None
-        return _report(row, start, path=kept, entry=entry if kept else None, verification=verification, error=error)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return _report(row, start, path=path, entry=entry, verification=verification)
+        return None
 
 
-def _report(row: Format, start: float, **fields: Any) -> ArtifactReport:
-    return ArtifactReport(format=row.name, seconds=time.perf_counter() - start, **fields)
+def _rejected(path: Path) -> Path:
+    return path.with_name(f"{path.name}.rejected")
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _writing(folder: Path) -> Generator[None, None, None]:
     """Turn what the operating system says of a folder into one message."""
     try:
         yield

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Generator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,14 @@ def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
             "framework": framework,
         },
         "io": {
-            "input": {"name": "lr", "dtype": "float32", "layout": "NCHW", "color": color, "range": [0, 1], "dims": sides}
+            "input": {
+                "name": "lr",
+                "dtype": "float32",
+                "layout": "NCHW",
+                "color": color,
+                "range": [0, 1],
+                "dims": sides,
+            }
             | shapes.to_manifest(),
             "outputs": [{"name": "sr", "dtype": "float32", "range": [0, 1], "dims": [*sides[:2], *enlarged]}],
         },
@@ -98,7 +105,7 @@ def _weights_hash(net: "Network") -> str:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Generator[None, None, None]:
     """Keep other exports to this folder out; the lock ends with the process, however it ends."""
     try:
         import fcntl

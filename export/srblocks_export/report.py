@@ -50,19 +50,26 @@ def exit_code(reports: list[ArtifactReport]) -> int:
 
 
 def table(reports: list[ArtifactReport]) -> "Table":
-    """Give the summary as a table for the terminal."""
+    """Give the summary as a table for the terminal; errors are relative to the output's standard deviation."""
     from rich.table import Table
 
     summary = Table(box=None, pad_edge=False)
-    for column in ("", "format", "artifact", "size", "verified at", "max error", "seconds"):
+    for column in ("", "artifact", "size", "verified at", "max error", "seconds"):
         summary.add_column(column, overflow="fold")
     for report in reports:
-        size = f"{report.entry['artifact']['bytes'] / 1000:,.0f} kB" if report.entry else "-"
         cases = report.verification.cases if report.verification else ()
-        verified = ", ".join("x".join(map(str, case["shape"])) for case in cases) or "not verified"
         worst = report.verification.max_error if report.verification else None
-        mark = "[red]failed[/]" if report.error else "[green]ok[/]"
-        name = report.path.name if report.path else "-"
-        error = "-" if worst is None else f"{worst:.1e}"
-        summary.add_row(mark, report.format, name, size, verified, error, f"{report.seconds:.1f}")
+        summary.add_row(
+            "[red]failed[/]" if report.error else "[green]ok[/]",
+            report.path.name if report.path else report.format,
+            f"{report.entry['artifact']['bytes'] / 1000:,.0f} kB" if report.entry else "-",
+            ", ".join(_short(case["shape"]) for case in cases) or "not verified",
+            "-" if worst is None else f"{worst:.1e}",
+            f"{report.seconds:.1f}",
+        )
     return summary
+
+
+def _short(shape: list[int]) -> str:
+    batch, _, height, width = shape
+    return f"{height}x{width}" if batch == 1 else f"{batch} of {height}x{width}"

@@ -1,8 +1,8 @@
 """Running artifacts: one callable for every format, with the ranges of the manifest checked.
 
-    from srblocks_export import runtime
+from srblocks_export import runtime
 
-    sr = runtime.load("fsrcnn_x2_fp32_dyn.onnx")(lr)
+sr = runtime.load("fsrcnn_x2_fp32_dyn.onnx")(lr)
 """
 
 import os
@@ -51,7 +51,9 @@ class Artifact:
             self._run, self.manifest = row.module.read(self.path)
         except Exception as error:  # every backend raises its own types for a file that it cannot read
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ExportError(901, f"{path} cannot be loaded as {row.name} ({reason[:200]})", "export it again") from error
+            raise ExportError(
+                901, f"{path} cannot be loaded as {row.name} ({reason[:200]})", "export it again"
+            ) from error
         if self.manifest.get("schema") != SCHEMA:
             raise ExportError(901, f"{path} carries no {SCHEMA} manifest", "give a file that srblocks-export wrote")
         self.shapes = Shapes.from_manifest(self.manifest["io"]["input"])

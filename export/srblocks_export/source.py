@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+
 from srblocks.checkpoints import CheckpointError, load_checkpoint, load_weights
 from srblocks.network import Network
 from srblocks.pretrained import DEFAULT_NETWORK, pretrained_path
@@ -69,7 +70,9 @@ def _load(net: Network, path: Path) -> None:
 
 def _bad_file(error: Exception) -> ExportError:
     if isinstance(error, OSError):
-        return ExportError(902, f"{error.filename} cannot be read ({error.strerror})", "give the path of a weights file")
+        return ExportError(
+            902, f"{error.filename} cannot be read ({error.strerror})", "give the path of a weights file"
+        )
     return ExportError(901, str(error), "give a file of this network's weights")
 
 

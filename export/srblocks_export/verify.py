@@ -4,7 +4,6 @@ import json
 import math
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from srblocks.network import Network
 from torch import Tensor
+
+from srblocks.network import Network
 
 from .shapes import Shapes
 
@@ -86,9 +86,7 @@ class Worker:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.communicate()
+        self._stop()
 
     def verify(self, path: Path, references: References, tolerance: float) -> Verification:
         """Compare the artifact at `path` with the references.
@@ -116,8 +114,16 @@ class Worker:
                 problem = f"at {'x'.join(map(str, case['shape']))}: {case['problem']}"
         return Verification(cases, problem)
 
+    def _stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process and self._process.poll() is not None:
+            self._stop()
+        if self._process is None:
             command = [sys.executable, "-m", "srblocks_export.worker"]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         process = self._process

@@ -40,7 +40,11 @@ def compare(sr: Any, reference: Any, spread: float) -> dict[str, Any]:
         problem = f"output is {sr.shape} instead of {reference.shape}"
         return {"max_error": None, "psnr_db": None, "problem": problem}
     if not np.isfinite(sr).all():
-        return {"max_error": None, "psnr_db": None, "problem": f"{int((~np.isfinite(sr)).sum())} values are NaN or infinite"}
+        return {
+            "max_error": None,
+            "psnr_db": None,
+            "problem": f"{int((~np.isfinite(sr)).sum())} values are NaN or infinite",
+        }
     difference = sr.astype(np.float64) - reference
     mean_square = float((difference**2).mean())
     psnr = -10 * math.log10(mean_square) if mean_square else None

@@ -1,6 +1,7 @@
 """Value range and mean of the images that a network works on."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,10 @@ class MeanShift(nn.Module):
         >>> MeanShift(-1)(torch.full((1, 3, 1, 1), 0.5)).flatten()
         tensor([0.0512, 0.0629, 0.0960])
     """
+
+    if TYPE_CHECKING:
+        weight: Tensor
+        bias: Tensor
 
     def __init__(self, sign: int, *, value_range: float = 1.0, mean: Sequence[float] = DIV2K_MEAN) -> None:
         super().__init__()

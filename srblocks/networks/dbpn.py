@@ -4,6 +4,7 @@ from torch import nn
 
 from ..blocks import conv
 from ..frameworks import IterativeUpsampling
+from ..init import he_
 from ..registry import Geometry, NetworkSpec, register
 from ..upsampling import DownProjection, InterpolateUp, UpProjection
 
@@ -45,9 +46,7 @@ class DDBPN(IterativeUpsampling):
             raise ValueError(f"DDBPN: stages={stages} is below 1; the first up-projection is always there")
         dense = [None if stage == 1 else stage * width for stage in range(1, stages)]
         super().__init__(
-            head=nn.Sequential(
-                conv(image_channels, head_width), nn.PReLU(), conv(head_width, width, 1), nn.PReLU()
-            ),
+            head=nn.Sequential(conv(image_channels, head_width), nn.PReLU(), conv(head_width, width, 1), nn.PReLU()),
             first=UpProjection(width, scale),
             downs=[DownProjection(width, scale, in_channels=channels) for channels in dense],
             ups=[UpProjection(width, scale, in_channels=channels) for channels in dense],
@@ -56,10 +55,7 @@ class DDBPN(IterativeUpsampling):
         )
         self.scale = scale
         self.image_channels = image_channels
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-                nn.init.kaiming_normal_(module.weight)
-                nn.init.zeros_(module.bias)
+        he_(self, mode="fan_in", transposed=True)
 
 
 register(

@@ -4,6 +4,7 @@ from torch import nn
 
 from ..blocks import conv, normalisation
 from ..frameworks import PostUpsampling
+from ..init import he_
 from ..registry import Geometry, NetworkSpec, register
 from ..upsampling import PixelShuffleUp
 
@@ -43,21 +44,19 @@ class ESPCN(PostUpsampling):
         if act not in _ACTIVATIONS:
             raise ValueError(f"ESPCN: act={act!r} is unknown; use {' or '.join(map(repr, _ACTIVATIONS))}")
         normalise, denormalise = normalisation(value_range)
+        upsampler = PixelShuffleUp(width // 2, scale, out_channels=image_channels, stepwise=False)
         super().__init__(
             normalise=normalise,
             head=nn.Sequential(conv(image_channels, width, 5), _ACTIVATIONS[act]()),
             body=nn.Sequential(conv(width, width // 2), _ACTIVATIONS[act]()),
-            upsampler=PixelShuffleUp(width // 2, scale, out_channels=image_channels, stepwise=False),
+            upsampler=upsampler,
             tail=nn.Identity(),
             denormalise=denormalise,
         )
         self.scale = scale
         self.image_channels = image_channels
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-                nn.init.zeros_(module.bias)
-        nn.init.normal_(self.upsampler[0].weight, std=0.001)
+        he_(self)
+        nn.init.normal_(upsampler.get_parameter("0.weight"), std=0.001)
 
 
 register(

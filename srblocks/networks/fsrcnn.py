@@ -6,6 +6,7 @@ from torch import nn
 
 from ..blocks import conv, normalisation
 from ..frameworks import PostUpsampling
+from ..init import he_
 from ..registry import Geometry, NetworkSpec, register
 from ..upsampling import DeconvUp
 
@@ -45,23 +46,20 @@ class FSRCNN(PostUpsampling):
         for _ in range(depth):
             body += [conv(shrunk_width, shrunk_width), nn.PReLU(shrunk_width)]
         body += [conv(shrunk_width, width, 1), nn.PReLU(width)]
+        upsampler = DeconvUp(width, scale, out_channels=image_channels, kernel_size=9, padding=4)
         super().__init__(
             normalise=normalise,
             head=nn.Sequential(conv(image_channels, width, 5), nn.PReLU(width)),
             body=nn.Sequential(*body),
-            upsampler=DeconvUp(width, scale, out_channels=image_channels, kernel_size=9, padding=4),
+            upsampler=upsampler,
             tail=nn.Identity(),
             denormalise=denormalise,
         )
         self.scale = scale
         self.image_channels = image_channels
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-                nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, std=0.001)
-                nn.init.zeros_(module.bias)
+        he_(self)
+        nn.init.normal_(upsampler.get_parameter("deconv.weight"), std=0.001)
+        nn.init.zeros_(upsampler.get_parameter("deconv.bias"))
 
 
 _PAPER = "Dong et al., ECCV 2016, arXiv:1608.00367"

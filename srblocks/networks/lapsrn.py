@@ -6,6 +6,7 @@ from torch import nn
 
 from ..blocks import conv, normalisation
 from ..frameworks import ProgressiveUpsampling
+from ..init import he_
 from ..registry import Geometry, NetworkSpec, register
 from ..upsampling import BicubicResize, LaplacianLevel
 
@@ -66,11 +67,7 @@ class LapSRN(ProgressiveUpsampling):
         )
         self.scale = scale
         self.image_channels = image_channels
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        he_(self)
 
 
 register(

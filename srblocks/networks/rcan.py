@@ -48,7 +48,9 @@ class RCAN(PostUpsampling):
         value_range: float = 255.0,
     ) -> None:
         if mean_shift and image_channels != 3:
-            raise ValueError(f"RCAN: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False")
+            raise ValueError(
+                f"RCAN: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False"
+            )
         normalise, denormalise = normalisation(value_range, DIV2K_MEAN if mean_shift else None)
         block = partial(RCAB, reduction=reduction)
         body = [ResidualGroup(width, depth=blocks_per_group, block=block) for _ in range(groups)]

@@ -60,13 +60,21 @@ register(
         build=SRCNN,
         paper=_PAPER,
         framework="pre",
-        geometry={2: Geometry(radius=6, min_size=2), 3: Geometry(radius=5, min_size=2), 4: Geometry(radius=4, min_size=2)},
+        geometry={
+            2: Geometry(radius=6, min_size=2),
+            3: Geometry(radius=5, min_size=2),
+            4: Geometry(radius=4, min_size=2),
+        },
     ),
     NetworkSpec(
         name="srcnn_915",
         build=partial(SRCNN, mapping_kernel=1),
         paper="Dong et al., ECCV 2014, arXiv:1501.00092v1",
         framework="pre",
-        geometry={2: Geometry(radius=5, min_size=2), 3: Geometry(radius=4, min_size=2), 4: Geometry(radius=4, min_size=2)},
+        geometry={
+            2: Geometry(radius=5, min_size=2),
+            3: Geometry(radius=4, min_size=2),
+            4: Geometry(radius=4, min_size=2),
+        },
     ),
 )

@@ -4,6 +4,7 @@ from torch import nn
 
 from ..blocks import DIV2K_MEAN, conv, normalisation
 from ..frameworks import PreUpsampling
+from ..init import he_
 from ..registry import Geometry, NetworkSpec, register
 from ..upsampling import InterpolateUp
 
@@ -47,7 +48,9 @@ class VDSR(PreUpsampling):
         if depth < 2:
             raise ValueError(f"VDSR: depth={depth} is below 2; the first and the last convolution are always there")
         if mean_shift and image_channels != 3:
-            raise ValueError(f"VDSR: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False")
+            raise ValueError(
+                f"VDSR: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False"
+            )
         normalise, denormalise = normalisation(value_range, DIV2K_MEAN if mean_shift else None)
         body: list[nn.Module] = []
         for _ in range(depth - 2):
@@ -63,11 +66,7 @@ class VDSR(PreUpsampling):
         )
         self.scale = scale
         self.image_channels = image_channels
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        he_(self)
 
 
 register(

@@ -1,6 +1,5 @@
 """The weights that come with the package; README.md beside this file says how each was made."""
 
-from importlib import resources
 from pathlib import Path
 
 from ..checkpoints import load_checkpoint
@@ -9,7 +8,7 @@ from ..network import Network
 DEFAULT_NETWORK = "fsrcnn"
 """The bundled network that commands use when none is named."""
 
-_FOLDER = Path(str(resources.files(__package__)))
+_FOLDER = Path(__file__).parent
 
 
 def pretrained_path(name: str, *, scale: int) -> Path | None:
@@ -49,5 +48,7 @@ def load_pretrained(name: str, *, scale: int) -> Network:
     """
     path = pretrained_path(name, scale=scale)
     if path is None:
-        raise ValueError(f"no bundled weights for {name!r} at scale {scale}; bundled are {', '.join(list_pretrained())}")
+        raise ValueError(
+            f"no bundled weights for {name!r} at scale {scale}; bundled are {', '.join(list_pretrained())}"
+        )
     return load_checkpoint(path)

@@ -23,7 +23,9 @@ class FormatModule(Protocol):
     #: "torch" or "numpy": the kind of array that the callable of `read` takes and gives.
     ARRAYS: str
 
-    def write(self, net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, Any], opset: int) -> dict[str, Any]:
+    def write(
+        self, net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, Any], opset: int
+    ) -> dict[str, Any]:
         """Export `net` to `path` with `metadata` inside; give what the manifest should say of the file."""
         ...
 

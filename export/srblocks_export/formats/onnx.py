@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +42,18 @@ def write(net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, A
                 net,
                 (example_input(net, shapes),),
                 dynamo=True,
-                dynamic_shapes=dynamic and (dynamic,),
+                dynamic_shapes=dynamic,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 opset_version=opset,
                 verbose=False,
             )
     except Exception as error:  # the exporter raises many types, its own and the network's
-        raise ExportError(502, f"the ONNX exporter cannot take {type(net).__name__}: {_first_line(error)}", "widen --min/--max, or use a static --shape") from error
+        raise ExportError(
+            502,
+            f"the ONNX exporter cannot take {type(net).__name__}: {_first_line(error)}",
+            "widen --min/--max, or use a static --shape",
+        ) from error
     assert program is not None
     model = program.model_proto
     written = next(entry.version for entry in model.opset_import if entry.domain == "")
@@ -75,7 +79,7 @@ def read(path: Path) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], dict[str, 
     metadata = session.get_modelmeta().custom_metadata_map
 
     def run(lr: NDArray[Any]) -> NDArray[Any]:
-        return session.run([OUTPUT], {INPUT: np.ascontiguousarray(lr)})[0]
+        return np.asarray(session.run([OUTPUT], {INPUT: np.ascontiguousarray(lr)})[0])
 
     return run, json.loads(metadata.get(_METADATA, "{}"))
 
@@ -95,7 +99,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None, None, None]:
     """Leave out the exporter's progress lines and the deprecations inside torch and onnxscript that it triggers."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

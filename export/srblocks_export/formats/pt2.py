@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from srblocks.network import Network
 from torch import Tensor
 from torch.export import Dim
 
+from srblocks.network import Network
+
 from ..errors import ExportError
 from ..shapes import Shapes
+from .archive import write_archive
 
 ARRAYS = "torch"
 _METADATA = "srblocks.json"
@@ -22,16 +24,16 @@ _TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "fro
 def example_input(net: Network, shapes: Shapes) -> Tensor:
     """An input to trace with: no two of batch, height and width equal, none of them 1, inside the ranges."""
     if shapes.static:
-        return torch.rand(shapes.minimum)
+        return torch.zeros(shapes.minimum)
     low, high = shapes.minimum, shapes.maximum
     wanted = (2, net.image_channels, 24, 32)
     size = [max(a, min(b, c if c is not None else b)) for a, b, c in zip(low, wanted, high, strict=True)]
     size[2:] = [side // shapes.multiple * shapes.multiple for side in size[2:]]
-    return torch.rand(size)
+    return torch.zeros(size)
 
 
-def dynamic_shapes(shapes: Shapes) -> dict[int, Any] | None:
-    """The dynamic dimensions under readable names; None for a static export."""
+def dynamic_shapes(shapes: Shapes) -> tuple[dict[int, Any]] | None:
+    """The dynamic dimensions of the one input under readable names; None for a static export."""
     if shapes.static:
         return None
     dims: dict[int, Any] = {}
@@ -41,7 +43,7 @@ def dynamic_shapes(shapes: Shapes) -> dict[int, Any] | None:
             limit = None if high is None else high // multiple
             dim = Dim(name, min=-(-low // multiple), max=limit)
             dims[axis] = multiple * dim if multiple > 1 else dim
-    return dims
+    return (dims,)
 
 
 def export_program(net: Network, shapes: Shapes) -> torch.export.ExportedProgram:
@@ -52,10 +54,14 @@ def export_program(net: Network, shapes: Shapes) -> torch.export.ExportedProgram
     """
     dynamic = dynamic_shapes(shapes)
     try:
-        program = torch.export.export(net, (example_input(net, shapes),), dynamic_shapes=dynamic and (dynamic,))
+        program = torch.export.export(net, (example_input(net, shapes),), dynamic_shapes=dynamic)
     except Exception as error:  # torch.export raises many types, its own and the network's
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ExportError(502, f"torch.export cannot trace {type(net).__name__}: {cause}", "widen --min/--max, or use a static --shape") from error
+        raise ExportError(
+            502,
+            f"torch.export cannot trace {type(net).__name__}: {cause}",
+            "widen --min/--max, or use a static --shape",
+        ) from error
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
             for key in _TRACES:
@@ -69,7 +75,7 @@ def write(net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any],
     program = export_program(net, shapes)
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={_METADATA: json.dumps(metadata, sort_keys=True)})
-    path.write_bytes(buffer.getvalue())
+    write_archive(buffer, path)
     return {}
 
 

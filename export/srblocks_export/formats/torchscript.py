@@ -4,16 +4,17 @@ import contextlib
 import io
 import json
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import torch
-from srblocks.network import Network
 from torch import Tensor
 
+from srblocks.network import Network
+
 from ..shapes import Shapes
+from .archive import write_archive
 
 ARRAYS = "torch"
 _METADATA = "srblocks.json"
@@ -26,10 +27,7 @@ def write(net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any],
     with _quiet():
         scripted = torch.jit.script(net)
         torch.jit.save(scripted, buffer, _extra_files={_METADATA: json.dumps(metadata, sort_keys=True)})
-    with zipfile.ZipFile(buffer) as archive, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as stripped:
-        for record in archive.infolist():
-            if not record.filename.endswith(".debug_pkl"):
-                stripped.writestr(zipfile.ZipInfo(record.filename), archive.read(record))
+    write_archive(buffer, path)
     return {}
 
 
@@ -47,7 +45,7 @@ def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None, None, None]:
     """Leave out torch's remark that TorchScript is deprecated: the caller asked for TorchScript."""
     with warnings.catch_warnings():
         for category in (DeprecationWarning, FutureWarning):

@@ -1,0 +1,98 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from srblocks.blocks import DIV2K_MEAN, MeanShift, Rescale, normalisation
+
+RANGES = st.sampled_from([1.0, 2.0, 255.0])
+MEANS = st.lists(st.floats(0, 1), min_size=1, max_size=4)
+
+
+def column(values: list[float]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1)
+
+
+def test_mean_of_div2k_is_the_published_one() -> None:
+    assert DIV2K_MEAN == (0.4488, 0.4371, 0.4040)
+
+
+def test_hand_computed_shift() -> None:
+    x = torch.tensor([1.0, 2.0, 4.0]).view(1, 3, 1, 1)
+    mean = (0.5, 0.25, 0.125)
+    assert MeanShift(-1, mean=mean)(x).flatten().tolist() == [0.5, 1.75, 3.875]
+    assert MeanShift(+1, mean=mean)(x).flatten().tolist() == [1.5, 2.25, 4.125]
+    assert MeanShift(-1, mean=mean, value_range=8)(x).flatten().tolist() == [-3.0, 0.0, 3.0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(mean=MEANS, value_range=RANGES, height=st.integers(1, 5), width=st.integers(1, 5), sign=st.sampled_from([-1, 1]))
+def test_shift_adds_one_constant_per_channel(
+    mean: list[float], value_range: float, height: int, width: int, sign: int
+) -> None:
+    x = torch.rand(2, len(mean), height, width, dtype=torch.float64) * value_range
+    shifted = MeanShift(sign, value_range=value_range, mean=mean).double()(x)
+    # The bias is kept in float32: half a unit in its last place of a mean of at most 255.
+    torch.testing.assert_close(shifted, x + sign * value_range * column(mean), rtol=0, atol=value_range * 2**-24)
+
+
+def test_shift_is_saved_and_loaded_but_not_trained() -> None:
+    shift = MeanShift(-1)
+    assert not list(shift.parameters())
+    shift.load_state_dict({"weight": 2 * torch.eye(3)[:, :, None, None], "bias": torch.tensor([1.0, 2.0, 3.0])})
+    assert shift(torch.ones(1, 3, 1, 1)).flatten().tolist() == [3.0, 4.0, 5.0]
+
+
+def test_rescale_multiplies_and_shows_its_factor() -> None:
+    assert Rescale(3)(torch.tensor([0.0, -1.0, 0.5])).tolist() == [0.0, -3.0, 1.5]
+    assert repr(Rescale(255)) == "Rescale(factor=255)"
+    assert not Rescale(3).state_dict()
+
+
+def test_without_range_and_mean_there_is_nothing_to_do() -> None:
+    assert [type(module) for module in normalisation()] == [nn.Identity, nn.Identity]
+    assert [type(module) for module in normalisation(1, None)] == [nn.Identity, nn.Identity]
+
+
+def test_mean_is_subtracted_in_the_inner_range() -> None:
+    normalise, denormalise = normalisation(8, (0.5, 0.25, 0.125))
+    x = torch.tensor([1.0, 0.5, 0.0]).view(1, 3, 1, 1)
+    assert normalise(x).flatten().tolist() == [4.0, 2.0, -1.0]
+    assert denormalise(torch.zeros(1, 3, 1, 1)).flatten().tolist() == [0.5, 0.25, 0.125]
+
+
+def test_range_alone_takes_any_number_of_channels() -> None:
+    normalise, denormalise = normalisation(255)
+    x = torch.rand(1, 5, 2, 2)
+    assert torch.equal(normalise(x), x * 255)
+    torch.testing.assert_close(denormalise(x * 255), x)
+
+
+@settings(max_examples=25, deadline=None)
+@given(mean=st.none() | MEANS, value_range=RANGES)
+def test_denormalise_inverts_normalise(mean: list[float] | None, value_range: float) -> None:
+    normalise, denormalise = (module.double() for module in normalisation(value_range, mean))
+    x = torch.rand(1, len(mean or [0]), 3, 2, dtype=torch.float64)
+    before = x.clone()
+    torch.testing.assert_close(denormalise(normalise(x)), x, rtol=0, atol=1e-14)
+    torch.testing.assert_close(normalise(denormalise(x)), x, rtol=0, atol=1e-12)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("value_range", [0, -255.0, math.nan])
+def test_a_range_that_is_not_positive_is_refused(value_range: float) -> None:
+    with pytest.raises(ValueError, match=f"^value_range={value_range} is not positive; use 1 or 255$"):
+        normalisation(value_range)
+
+
+@pytest.mark.parametrize("module", [MeanShift(-1), Rescale(255), *normalisation(255, DIV2K_MEAN)])
+def test_gradients_are_right_and_the_script_computes_the_same(module: nn.Module) -> None:
+    scripted = torch.jit.script(module)
+    for size in ((4, 4), (3, 8)):
+        x = torch.rand(1, 3, *size)
+        torch.testing.assert_close(scripted(x), module(x))
+    x = torch.rand(1, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(module.double(), x)

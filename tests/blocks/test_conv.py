@@ -1,0 +1,83 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from srblocks.blocks import conv
+
+SIZES = st.integers(1, 9)
+ODD = st.sampled_from([1, 3, 5, 7, 9])
+
+
+def by_patches(x: Tensor, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
+    """Convolution as a matrix product over zero-padded patches."""
+    batch, _, height, width = x.shape
+    side = weight.shape[-1]
+    patches = F.unfold(x, side, padding=side // 2).view(batch, groups, -1, height * width)
+    kernels = weight.reshape(groups, weight.shape[0] // groups, -1)
+    product = torch.einsum("goi,ngip->ngop", kernels, patches)
+    return product.reshape(batch, -1, height, width) + bias[:, None, None]
+
+
+def test_outside_of_the_image_counts_as_zero() -> None:
+    layer = conv(1, 1).requires_grad_(False)
+    layer.weight.fill_(1)
+    layer.bias.fill_(0.5)
+    expected = torch.tensor([[4.5, 6.5, 4.5], [6.5, 9.5, 6.5], [4.5, 6.5, 4.5]])
+    assert torch.equal(layer(torch.ones(1, 1, 3, 3))[0, 0], expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(groups=st.integers(1, 3), into=st.integers(1, 3), out=st.integers(1, 3), side=ODD, height=SIZES, width=SIZES)
+def test_it_is_a_matrix_product_over_patches_of_the_same_size(
+    groups: int, into: int, out: int, side: int, height: int, width: int
+) -> None:
+    layer = conv(groups * into, groups * out, side, groups=groups).double()
+    x = torch.randn(2, groups * into, height, width, dtype=torch.float64)
+    y = layer(x)
+    assert y.shape == (2, groups * out, height, width)
+    torch.testing.assert_close(y, by_patches(x, layer.weight, layer.bias, groups), rtol=0, atol=1e-12)
+
+
+def test_a_kernel_that_shifts_moves_the_image_by_one_pixel() -> None:
+    layer = conv(1, 1, bias=False).requires_grad_(False)
+    layer.weight.zero_()[0, 0, 1, 0] = 1
+    assert layer(torch.tensor([[[[1.0, 2.0, 3.0]]]])).flatten().tolist() == [0, 1, 2]
+
+
+def test_default_is_three_by_three_with_a_bias_and_one_group() -> None:
+    layer = conv(4, 6)
+    assert layer.weight.shape == (6, 4, 3, 3)
+    assert layer.bias is not None
+    assert layer.stride == (1, 1)
+
+
+def test_bias_can_be_left_out() -> None:
+    layer = conv(2, 2, bias=False)
+    assert layer.bias is None
+    assert not layer(torch.zeros(1, 2, 4, 4)).any()
+
+
+def test_a_group_sees_its_own_channels_only() -> None:
+    layer = conv(4, 4, groups=2)
+    x = torch.rand(1, 4, 5, 5)
+    changed = torch.cat((x[:, :2], x[:, 2:] + 1), 1)
+    assert torch.equal(layer(x)[:, :2], layer(changed)[:, :2])
+    assert not torch.equal(layer(x)[:, 2:], layer(changed)[:, 2:])
+
+
+@pytest.mark.parametrize("side", [0, 2, 8])
+def test_an_even_kernel_is_refused(side: int) -> None:
+    message = f"^conv: kernel_size={side} is even; a convolution that keeps the size needs an odd one$"
+    with pytest.raises(ValueError, match=message):
+        conv(3, 3, side)
+
+
+def test_scripted_it_computes_the_same_at_another_size() -> None:
+    layer = conv(2, 3, 5)
+    scripted = torch.jit.script(layer)
+    for size in ((4, 4), (3, 8)):
+        x = torch.rand(1, 2, *size)
+        torch.testing.assert_close(scripted(x), layer(x))

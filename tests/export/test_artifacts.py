@@ -1,0 +1,155 @@
+"""What is inside the files: no trace of the machine, the manifest, and the same content on repetition."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from srblocks import create_network, load_pretrained
+from srblocks_export import runtime
+from srblocks_export.errors import ExportError, InputError
+from srblocks_export.export import export_network
+from srblocks_export.formats import FORMATS
+from srblocks_export.manifest import FILE, SCHEMA
+from srblocks_export.request import ExportRequest
+
+# As a fresh process would do it: names and order must not depend on what was exported before.
+EXPORT = """
+import sys, pathlib
+from srblocks import load_pretrained
+from srblocks_export.export import export_network
+from srblocks_export.request import ExportRequest
+formats = ("onnx", "pt2", "torchscript")
+request = ExportRequest(formats=formats, out=pathlib.Path(sys.argv[1]), verify="off")
+export_network(load_pretrained("fsrcnn", scale=2), request)
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two folders, written by two processes with different hash seeds."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("first", "second-with-a-longer-name")]
+    for seed, folder in enumerate(folders):
+        environment = os.environ | {"PYTHONHASHSEED": str(seed)}
+        subprocess.run([sys.executable, "-c", EXPORT, str(folder)], check=True, env=environment, timeout=120)
+    return folders
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """The records of an archive, or the whole of another file."""
+    if not zipfile.is_zipfile(path):
+        return {"": path.read_bytes()}
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_two_processes_write_the_same_bytes(exported: list[Path], format_name: str) -> None:
+    first, second = (folder / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}" for folder in exported)
+    assert contents(first) == contents(second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_nothing_inside_names_this_machine(exported: list[Path], format_name: str) -> None:
+    path = exported[0] / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}"
+    machine = [str(Path(torch.__file__).parent.parent), str(Path.cwd()), str(exported[0]), str(Path.home()) + "/"]
+    for name, content in contents(path).items():
+        for place in (*machine, "stack_trace", '.py", line', "site-packages"):
+            assert place.encode() not in content, (name, place)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_the_embedded_manifest_is_the_sidecar_s(exported: list[Path], format_name: str) -> None:
+    file = f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}"
+    embedded = runtime.load(exported[0] / file).manifest
+    sidecar = json.loads((exported[0] / FILE).read_text())
+    entry = next(entry for entry in sidecar["artifacts"] if entry["artifact"]["file"] == file)
+    assert sidecar["schema"] == embedded["schema"] == SCHEMA
+    assert embedded == {key: entry[key] for key in ("schema", "model", "io", "precision", "rewrites")}
+    assert embedded["model"]["params"] == 12_809
+    assert embedded["io"]["input"]["dims"] == ["batch", 1, "height", "width"]
+    assert embedded["io"]["outputs"][0]["dims"] == ["batch", 1, "2*height", "2*width"]
+    assert entry["artifact"]["bytes"] == (exported[0] / file).stat().st_size
+
+
+def test_the_folder_holds_the_artifacts_and_the_manifest_only(exported: list[Path]) -> None:
+    names = {f"fsrcnn_x2_fp32_dyn{row.suffix}" for row in FORMATS.values()} | {FILE}
+    assert {path.name for path in exported[0].iterdir()} == names
+
+
+def test_onnx_has_readable_dimensions_and_the_asked_operator_set(exported: list[Path]) -> None:
+    model = onnx.load(exported[0] / "fsrcnn_x2_fp32_dyn.onnx")
+    shapes = {
+        value.name: [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {"lr": ["batch", 1, "height", "width"], "sr": ["batch", 1, "2*height", "2*width"]}
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
+    assert sum(len(node.metadata_props) for node in model.graph.node) == 0
+
+
+def test_another_operator_set_than_asked_for_is_an_error(tmp_path: Path) -> None:
+    net = create_network("rcan", groups=1, blocks_per_group=1)
+    (report,) = export_network(net, ExportRequest(formats=("onnx",), out=tmp_path, opset=17))
+    assert str(report.error).startswith("E501 opset 17 requested but the exporter wrote 18")
+    assert report.path is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_one_callable_takes_arrays_and_tensors(exported: list[Path], format_name: str) -> None:
+    artifact = runtime.load(exported[0] / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}")
+    net = load_pretrained("fsrcnn", scale=2)
+    lr = torch.rand(2, 1, 13, 7)
+    with torch.no_grad():
+        reference = net(lr)
+    sr = artifact(lr)
+    assert isinstance(sr, torch.Tensor)
+    assert torch.allclose(sr, reference, atol=1e-5)
+    array = artifact(lr.numpy().astype(np.float64))
+    assert isinstance(array, np.ndarray)
+    assert np.allclose(array, reference.numpy(), atol=1e-5)
+    assert artifact.scale == 2
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_what_is_out_of_range_is_refused_with_the_range(exported: list[Path], format_name: str) -> None:
+    artifact = runtime.load(exported[0] / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}")
+    with pytest.raises(InputError, match=r"E202 shape 1x3x8x8: channels 3 is outside 1..1; give 1..x1x1..x1.."):
+        artifact(torch.rand(1, 3, 8, 8))
+    with pytest.raises(InputError, match="E202 shape 8x8 has 2 dimensions instead of 4"):
+        artifact(torch.rand(8, 8))
+    with pytest.raises(InputError, match=r"E204 the input is torch\.uint8; give floating point values in"):
+        artifact(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="E204 the input is int64"):
+        artifact(np.zeros((1, 1, 8, 8), np.int64))
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_truncated_and_foreign_files_are_refused(exported: list[Path], tmp_path: Path, format_name: str) -> None:
+    suffix = FORMATS[format_name].suffix
+    whole = (exported[0] / f"fsrcnn_x2_fp32_dyn{suffix}").read_bytes()
+    for name, content in (("half", whole[: len(whole) // 2]), ("text", b"hello"), ("empty", b"")):
+        path = tmp_path / f"{name}{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(ExportError, match=r"E901 .* cannot be loaded as .*; export it again"):
+            runtime.load(path)
+    with pytest.raises(ExportError, match=r"E901 .* is no file"):
+        runtime.load(tmp_path / f"absent{suffix}")
+
+
+def test_files_without_our_manifest_are_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.ts"
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), foreign)
+    with pytest.raises(ExportError, match=r"E901 .* carries no srblocks.export/1 manifest"):
+        runtime.load(foreign)
+    with pytest.raises(ExportError, match=r"E901 .* is of no known format; give a file that ends in .ts, .onnx, .pt2"):
+        runtime.load(tmp_path / "model.tflite")

@@ -1,0 +1,80 @@
+"""Every network in every format: exported with dynamic sizes, reloaded elsewhere, compared at several sizes."""
+
+from pathlib import Path
+
+import pytest
+
+from srblocks import create_network
+from srblocks.network import Network
+from srblocks.registry import NetworkSpec, network_specs
+from srblocks_export.export import network_shapes
+from srblocks_export.formats import FORMATS
+from srblocks_export.manifest import describe
+from srblocks_export.request import ExportRequest
+from srblocks_export.verify import References, Worker
+from support import filled
+
+# Filled networks reach values far from 1; float32 in another order of sums differs by this much at most.
+TOLERANCE = 2e-5
+# At full depth the fill amplifies to 1e17 (RCAN), and the rounding with it.
+DEEP_TOLERANCE = 1e-3
+
+
+def export_and_verify(
+    net: Network, format_name: str, folder: Path, worker: Worker, tolerance: float = TOLERANCE
+) -> None:
+    request = ExportRequest(formats=(format_name,), out=folder)
+    shapes = network_shapes(net, request)
+    path = folder / f"artifact{FORMATS[format_name].suffix}"
+    FORMATS[format_name].module.write(net, path, shapes=shapes, metadata=describe(net, shapes), opset=18)
+    result = worker.verify(path, References(net, shapes, folder), tolerance)
+    assert result.problem is None
+    assert len({tuple(case["shape"]) for case in result.cases}) >= 3
+
+
+@pytest.fixture(params=FORMATS)
+def format_name(request: pytest.FixtureRequest, spec: NetworkSpec) -> str:
+    """A format; where the registry declares that it cannot take the network, the test must fail."""
+    if request.param in spec.limits:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=spec.limits[request.param]))
+    return request.param
+
+
+def test_artifact_equals_the_network_at_several_sizes(
+    spec: NetworkSpec, scale: int, format_name: str, tmp_path: Path, worker: Worker
+) -> None:
+    net = filled(create_network(spec.name, scale=scale, **spec.reduced))
+    export_and_verify(net, format_name, tmp_path, worker)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("deep", [spec for spec in network_specs() if spec.reduced], ids=lambda spec: spec.name)
+def test_full_depth_artifact_equals_the_network(
+    deep: NetworkSpec, format_name: str, tmp_path: Path, worker: Worker
+) -> None:
+    export_and_verify(filled(create_network(deep.name)), format_name, tmp_path, worker, DEEP_TOLERANCE)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_static_artifact_takes_its_one_shape(format_name: str, tmp_path: Path, worker: Worker) -> None:
+    net = filled(create_network("espcn", scale=3))
+    request = ExportRequest(formats=(format_name,), out=tmp_path, shape=(1, 1, 9, 14))
+    shapes = network_shapes(net, request)
+    path = tmp_path / f"static{FORMATS[format_name].suffix}"
+    FORMATS[format_name].module.write(net, path, shapes=shapes, metadata=describe(net, shapes), opset=18)
+    result = worker.verify(path, References(net, shapes, tmp_path), TOLERANCE)
+    assert result.problem is None
+    assert [case["shape"] for case in result.cases] == [[1, 1, 9, 14]]
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_ranges_that_are_asked_for_hold(format_name: str, tmp_path: Path, worker: Worker) -> None:
+    net = filled(create_network("edsr_baseline", depth=1))
+    request = ExportRequest(formats=(format_name,), out=tmp_path, minimum=(1, 3, 8, 8), maximum=(4, 3, 20, 40))
+    shapes = network_shapes(net, request)
+    path = tmp_path / f"ranged{FORMATS[format_name].suffix}"
+    FORMATS[format_name].module.write(net, path, shapes=shapes, metadata=describe(net, shapes), opset=18)
+    result = worker.verify(path, References(net, shapes, tmp_path), TOLERANCE)
+    assert result.problem is None
+    assert [case["shape"] for case in result.cases] == [[1, 3, 17, 23], [2, 3, 20, 40], [1, 3, 20, 12], [1, 3, 8, 8]]

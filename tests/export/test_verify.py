@@ -1,0 +1,131 @@
+"""The verification finds what is wrong, and what it finds keeps the artifact from its final name."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from srblocks import create_network
+from srblocks.network import Network
+from srblocks_export.export import export_network, network_shapes
+from srblocks_export.formats import FORMATS
+from srblocks_export.formats import onnx as onnx_format
+from srblocks_export.manifest import FILE, describe
+from srblocks_export.report import exit_code
+from srblocks_export.request import ExportRequest
+from srblocks_export.shapes import Shapes
+from srblocks_export.verify import References, Worker, refused_shapes, verification_shapes
+from srblocks_export.worker import compare
+from support import filled
+
+
+@pytest.fixture
+def net() -> Network:
+    return filled(create_network("espcn", scale=2))
+
+
+def sabotage(monkeypatch: pytest.MonkeyPatch, change) -> None:
+    """Let the ONNX format write a model with one initializer changed."""
+    honest = onnx_format.write
+
+    def write(net, path, **rest):
+        details = honest(net, path, **rest)
+        model = onnx.load(path)
+        weights = model.graph.initializer[0]
+        weights.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(weights).copy()), weights.name))
+        onnx.save(model, path)
+        return details
+
+    monkeypatch.setattr(onnx_format, "write", write)
+
+
+def test_a_wrong_weight_is_found_and_the_file_is_kept_as_rejected(
+    net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage(monkeypatch, lambda weights: weights * 1.01)
+    reports = export_network(net, ExportRequest(formats=("onnx", "torchscript"), out=tmp_path))
+    assert str(reports[0].error).startswith("E601 onnx: at 1x1x17x23: error ")
+    assert exit_code(reports) == 6
+    assert reports[1].error is None
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"espcn_x2_fp32_dyn.onnx.rejected", "espcn_x2_fp32_dyn.ts", FILE}
+    entries = json.loads((tmp_path / FILE).read_text())["artifacts"]
+    assert [entry["artifact"]["format"] for entry in entries] == ["torchscript"]
+
+
+def test_nan_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sabotage(monkeypatch, lambda weights: weights * np.float32(np.nan))
+    (report,) = export_network(net, ExportRequest(formats=("onnx",), out=tmp_path))
+    assert "values are NaN or infinite" in str(report.error)
+
+
+def test_a_file_that_does_not_load_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_format, "write", lambda net, path, **rest: path.write_bytes(b"no model") and {})
+    (report,) = export_network(net, ExportRequest(formats=("onnx",), out=tmp_path))
+    assert "E901" in str(report.error)
+    assert report.error is not None
+    assert report.error.exit_code == 6
+
+
+def test_a_backend_that_takes_its_process_down_is_found_and_the_next_file_is_still_verified(
+    net: Network, tmp_path: Path, worker: Worker
+) -> None:
+    shapes = network_shapes(net, ExportRequest(formats=("torchscript",), out=tmp_path))
+    references = References(net, shapes, tmp_path)
+    good = tmp_path / "good.ts"
+    FORMATS["torchscript"].module.write(net, good, shapes=shapes, metadata=describe(net, shapes), opset=18)
+    assert worker.verify(good, references, 1e-4).problem is None
+    assert worker._process is not None
+    worker._process.kill()
+    worker._process.wait()
+    assert worker.verify(good, references, 1e-4).problem is None
+
+
+def test_a_network_that_ignores_its_input_size_is_found(tmp_path: Path) -> None:
+    class Stubborn(Network):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = 1
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            return lr * self.weight * (2 if lr.shape[2] == 24 else 1)
+
+    (report,) = export_network(Stubborn(), ExportRequest(formats=("onnx",), out=tmp_path))
+    assert report.error is not None
+    assert report.error.exit_code in (5, 6)
+    assert not (tmp_path / "Stubborn_x1_fp32_dyn.onnx").exists()
+
+
+def test_verification_covers_odd_and_non_square_sizes_batch_two_and_the_minimum() -> None:
+    shapes = verification_shapes(Shapes((1, 3, 4, 4), (None, 3, None, None)))
+    assert (1, 3, 4, 4) in shapes
+    assert any(batch == 2 for batch, _, _, _ in shapes)
+    assert any(height % 2 and width % 2 for _, _, height, width in shapes)
+    assert sum(height != width for _, _, height, width in shapes) >= 3
+
+
+@pytest.mark.parametrize("multiple", [1, 2, 3, 8])
+@pytest.mark.parametrize("low,high", [(8, None), (24, 48), (24, 24)])
+def test_shapes_to_compare_are_legal_and_those_to_refuse_are_not(multiple: int, low: int, high: int | None) -> None:
+    shapes = Shapes((1, 1, low, low * 2), (3, 1, high, high and high * 2), multiple)
+    if low % multiple:
+        return
+    assert [shape for shape in verification_shapes(shapes) if shapes.problem(shape)] == []
+    assert [shape for shape in refused_shapes(shapes) if not shapes.problem(shape)] == []
+
+
+def test_compare_measures_against_the_spread() -> None:
+    reference = np.zeros((1, 1, 2, 2))
+    found = compare(np.full((1, 1, 2, 2), 0.1, np.float32), reference, spread=2.0)
+    assert found["max_error"] == pytest.approx(0.05)
+    assert found["psnr_db"] == pytest.approx(20, abs=1e-5)
+    assert (
+        compare(np.zeros((1, 1, 4, 4)), reference, spread=1.0)["problem"]
+        == "output is (1, 1, 4, 4) instead of (1, 1, 2, 2)"
+    )
+    assert compare(reference, reference, spread=1.0) == {"max_error": 0.0, "psnr_db": None, "problem": None}

@@ -1,0 +1,65 @@
+"""What several tests share: the published fill rule, an upper bound of errors, the data folder."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from srblocks.network import Network
+
+REPOSITORY = Path(__file__).parent.parent
+FACTS = Path(__file__).parent / "data"
+
+
+def facts(name: str) -> dict:
+    """A JSON file of published figures."""
+    return json.loads((FACTS / name).read_text())
+
+
+def data_folder() -> Path | None:
+    """The folder of published images and weights; None where the variable is not set."""
+    value = os.environ.get("SRBLOCKS_DATA")
+    return Path(value) if value else None
+
+
+@torch.no_grad()
+def fill(net: nn.Module) -> None:
+    """Give every tensor values that depend on its shape alone, so that two implementations can be compared.
+
+    Element j (from 1) is u = 2 frac(sin(12.9898 j) 43758.5453) - 1: matrices 1.2 u / sqrt(fan in), biases 0.05 u, norm
+    weights 1 + 0.05 u, PReLU slopes 0.25 + 0.05 u; mean shifts keep their values.
+    """
+    for name, tensor in net.named_parameters():
+        module = net.get_submodule(name.rpartition(".")[0])
+        j = torch.arange(1, tensor.numel() + 1, dtype=torch.float64)
+        wave = torch.sin(j * 12.9898) * 43758.5453
+        u = 2 * (wave - wave.floor()) - 1
+        if isinstance(module, nn.PReLU) or tensor.ndim == 0:
+            values = 0.25 + 0.05 * u
+        elif tensor.ndim >= 2:
+            values = 1.2 * u / math.sqrt(tensor.numel() / tensor.shape[0])
+        elif isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d)) and name.endswith("weight"):
+            values = 1 + 0.05 * u
+        else:
+            values = 0.05 * u
+        tensor.copy_(values.view(tensor.shape))
+
+
+def wave_image(shape: tuple[int, ...]) -> Tensor:
+    """The published test input in [0, 1], float64."""
+    i = torch.arange(math.prod(shape), dtype=torch.float64)
+    return (0.5 + 0.45 * torch.sin(0.05 * i)).view(shape)
+
+
+def filled(net: Network) -> Network:
+    """Fill a network and put it in eval mode."""
+    fill(net)
+    return net.eval()
+
+
+def relative_error(value: Tensor, reference: Tensor) -> float:
+    """Largest error relative to the reference's standard deviation."""
+    return float(((value - reference).abs().max() / reference.std()).detach())

@@ -1,0 +1,69 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+import srblocks.networks
+from srblocks import create_network, list_networks
+from srblocks.registry import Geometry, NetworkSpec, UnknownNetworkError, network_name, network_spec, register
+
+
+def test_an_unknown_name_lists_the_closest_and_stops() -> None:
+    with pytest.raises(UnknownNetworkError, match="unknown network 'edsr-base'; did you mean edsr_baseline"):
+        create_network("edsr-base")
+    with pytest.raises(UnknownNetworkError, match="known are dbpn, edsr"):
+        create_network("zzz")
+
+
+def test_a_taken_name_is_refused_and_nothing_is_added() -> None:
+    names = list_networks()
+    new = dataclasses.replace(network_spec("espcn"), name="brand_new")
+    with pytest.raises(ValueError, match="'espcn' is registered already"):
+        register(new, network_spec("espcn"))
+    assert list_networks() == names
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        ({"framework": "sideways"}, "framework='sideways' is unknown; use one of pre"),
+        ({"color": "cmyk"}, "color='cmyk' is unknown; use y, rgb"),
+        ({"geometry": {}}, "geometry is empty"),
+    ],
+)
+def test_an_impossible_row_is_refused(change: dict, message: str) -> None:
+    row = {
+        "name": "x",
+        "build": create_network,
+        "paper": "none",
+        "framework": "pre",
+        "geometry": {2: Geometry(radius=1)},
+    }
+    with pytest.raises(ValueError, match=message):
+        NetworkSpec(**row | change)
+
+
+def test_every_file_of_networks_registers_and_is_imported() -> None:
+    folder = Path(srblocks.networks.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    builders = {getattr(spec.build, "func", spec.build).__module__ for spec in srblocks.registry.network_specs()}
+    assert {module.rpartition(".")[2] for module in builders} == files
+
+
+def test_names_are_lower_snake_case_without_scale(spec: NetworkSpec) -> None:
+    assert spec.name == spec.name.lower()
+    assert not any(spec.name.endswith(f"x{scale}") for scale in spec.scales)
+
+
+def test_a_variant_with_custom_arguments_keeps_the_closest_name() -> None:
+    assert network_name(create_network("edsr", depth=1)) == "edsr"
+    assert network_name(create_network("edsr_baseline", depth=8)) == "edsr_baseline"
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(TypeError, match="n_feats"):
+        create_network("edsr", n_feats=64)
+    with pytest.raises(ValueError, match="scale=1 enlarges nothing"):
+        create_network("edsr", scale=1)
+    with pytest.raises(ValueError, match="use 2, 3 \\(by resizing x4\\), 4 or 8"):
+        create_network("lapsrn", scale=5)
