@@ -1,15 +1,17 @@
 """Train a network of the registry on a folder of images.
 
-The loop is short on purpose: pairs by MATLAB-exact bicubic reduction, random crops, flips, rotations and rescaled
-copies, Adam with a cosine schedule, an exponential moving average of the weights (its weights are the ones that are
-validated and saved), a checkpoint that can be resumed.
-
     python examples/train.py fsrcnn --scale 2 --data T91 --validate Set5 --out runs/fsrcnn_x2
+
+The loop is short on purpose: pairs by MATLAB-exact bicubic reduction, random crops, flips, rotations and rescaled
+copies, Adam with a cosine schedule, an exponential moving average of the weights (which is what is validated and
+saved), a checkpoint that can be resumed. Runs on a GPU when there is one.
 """
 
 import argparse
 import json
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -19,24 +21,28 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from srblocks import create_network, load_weights, network_spec, save_checkpoint
+from srblocks.files import atomic_path
 from srblocks.protocol import imresize, psnr, rgb_to_y
 
 SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
+LOSSES = {"l1": nn.L1Loss, "l2": nn.MSELoss}
+Pair = tuple[Tensor, Tensor]
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train a super-resolution network.")
+    parser = argparse.ArgumentParser(description="Train a super-resolution network on a folder of images.")
     parser.add_argument("network", help="a name of srblocks.list_networks()")
     parser.add_argument("--scale", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of high-resolution images")
     parser.add_argument("--validate", type=Path, help="folder of images to report PSNR on; it does not choose weights")
-    parser.add_argument("--out", type=Path, required=True, help="folder for model.safetensors and state.pt")
+    parser.add_argument("--out", type=Path, required=True, help="folder for model.safetensors, state.pt and log.jsonl")
     parser.add_argument("--init", type=Path, help="weights to start from")
     parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--stop-at", type=int, help="stop after this step; --resume goes on from there")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--patch", type=int, default=32, help="side of a training crop in low-resolution pixels")
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--loss", choices=["l1", "l2"], default="l1")
+    parser.add_argument("--loss", choices=LOSSES, default="l1")
     parser.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="CPU threads of torch")
@@ -46,21 +52,27 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def fail(message: object) -> NoReturn:
+    print(f"train.py: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
 def read_images(folder: Path) -> list[np.ndarray]:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not paths:
-        raise SystemExit(f"{folder}: no images ({', '.join(sorted(SUFFIXES))})")
+        fail(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))})")
     return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
 
 
-def make_pair(image: np.ndarray, scale: int, channels: int) -> tuple[Tensor, Tensor]:
-    """Low and high resolution of one image as (C, H, W) tensors in [0, 1]."""
+def make_pair(image: np.ndarray, scale: int, channels: int) -> Pair:
+    """Low and high resolution of one image as (C, H, W) tensors in [0, 1]; one channel is luma."""
     height, width = (side // scale * scale for side in image.shape[:2])
     high = image[:height, :width]
-    low = imresize(high, 1 / scale)
-    pair = (rgb_to_y(low)[None], rgb_to_y(high)[None]) if channels == 1 else (low / 255, high / 255)
-    arrays = pair if channels == 1 else tuple(array.transpose(2, 0, 1) for array in pair)
-    return torch.tensor(arrays[0], dtype=torch.float32), torch.tensor(arrays[1], dtype=torch.float32)
+    tensors = []
+    for picture in (imresize(high, 1 / scale), high):
+        values = rgb_to_y(picture)[..., None] if channels == 1 else picture / 255
+        tensors.append(torch.tensor(values.transpose(2, 0, 1), dtype=torch.float32))
+    return tensors[0], tensors[1]
 
 
 class Crops:
@@ -71,21 +83,18 @@ class Crops:
         pairs = [make_pair(image, scale, channels) for image in [*images, *copies]]
         self.pairs = [pair for pair in pairs if min(pair[0].shape[1:]) >= patch]
         if not self.pairs:
-            raise SystemExit(f"no image is larger than {patch * scale} pixels; use a smaller --patch")
+            fail(f"no image has {patch * scale} pixels per side; use a smaller --patch")
         areas = torch.tensor([float(low[0].numel()) for low, _ in self.pairs])
         self.weights = areas / areas.sum()
         self.scale, self.patch = scale, patch
 
-    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def batch(self, size: int, generator: torch.Generator) -> Pair:
         """Draw low- and high-resolution crops, each (size, C, side, side)."""
-        crops = [
-            self._crop(int(index), generator)
-            for index in torch.multinomial(self.weights, size, True, generator=generator)
-        ]
+        drawn = torch.multinomial(self.weights, size, True, generator=generator)
+        crops = [self._crop(*self.pairs[int(index)], generator) for index in drawn]
         return torch.stack([low for low, _ in crops]), torch.stack([high for _, high in crops])
 
-    def _crop(self, index: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        low, high = self.pairs[index]
+    def _crop(self, low: Tensor, high: Tensor, generator: torch.Generator) -> Pair:
         top, left = (int(torch.randint(side - self.patch + 1, (), generator=generator)) for side in low.shape[1:])
         turn, flip = divmod(int(torch.randint(8, (), generator=generator)), 2)
 
@@ -97,14 +106,63 @@ class Crops:
         return cut(low, 1), cut(high, self.scale)
 
 
-@torch.no_grad()
-def validate(net: nn.Module, pairs: list[tuple[Tensor, Tensor]], scale: int, device: str) -> float:
-    """Mean PSNR in decibels, `scale` border pixels left out."""
-    figures = []
-    for low, high in pairs:
-        sr = net(low[None].to(device))[0].cpu().clamp(0, 1)
-        figures.append(psnr(sr.permute(1, 2, 0).numpy(), high.permute(1, 2, 0).numpy(), crop_border=scale))
-    return float(np.mean(figures))
+class Training:
+    """Everything that a checkpoint has to bring back."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.step = 0
+        self.generator = torch.Generator().manual_seed(args.seed)
+        self.net = create_network(args.network, scale=args.scale)
+        if args.init:
+            load_weights(self.net, args.init)
+        self.net.to(args.device).train()
+        self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(args.ema))
+        self.average.eval()
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=args.lr)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, args.steps, eta_min=args.lr / 100)
+        self.loss_of = LOSSES[args.loss]()
+        self.parts = {name: getattr(self, name) for name in ("net", "average", "optimiser", "schedule")}
+
+    def update(self, pair: Pair) -> float:
+        """One step on a batch; give its loss."""
+        low, high = (images.to(self.args.device) for images in pair)
+        loss = self.loss_of(self.net(low), high)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        self.schedule.step()
+        self.average.update_parameters(self.net)
+        self.step += 1
+        return loss.item()
+
+    @torch.no_grad()
+    def validate(self, pairs: list[Pair]) -> float | None:
+        """Mean PSNR in decibels, `scale` border pixels left out; None without images."""
+        figures = []
+        for low, high in pairs:
+            sr = self.average(low[None].to(self.args.device))[0].cpu().clamp(0, 1)
+            crop = self.args.scale
+            figures.append(psnr(sr.permute(1, 2, 0).numpy(), high.permute(1, 2, 0).numpy(), crop_border=crop))
+        return float(np.mean(figures)) if figures else None
+
+    def save(self, loss: float, figure: float | None) -> None:
+        """Write the averaged network, the state to resume from, and a line of the log."""
+        arguments = {name: v.name if isinstance(v, Path) else v for name, v in vars(self.args).items()}
+        save_checkpoint(self.average.module, self.args.out / "model.safetensors", record={"training": arguments})
+        states = {name: part.state_dict() for name, part in self.parts.items()}
+        with atomic_path(self.args.out / "state.pt") as temporary:
+            torch.save(states | {"step": self.step, "generator": self.generator.get_state()}, temporary)
+        with (self.args.out / "log.jsonl").open("a") as log:
+            log.write(json.dumps({"step": self.step, "loss": loss, "psnr": figure}) + "\n")
+
+    def resume(self) -> None:
+        """Go on from the state of an earlier run."""
+        saved = torch.load(self.args.out / "state.pt", map_location=self.args.device, weights_only=True)
+        for name, part in self.parts.items():
+            part.load_state_dict(saved[name])
+        self.generator.set_state(saved["generator"].cpu())
+        self.step = saved["step"]
 
 
 def main() -> None:
@@ -112,65 +170,30 @@ def main() -> None:
     torch.manual_seed(args.seed)
     if args.threads:
         torch.set_num_threads(args.threads)
-    generator = torch.Generator().manual_seed(args.seed)
-    net = create_network(args.network, scale=args.scale)
-    if args.init:
-        load_weights(net, args.init)
-    net.to(args.device).train()
-    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(args.ema))
-    optimiser = torch.optim.Adam(net.parameters(), lr=args.lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, args.steps, eta_min=args.lr / 100)
-    loss_of = nn.L1Loss() if args.loss == "l1" else nn.MSELoss()
-    args.out.mkdir(parents=True, exist_ok=True)
-    state_file = args.out / "state.pt"
-    states = {"net": net, "average": average, "optimiser": optimiser, "schedule": schedule}
-    step = 0
-    if args.resume and state_file.exists():
-        saved = torch.load(state_file, map_location=args.device, weights_only=True)
-        for name, part in states.items():
-            part.load_state_dict(saved[name])
-        generator.set_state(saved["generator"].cpu())
-        step = saved["step"]
-
-    channels = network_spec(args.network).image_channels
-    crops = Crops(read_images(args.data), args.scale, channels, args.patch)
-    held_out = [make_pair(image, args.scale, channels) for image in read_images(args.validate)] if args.validate else []
-    columns = (
-        *Progress.get_default_columns()[:3],
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns) as progress:
-        task = progress.add_task(args.network, total=args.steps, completed=step, note="")
-        while step < args.steps:
-            low, high = crops.batch(args.batch, generator)
-            loss = loss_of(net(low.to(args.device)), high.to(args.device))
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            average.update_parameters(net)
-            step += 1
-            if step % 20 == 0:
-                progress.update(task, completed=step, note=f"loss {loss.item():.5f}")
-            if step % args.every == 0 or step == args.steps:
-                figure = (
-                    validate(average.module.eval(), held_out, args.scale, args.device) if held_out else float("nan")
-                )
-                progress.print(f"step {step}: loss {loss.item():.5f}, PSNR {figure:.3f} dB")
-                training = {
-                    name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
-                }
-                save_checkpoint(average.module, args.out / "model.safetensors", record={"training": training})
-                torch.save(
-                    {name: part.state_dict() for name, part in states.items()}
-                    | {"step": step, "generator": generator.get_state()},
-                    state_file,
-                )
-                (args.out / "log.jsonl").open("a").write(
-                    json.dumps({"step": step, "loss": loss.item(), "psnr": figure}) + "\n"
-                )
+    try:
+        channels = network_spec(args.network).image_channels
+        images = read_images(args.data)
+        held_out = (
+            [make_pair(image, args.scale, channels) for image in read_images(args.validate)] if args.validate else []
+        )
+        training = Training(args)
+        args.out.mkdir(parents=True, exist_ok=True)
+        if args.resume:
+            training.resume()
+    except (ValueError, OSError) as error:
+        fail(error)
+    crops = Crops(images, args.scale, channels, args.patch)
+    last = min(args.steps, args.stop_at or args.steps)
+    remark = TextColumn("{task.fields[remark]}")
+    with Progress(*Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn(), remark) as progress:
+        task = progress.add_task(args.network, total=args.steps, completed=training.step, remark="")
+        while training.step < last:
+            loss = training.update(crops.batch(args.batch, training.generator))
+            progress.update(task, completed=training.step, remark=f"loss {loss:.5f}")
+            if training.step % args.every == 0 or training.step == last:
+                figure = training.validate(held_out)
+                training.save(loss, figure)
+                progress.print(f"step {training.step}: loss {loss:.5f}" + (f", {figure:.3f} dB" if figure else ""))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ class PreUpsampling(Network):
     """``lr -> upsampler -> head -> body -> tail (+ upsampled lr) -> sr``: all layers work at high resolution.
 
     Args:
+        scale: enlargement per side.
+        image_channels: channels of the images, 1 = Y, 3 = RGB.
         upsampler: image to image, `scale` times larger; it fixes `min_size`.
         head: image to features.
         body: features to features.
@@ -25,6 +27,8 @@ class PreUpsampling(Network):
     def __init__(
         self,
         *,
+        scale: int,
+        image_channels: int,
         upsampler: nn.Module,
         head: nn.Module,
         body: nn.Module,
@@ -33,7 +37,7 @@ class PreUpsampling(Network):
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(scale=scale, image_channels=image_channels, min_size=getattr(upsampler, "min_size", 1))
         self.normalise = normalise or nn.Identity()
         self.upsampler = upsampler
         self.head = head
@@ -41,7 +45,6 @@ class PreUpsampling(Network):
         self.tail = tail
         self.denormalise = denormalise or nn.Identity()
         self.image_skip = image_skip
-        self.min_size = getattr(upsampler, "min_size", 1)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the images ``lr``."""
@@ -56,6 +59,8 @@ class PostUpsampling(Network):
     """``lr -> head -> body (+ head) -> upsampler -> tail -> sr``: the layers work at low resolution.
 
     Args:
+        scale: enlargement per side.
+        image_channels: channels of the images, 1 = Y, 3 = RGB.
         head: image to features.
         body: features to features.
         upsampler: features to features, `scale` times larger.
@@ -68,6 +73,8 @@ class PostUpsampling(Network):
     def __init__(
         self,
         *,
+        scale: int,
+        image_channels: int,
         head: nn.Module,
         body: nn.Module,
         upsampler: nn.Module,
@@ -76,7 +83,7 @@ class PostUpsampling(Network):
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(scale=scale, image_channels=image_channels)
         self.normalise = normalise or nn.Identity()
         self.head = head
         self.body = body
@@ -98,6 +105,8 @@ class ProgressiveUpsampling(Network):
     """``lr -> head -> level -> level ... -> sr``: each level enlarges the features and the image.
 
     Args:
+        scale: enlargement per side.
+        image_channels: channels of the images, 1 = Y, 3 = RGB.
         head: image to features.
         levels: modules ``(features, image) -> (features, image)``, each `srblocks.upsampling.LaplacianLevel` or alike.
         resize: image to image behind the last level, for scales between two levels; None for none.
@@ -108,13 +117,15 @@ class ProgressiveUpsampling(Network):
     def __init__(
         self,
         *,
+        scale: int,
+        image_channels: int,
         head: nn.Module,
         levels: list[nn.Module],
         resize: nn.Module | None = None,
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(scale=scale, image_channels=image_channels)
         self.normalise = normalise or nn.Identity()
         self.head = head
         self.levels = nn.ModuleList(levels)
@@ -147,6 +158,8 @@ class IterativeUpsampling(Network):
     Every unit after the first `up` sees all earlier outputs at its resolution, newest first.
 
     Args:
+        scale: enlargement per side.
+        image_channels: channels of the images, 1 = Y, 3 = RGB.
         head: image to features.
         first: the first enlargement of the features.
         downs: reductions of the concatenated high-resolution features.
@@ -158,6 +171,8 @@ class IterativeUpsampling(Network):
     def __init__(
         self,
         *,
+        scale: int,
+        image_channels: int,
         head: nn.Module,
         first: nn.Module,
         downs: list[nn.Module],
@@ -165,14 +180,13 @@ class IterativeUpsampling(Network):
         tail: nn.Module,
         image_skip: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(scale=scale, image_channels=image_channels, min_size=getattr(image_skip, "min_size", 1))
         self.head = head
         self.first = first
         self.downs = nn.ModuleList(downs)
         self.ups = nn.ModuleList(ups)
         self.tail = tail
         self.image_skip = image_skip
-        self.min_size = getattr(image_skip, "min_size", 1)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the images ``lr``."""

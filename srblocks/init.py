@@ -37,7 +37,7 @@ def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init
     kernels = weight.new_empty(weight.shape[0] // scale**2, *weight.shape[1:])
     init(kernels)
     with torch.no_grad():
-        return weight.copy_(repeat(kernels, "out in h w -> (out phase) in h w", phase=scale**2))
+        return weight.copy_(repeat(kernels, "c k h w -> (c phase) k h w", phase=scale**2))
 
 
 def he_(module: nn.Module, *, mode: str = "fan_out", transposed: bool = False) -> None:

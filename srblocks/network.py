@@ -13,31 +13,36 @@ class Network(nn.Module):
     `scale` * H, `scale` * W), in [0, 1] up to over- and undershoot. It never writes its input, treats the items of a
     batch independently, and in eval mode the same input gives the same output.
 
-    Attributes:
-        config: the constructor's arguments with their defaults, JSON-able; ``type(net)(**net.config)`` and
-            `srblocks.create_network` build the same network again.
+    Args:
         scale: enlargement per side.
         image_channels: channels of the images, 1 = Y, 3 = RGB.
         min_size: the smallest H and W that the network takes.
         size_multiple: H and W must be multiples of it.
+
+    Attributes:
+        config: the plain values (int, float, bool, str, None) among the constructor's arguments, defaults included.
+            For the networks of the registry that is all of them: ``type(net)(**net.config)`` and
+            `srblocks.create_network` build the same network again.
     """
 
     if TYPE_CHECKING:
         config: dict[str, Any]
-
-    # Assigned, not annotated: torch.jit.script rejects class-level annotations that it cannot type.
-    scale = 1
-    image_channels = 1
-    min_size = 1
-    size_multiple = 1
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Network":
         """Record the constructor's arguments as `config`."""
         self = super().__new__(cls)
         bound = inspect.signature(cls.__init__).bind_partial(self, *args, **kwargs)
         bound.apply_defaults()
-        self.__dict__["config"] = {name: value for name, value in bound.arguments.items() if name != "self"}
+        plain = (int, float, bool, str, type(None))
+        self.__dict__["config"] = {name: value for name, value in bound.arguments.items() if isinstance(value, plain)}
         return self
+
+    def __init__(self, *, scale: int, image_channels: int, min_size: int = 1, size_multiple: int = 1) -> None:
+        super().__init__()
+        self.scale = scale
+        self.image_channels = image_channels
+        self.min_size = min_size
+        self.size_multiple = size_multiple
 
     def supervised(self, lr: Tensor) -> list[Tensor]:
         """Give every image that training supervises, coarsest first; the last one is the output.

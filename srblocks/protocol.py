@@ -63,13 +63,17 @@ def imresize(image: ArrayLike, scale: float | None = None, *, size: tuple[int, i
     if (scale is None) == (size is None):
         raise ValueError("imresize: give either scale or size")
     height, width = pixels.shape[:2]
+    if not pixels.size:
+        raise ValueError(f"imresize: an image of shape {pixels.shape} has no pixels")
     if size is None:
         assert scale is not None
         target, factors = (math.ceil(scale * height), math.ceil(scale * width)), (scale, scale)
     else:
         target, factors = size, (size[0] / height, size[1] / width)
-    if min(target) < 1 or min(height, width) < 1:
-        raise ValueError(f"imresize: cannot resize {height}x{width} to {target[0]}x{target[1]}; both must be positive")
+    if min(target) < 1:
+        raise ValueError(
+            f"imresize: cannot resize {height}x{width} to {target[0]}x{target[1]}; the size must be positive"
+        )
     result = pixels.astype(np.float64)
     for axis in sorted((0, 1), key=lambda axis: factors[axis]):
         indices, weights = _resize_matrix(pixels.shape[axis], target[axis], factors[axis])

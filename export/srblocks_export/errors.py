@@ -17,5 +17,10 @@ class ExportError(Exception):
         self.exit_code = number // 100
 
 
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error of some library, at most 200 characters; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
 class InputError(ExportError, ValueError):
     """An artifact was called with an input that it does not take."""

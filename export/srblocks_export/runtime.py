@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ExportError, InputError
+from .errors import ExportError, InputError, first_line
 from .formats import FORMATS, format_of
 from .manifest import SCHEMA
 from .shapes import Shapes
@@ -50,10 +50,8 @@ class Artifact:
         try:
             self._run, self.manifest = row.module.read(self.path)
         except Exception as error:  # every backend raises its own types for a file that it cannot read
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ExportError(
-                901, f"{path} cannot be loaded as {row.name} ({reason[:200]})", "export it again"
-            ) from error
+            reason = first_line(error)
+            raise ExportError(901, f"{path} cannot be loaded as {row.name} ({reason})", "export it again") from error
         if self.manifest.get("schema") != SCHEMA:
             raise ExportError(901, f"{path} carries no {SCHEMA} manifest", "give a file that srblocks-export wrote")
         self.shapes = Shapes.from_manifest(self.manifest["io"]["input"])

@@ -19,6 +19,8 @@ from .shapes import Shapes
 
 # Batch, height and width that show what one size hides: odd, non-square, two images, the smallest.
 _SIZES = ((1, 17, 23), (2, 24, 40), (1, 31, 12))
+# The largest shape is compared as well where it has no more pixels than this, so that it costs seconds.
+_PIXELS = 128 * 128
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Worker:
 
 
 def verification_shapes(shapes: Shapes) -> list[tuple[int, int, int, int]]:
-    """Shapes to compare at: three that differ in parity, aspect and batch, and the smallest, inside the ranges."""
+    """Shapes to compare at: three of other parity, aspect and batch, the smallest, and the largest if it is small."""
     if shapes.static:
         return [shapes.minimum]
     low, high, step = shapes.minimum, shapes.maximum, shapes.multiple
@@ -149,7 +151,12 @@ def verification_shapes(shapes: Shapes) -> list[tuple[int, int, int, int]]:
         return max(low[axis], size if limit is None else min(size, limit // step * step if axis > 1 else limit))
 
     wanted = [(inside(0, n), low[1], inside(2, h), inside(3, w)) for n, h, w in _SIZES]
-    return list(dict.fromkeys([*wanted, low]))
+    wanted.append(low)
+    if None not in high:
+        largest = tuple(inside(axis, low[axis] if side is None else side) for axis, side in enumerate(high))
+        if largest[0] * largest[2] * largest[3] <= _PIXELS:
+            wanted.append((largest[0], largest[1], largest[2], largest[3]))
+    return list(dict.fromkeys(wanted))
 
 
 def refused_shapes(shapes: Shapes) -> list[list[int]]:

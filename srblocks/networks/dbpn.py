@@ -46,6 +46,8 @@ class DDBPN(IterativeUpsampling):
             raise ValueError(f"DDBPN: stages={stages} is below 1; the first up-projection is always there")
         dense = [None if stage == 1 else stage * width for stage in range(1, stages)]
         super().__init__(
+            scale=scale,
+            image_channels=image_channels,
             head=nn.Sequential(conv(image_channels, head_width), nn.PReLU(), conv(head_width, width, 1), nn.PReLU()),
             first=UpProjection(width, scale),
             downs=[DownProjection(width, scale, in_channels=channels) for channels in dense],
@@ -53,8 +55,6 @@ class DDBPN(IterativeUpsampling):
             tail=conv(stages * width, image_channels),
             image_skip=InterpolateUp(image_channels, scale) if image_skip else None,
         )
-        self.scale = scale
-        self.image_channels = image_channels
         he_(self, mode="fan_in", transposed=True)
 
 
@@ -64,7 +64,7 @@ register(
         build=DDBPN,
         paper="Haris et al., CVPR 2018, arXiv:1803.02735",
         framework="iterative",
-        geometry={2: Geometry(radius=30), 4: Geometry(radius=30), 8: Geometry(radius=30)},
+        geometry={2: Geometry(radius=41), 4: Geometry(radius=21), 8: Geometry(radius=21)},
         image_channels=3,
         color="rgb",
         reduced={"stages": 3},

@@ -52,6 +52,8 @@ class EDSR(PostUpsampling):
         normalise, denormalise = normalisation(value_range, DIV2K_MEAN if mean_shift else None)
         blocks = [ResidualBlock(width, res_scale=res_scale) for _ in range(depth)]
         super().__init__(
+            scale=scale,
+            image_channels=image_channels,
             normalise=normalise,
             head=conv(image_channels, width),
             body=nn.Sequential(*blocks, conv(width, width)),
@@ -60,8 +62,6 @@ class EDSR(PostUpsampling):
             tail=conv(width, image_channels),
             denormalise=denormalise,
         )
-        self.scale = scale
-        self.image_channels = image_channels
 
 
 _PAPER = "Lim et al., CVPRW 2017, arXiv:1707.02921"

@@ -46,6 +46,8 @@ class ESPCN(PostUpsampling):
         normalise, denormalise = normalisation(value_range)
         upsampler = PixelShuffleUp(width // 2, scale, out_channels=image_channels, stepwise=False)
         super().__init__(
+            scale=scale,
+            image_channels=image_channels,
             normalise=normalise,
             head=nn.Sequential(conv(image_channels, width, 5), _ACTIVATIONS[act]()),
             body=nn.Sequential(conv(width, width // 2), _ACTIVATIONS[act]()),
@@ -53,8 +55,6 @@ class ESPCN(PostUpsampling):
             tail=nn.Identity(),
             denormalise=denormalise,
         )
-        self.scale = scale
-        self.image_channels = image_channels
         he_(self)
         nn.init.normal_(upsampler.get_parameter("0.weight"), std=0.001)
 

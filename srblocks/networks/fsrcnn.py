@@ -48,6 +48,8 @@ class FSRCNN(PostUpsampling):
         body += [conv(shrunk_width, width, 1), nn.PReLU(width)]
         upsampler = DeconvUp(width, scale, out_channels=image_channels, kernel_size=9, padding=4)
         super().__init__(
+            scale=scale,
+            image_channels=image_channels,
             normalise=normalise,
             head=nn.Sequential(conv(image_channels, width, 5), nn.PReLU(width)),
             body=nn.Sequential(*body),
@@ -55,8 +57,6 @@ class FSRCNN(PostUpsampling):
             tail=nn.Identity(),
             denormalise=denormalise,
         )
-        self.scale = scale
-        self.image_channels = image_channels
         he_(self)
         nn.init.normal_(upsampler.get_parameter("deconv.weight"), std=0.001)
         nn.init.zeros_(upsampler.get_parameter("deconv.bias"))

@@ -59,14 +59,14 @@ class LapSRN(ProgressiveUpsampling):
             LaplacianLevel, width, depth=depth, image_channels=image_channels, upconv_kernel=upconv_kernel, bias=bias
         )
         super().__init__(
+            scale=scale,
+            image_channels=image_channels,
             normalise=normalise,
             head=nn.Sequential(conv(image_channels, width, bias=bias), nn.LeakyReLU(0.2)),
             levels=[level() for _ in range(_LEVELS[scale])],
             resize=BicubicResize(image_channels, 3, 4) if scale == 3 else None,
             denormalise=denormalise,
         )
-        self.scale = scale
-        self.image_channels = image_channels
         he_(self)
 
 
@@ -76,7 +76,7 @@ register(
         build=LapSRN,
         paper="Lai et al., CVPR 2017, arXiv:1704.03915",
         framework="progressive",
-        geometry={2: Geometry(radius=12), 3: Geometry(radius=17), 4: Geometry(radius=17), 8: Geometry(radius=12)},
+        geometry={2: Geometry(radius=12), 3: Geometry(radius=18), 4: Geometry(radius=17), 8: Geometry(radius=11)},
         reduced={"depth": 2},
     )
 )

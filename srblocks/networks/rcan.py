@@ -55,6 +55,8 @@ class RCAN(PostUpsampling):
         block = partial(RCAB, reduction=reduction)
         body = [ResidualGroup(width, depth=blocks_per_group, block=block) for _ in range(groups)]
         super().__init__(
+            scale=scale,
+            image_channels=image_channels,
             normalise=normalise,
             head=conv(image_channels, width),
             body=nn.Sequential(*body, conv(width, width)),
@@ -63,8 +65,6 @@ class RCAN(PostUpsampling):
             tail=conv(width, image_channels),
             denormalise=denormalise,
         )
-        self.scale = scale
-        self.image_channels = image_channels
 
 
 register(

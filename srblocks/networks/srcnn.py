@@ -41,6 +41,8 @@ class SRCNN(PreUpsampling):
     ) -> None:
         normalise, denormalise = normalisation(value_range)
         super().__init__(
+            scale=scale,
+            image_channels=image_channels,
             normalise=normalise,
             upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
             head=nn.Sequential(conv(image_channels, width, 9), nn.ReLU()),
@@ -48,8 +50,6 @@ class SRCNN(PreUpsampling):
             tail=conv(width // 2, image_channels, 5),
             denormalise=denormalise,
         )
-        self.scale = scale
-        self.image_channels = image_channels
 
 
 _PAPER = "Dong et al., TPAMI 2016, arXiv:1501.00092"
@@ -62,7 +62,7 @@ register(
         framework="pre",
         geometry={
             2: Geometry(radius=6, min_size=2),
-            3: Geometry(radius=5, min_size=2),
+            3: Geometry(radius=4, min_size=2),
             4: Geometry(radius=4, min_size=2),
         },
     ),
@@ -74,7 +74,7 @@ register(
         geometry={
             2: Geometry(radius=5, min_size=2),
             3: Geometry(radius=4, min_size=2),
-            4: Geometry(radius=4, min_size=2),
+            4: Geometry(radius=3, min_size=2),
         },
     ),
 )

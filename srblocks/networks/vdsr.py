@@ -56,6 +56,8 @@ class VDSR(PreUpsampling):
         for _ in range(depth - 2):
             body += [conv(width, width, bias=bias), nn.ReLU()]
         super().__init__(
+            scale=scale,
+            image_channels=image_channels,
             normalise=normalise,
             upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
             head=nn.Sequential(conv(image_channels, width, bias=bias), nn.ReLU()),
@@ -64,8 +66,6 @@ class VDSR(PreUpsampling):
             image_skip=True,
             denormalise=denormalise,
         )
-        self.scale = scale
-        self.image_channels = image_channels
         he_(self)
 
 
@@ -77,7 +77,7 @@ register(
         framework="pre",
         geometry={
             2: Geometry(radius=12, min_size=2),
-            3: Geometry(radius=9, min_size=2),
+            3: Geometry(radius=8, min_size=2),
             4: Geometry(radius=7, min_size=2),
         },
         reduced={"depth": 4},

@@ -32,7 +32,7 @@ def test_outside_of_the_image_counts_as_zero() -> None:
 @settings(max_examples=25, deadline=None)
 @given(groups=st.integers(1, 3), into=st.integers(1, 3), out=st.integers(1, 3), side=ODD, height=SIZES, width=SIZES)
 def test_it_is_a_matrix_product_over_patches_of_the_same_size(
-    groups: int, into: int, out: int, side: int, height: int, width: int
+    *, groups: int, into: int, out: int, side: int, height: int, width: int
 ) -> None:
     layer = conv(groups * into, groups * out, side, groups=groups).double()
     x = torch.randn(2, groups * into, height, width, dtype=torch.float64)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srblocks.blocks import Rescale, ResidualBlock, ResidualGroup
-from support import fill
 
 SIZES = st.integers(1, 8)
 SRRESNET = partial(ResidualBlock, norm=nn.BatchNorm2d, act=nn.PReLU)
@@ -52,7 +51,8 @@ def test_default_block_is_two_convolutions_around_a_relu(channels: int, side: in
 @pytest.mark.parametrize("training", [False, True])
 def test_srresnet_block_normalises_behind_both_convolutions(training: bool) -> None:
     block = SRRESNET(3).double().train(training)
-    fill(block)
+    for parameter in block.parameters():
+        nn.init.uniform_(parameter, -0.5, 1)
     for norm in (block.norm1, block.norm2):
         norm.running_mean.uniform_(-1, 1)
         norm.running_var.uniform_(1, 2)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ExportError
+from ..errors import ExportError, first_line
 
 if TYPE_CHECKING:  # running an artifact needs neither torch nor the networks
     from srblocks.network import Network
@@ -51,7 +51,7 @@ def write(net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, A
     except Exception as error:  # the exporter raises many types, its own and the network's
         raise ExportError(
             502,
-            f"the ONNX exporter cannot take {type(net).__name__}: {_first_line(error)}",
+            f"the ONNX exporter cannot take {type(net).__name__}: {first_line(error)}",
             "widen --min/--max, or use a static --shape",
         ) from error
     assert program is not None
@@ -92,10 +92,6 @@ def _strip(graph: Any) -> None:
         if hasattr(part, "metadata_props"):
             part.doc_string = ""
             del part.metadata_props[:]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextlib.contextmanager

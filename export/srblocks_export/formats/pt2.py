@@ -12,7 +12,7 @@ from torch.export import Dim
 
 from srblocks.network import Network
 
-from ..errors import ExportError
+from ..errors import ExportError, first_line
 from ..shapes import Shapes
 from .archive import write_archive
 
@@ -56,10 +56,9 @@ def export_program(net: Network, shapes: Shapes) -> torch.export.ExportedProgram
     try:
         program = torch.export.export(net, (example_input(net, shapes),), dynamic_shapes=dynamic)
     except Exception as error:  # torch.export raises many types, its own and the network's
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ExportError(
             502,
-            f"torch.export cannot trace {type(net).__name__}: {cause}",
+            f"torch.export cannot trace {type(net).__name__}: {first_line(error)}",
             "widen --min/--max, or use a static --shape",
         ) from error
     for module in program.graph_module.modules():

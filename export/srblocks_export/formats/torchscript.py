@@ -13,6 +13,7 @@ from torch import Tensor
 
 from srblocks.network import Network
 
+from ..errors import ExportError, first_line
 from ..shapes import Shapes
 from .archive import write_archive
 
@@ -21,11 +22,19 @@ _METADATA = "srblocks.json"
 
 
 def write(net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], opset: int) -> dict[str, Any]:
-    """Script `net` into a file without debug records, which would hold paths of this machine."""
+    """Script `net` into a file without debug records, which would hold paths of this machine.
+
+    Raises:
+        ExportError: E502, TorchScript cannot compile the network.
+    """
     del shapes, opset  # TorchScript fixes no shapes; the runtime checks them from the manifest
     buffer = io.BytesIO()
     with _quiet():
-        scripted = torch.jit.script(net)
+        try:
+            scripted = torch.jit.script(net)
+        except Exception as error:  # the compiler raises many types, some of them private
+            cause = f"torch.jit.script cannot compile {type(net).__name__}: {first_line(error)}"
+            raise ExportError(502, cause, "use what TorchScript knows of Python") from error
         torch.jit.save(scripted, buffer, _extra_files={_METADATA: json.dumps(metadata, sort_keys=True)})
     write_archive(buffer, path)
     return {}

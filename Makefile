@@ -1,0 +1,34 @@
+# Everything runs in .venv, which the first target that needs it creates. PYTHON: any Python >= 3.10.
+PYTHON ?= python3
+BIN := .venv/bin
+# One thread per test process: two processes of one thread each are quicker and steadier than two threads.
+TEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+.PHONY: demo test test-slow check format clean
+
+demo: .venv/installed
+	$(BIN)/python examples/demo.py
+
+test: check
+	$(TEST)
+
+test-slow: .venv/installed
+	$(TEST) -m "slow or not slow"
+
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv demo-output
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@

@@ -1,0 +1,120 @@
+"""The main job from end to end, on a real photograph.
+
+    make demo
+
+Exports the bundled FSRCNN x2 to every format that this machine can build, verifies each artifact in a fresh process,
+and enlarges the photograph with each of them. It is NASA's portrait of Eileen Collins (public domain, from
+scikit-image), halved by MATLAB's bicubic, so that the original is there to compare with. Writes artifacts,
+manifest.json and before-after.png to demo-output/.
+"""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from rich.console import Console
+from rich.table import Table
+from skimage import data
+
+from srblocks import load_pretrained
+from srblocks.protocol import imresize, psnr, rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
+from srblocks_export import runtime
+from srblocks_export.export import export_network
+from srblocks_export.formats import FORMATS
+from srblocks_export.report import exit_code
+from srblocks_export.request import ExportRequest
+
+SCALE = 2
+ROUNDS = 7
+OUT = Path("demo-output")
+
+
+def upscale(artifact: runtime.Artifact, photo: np.ndarray) -> np.ndarray:
+    """Enlarge a uint8 RGB photograph: the network on luma, bicubic on the colour differences."""
+    ycbcr = rgb_to_ycbcr(photo)
+    luma = artifact(ycbcr[None, None, ..., 0].astype(np.float32))[0, 0]
+    color = imresize(ycbcr[..., 1:], SCALE)
+    rgb = ycbcr_to_rgb(np.concatenate([luma[..., None], color], axis=2))
+    return np.clip(np.round(rgb * 255), 0, 255).astype(np.uint8)
+
+
+def quality(image: np.ndarray, original: np.ndarray) -> float:
+    """PSNR in decibels on luma, `SCALE` border pixels left out."""
+    return psnr(rgb_to_y(image), rgb_to_y(original), crop_border=SCALE)
+
+
+def milliseconds(artifact: runtime.Artifact, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Least and median time of one run, after one to warm up."""
+    lr = np.random.default_rng(0).random(shape, np.float32)
+    artifact(lr)
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        artifact(lr)
+        times.append(1000 * (time.perf_counter() - start))
+    return min(times), statistics.median(times)
+
+
+def before_after(bicubic: np.ndarray, network: np.ndarray, original: np.ndarray) -> Image.Image:
+    """The same detail of the three pictures side by side, enlarged for the eye."""
+    top, left, side, zoom = 60, 170, 110, 3
+    sheet = Image.new("RGB", (3 * side * zoom + 20, side * zoom + 24), "white")
+    for number, (title, picture) in enumerate({"bicubic": bicubic, "FSRCNN": network, "original": original}.items()):
+        detail = Image.fromarray(picture[top : top + side, left : left + side])
+        place = number * (side * zoom + 10)
+        sheet.paste(detail.resize((side * zoom, side * zoom), Image.Resampling.NEAREST), (place, 24))
+        ImageDraw.Draw(sheet).text((place + 4, 6), title, fill="black")
+    return sheet
+
+
+def main() -> int:
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    original = data.astronaut()
+    small = imresize(original, 1 / SCALE)
+    bicubic = imresize(small, SCALE)
+
+    ready = tuple(name for name, row in FORMATS.items() if not row.missing())
+    for name, row in FORMATS.items():
+        if name not in ready:
+            console.print(f"{name} cannot be built here: {row.missing()}; {row.remedy}", markup=False)
+    with console.status("exporting and verifying") as status:
+        request = ExportRequest(formats=ready, out=OUT, force=True)
+        reports = export_network(load_pretrained("fsrcnn", scale=SCALE), request, progress=status.update)
+
+    height, width = small.shape[:2]
+    console.print(f"FSRCNN x{SCALE} on a photograph of {width}x{height}, bicubic: {quality(bicubic, original):.2f} dB")
+    table = Table(box=None, pad_edge=False)
+    for column in ("artifact", "size", "verified at", "max error", "PSNR", "gain", "ms min / median"):
+        table.add_column(column)
+    enlarged = bicubic
+    for report in reports:
+        if report.error or not report.entry or not report.verification or not report.path:
+            console.print(f"{report.format}: {report.error}", style="red", markup=False)
+            continue
+        artifact = runtime.load(report.path)
+        enlarged = upscale(artifact, small)
+        figure = quality(enlarged, original)
+        least, median = milliseconds(artifact, (1, 1, height, width))
+        sizes = ", ".join("x".join(map(str, case["shape"])) for case in report.verification.cases)
+        table.add_row(
+            report.path.name,
+            f"{report.entry['artifact']['bytes'] / 1000:.0f} kB",
+            sizes,
+            f"{report.verification.max_error:.1e}",
+            f"{figure:.2f} dB",
+            f"+{figure - quality(bicubic, original):.2f}",
+            f"{least:.0f} / {median:.0f}",
+        )
+    console.print(table)
+    before_after(bicubic, enlarged, original).save(OUT / "before-after.png")
+    console.print(f"max error is relative to the output's standard deviation; pictures in {OUT / 'before-after.png'}")
+    return exit_code(reports)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

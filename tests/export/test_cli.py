@@ -1,0 +1,257 @@
+"""The command as its users meet it: exit codes, one-line messages, files."""
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from srblocks import create_network, load_pretrained, load_weights, save_checkpoint
+from srblocks_export import formats
+from srblocks_export.cli import main
+from srblocks_export.runtime import load
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "espcn.safetensors"
+    save_checkpoint(create_network("espcn", scale=3), path)
+    return path
+
+
+def test_without_a_model_the_bundled_default_goes_to_every_format(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, err = run(capsys, "--all", "-o", tmp_path / "new" / "folder")
+    assert (code, err) == (0, "")
+    assert "bundled weights fsrcnn_x2" in out
+    lr = torch.rand(1, 1, 15, 11)
+    for row in formats.FORMATS.values():
+        artifact = load(tmp_path / "new" / "folder" / f"fsrcnn_x2_fp32_dyn{row.suffix}")
+        assert torch.allclose(artifact(lr), load_pretrained("fsrcnn", scale=2)(lr), atol=1e-5)
+        assert artifact.path.name in out
+
+
+def test_the_default_format_is_onnx_and_scale_and_arguments_are_taken(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, _ = run(capsys, "vdsr", "--scale", "3", "--arg", "depth=3", "--arg", "bias=False", "-o", tmp_path)
+    assert code == 0
+    assert "fresh weights (seed 0): no --weights given" in out
+    config = load(tmp_path / "vdsr_x3_fp32_dyn.onnx").manifest["model"]["config"]
+    assert (config["depth"], config["bias"], config["scale"]) == (3, False, 3)
+
+
+def test_weights_come_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path, weights: Path) -> None:
+    for arguments in (["espcn", "--scale", "3", "--weights", weights], [weights]):
+        out = tmp_path / f"out{len(arguments)}"
+        code, _, err = run(capsys, *arguments, "--torchscript", "-o", out)
+        assert (code, err) == (0, "")
+        reference = create_network("espcn", scale=3)
+        load_weights(reference, weights)
+        lr = torch.rand(1, 1, 9, 9)
+        assert torch.equal(load(out / "espcn_x3_fp32_dyn.ts")(lr), reference.eval()(lr).detach())
+
+
+def test_json_goes_to_standard_output_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = run(capsys, "--torchscript", "--json", "-o", tmp_path)
+    summary = json.loads(out)
+    assert code == summary["exit_code"] == 0
+    (artifact,) = summary["artifacts"]
+    assert Path(artifact["file"]).is_file()
+    assert artifact["manifest"]["verify"]["status"] == "pass"
+    assert len(artifact["manifest"]["verify"]["cases"]) >= 3
+
+
+@pytest.mark.parametrize(
+    "arguments,code,message",
+    [
+        (["edsr_basline"], 2, "E201 unknown network 'edsr_basline'; did you mean edsr_baseline or edsr?"),
+        (["vdsr", "--scale", "7"], 2, "E205 vdsr has no scale 7; use --scale 2, 3, 4"),
+        (["vdsr", "--scale", "two"], 2, "E200 argument --scale: invalid int value: 'two'; see srblocks-export --help"),
+        (
+            ["--shape", "banana"],
+            2,
+            "E203 'banana' is no shape; write batch x channels x height x width, such as",
+        ),
+        (["--shape", "1x1x0x5"], 2, "E203 '1x1x0x5' is no shape"),
+        (["--shape", "1x1x-4x5"], 2, "E203 '1x1x-4x5' is no shape"),
+        (
+            ["--shape", "1x3x8x8"],
+            2,
+            "E202 --shape: shape 1x3x8x8: channels 3 is outside 1..1; the network takes",
+        ),
+        (["vdsr", "--shape", "1x1x1x9"], 2, "E202 --shape: shape 1x1x1x9: height 1 is outside 2..any"),
+        (["--min", "1x1x9x9", "--max", "1x1x4x9"], 2, "E202 --min height 9 is above --max height 4"),
+        (["--shape", "1x1x9x9", "--min", "1x1x4x4"], 2, "E203 --shape fixes what --min and --max leave open"),
+        (["--arg", "depth"], 2, "E206 --arg 'depth' is no assignment; write --arg key=value"),
+        (["vdsr", "--arg", "n_feats=3"], 2, "E206 vdsr cannot be built"),
+        (["--weights", "absent.safetensors"], 9, "E902 absent.safetensors cannot be read (No such file or directory)"),
+        (["absent.safetensors"], 9, "E902 absent.safetensors cannot be read"),
+        (["--nonsense"], 2, "E200 unrecognized arguments: --nonsense"),
+        (["--name", "a/b"], 2, "E200 --name 'a/b' is a path; give the folder with -o"),
+    ],
+)
+def test_wrong_input_is_one_line_and_its_exit_code(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    found, out, err = run(capsys, *arguments, "-o", tmp_path / "out")
+    assert (found, out) == (code, "")
+    assert err.startswith(f"srblocks-export: {message}")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def corrupt_files(folder: Path) -> dict[str, Path]:
+    """Weights files that are not what they should be."""
+    good = folder / "good.safetensors"
+    save_checkpoint(create_network("espcn"), good)
+    whole = good.read_bytes()
+    files = {
+        "truncated": whole[:-100],
+        "text": b"<html>not found",
+        "empty": b"",
+        "garbled": whole[:8] + b"{" * 500,
+    }
+    paths = {name: folder / f"{name}.safetensors" for name in files}
+    for name, content in files.items():
+        paths[name].write_bytes(content)
+    poisoned = create_network("fsrcnn")
+    poisoned.get_parameter("head.0.weight").data[0] = float("nan")
+    paths["not finite"] = folder / "nan.safetensors"
+    save_checkpoint(poisoned, paths["not finite"])
+    paths["another network's"] = good
+    return paths
+
+
+def test_bad_weights_files_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for kind, path in corrupt_files(tmp_path).items():
+        code, out, err = run(capsys, "fsrcnn", "--weights", path, "-o", tmp_path / "out")
+        assert (code, out, err.count("\n")) == (9, "", 1), kind
+        assert err.startswith(f"srblocks-export: E901 {path}"), kind
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_existing_output_is_kept_without_force(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "fsrcnn_x2_fp32_dyn.ts"
+    path.write_text("precious")
+    code, _, err = run(capsys, "--torchscript", "-o", tmp_path)
+    assert (code, path.read_text()) == (3, "precious")
+    assert err == f"srblocks-export: E301 {path} exists; use --force to overwrite it, or another folder with -o\n"
+    assert run(capsys, "--torchscript", "-o", tmp_path, "--force")[0] == 0
+    assert load(path).scale == 2
+
+
+def test_an_unwritable_output_is_refused_before_any_work(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = run(capsys, "--torchscript", "-o", tmp_path / "file" / "below")
+    assert code == 3
+    assert "E302" in err
+    assert "cannot be written (Not a directory); choose another folder with -o" in err
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from srblocks_export.formats import torchscript
+
+    def fill_disk(net, path: Path, **rest) -> dict:
+        path.write_bytes(b"half an artifact")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torchscript, "write", fill_disk)
+    code, _, err = run(capsys, "--torchscript", "-o", tmp_path)
+    assert code == 3
+    assert "No space left on device); free some space" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from srblocks_export.formats import torchscript
+
+    def interrupt(net, path: Path, **rest) -> dict:
+        path.write_bytes(b"half an artifact")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torchscript, "write", interrupt)
+    assert run(capsys, "--torchscript", "-o", tmp_path)[0] == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_backend_is_named_and_the_other_formats_are_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = formats.Format("onnx", ".onnx", "", requires=("no_such_module",), extra="onnx")
+    monkeypatch.setitem(formats.FORMATS, "onnx", absent)
+    code, _, err = run(capsys, "--onnx", "--torchscript", "-o", tmp_path)
+    assert code == 4
+    assert err == 'srblocks-export: E401 onnx: no_such_module not installed; pip install "srblocks[onnx]"\n'
+    assert load(tmp_path / "fsrcnn_x2_fp32_dyn.ts").scale == 2
+    assert run(capsys, "--check-env", "--onnx")[0] == 4
+    code, out, _ = run(capsys, "--check-env")
+    assert code == 0
+    assert 'pip install "srblocks[onnx]"' in out
+    assert run(capsys, "--dry-run", "--onnx", "-o", tmp_path)[0] == 4
+
+
+def test_check_env_and_dry_run_write_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = run(capsys, "--check-env", "--json")
+    assert code == 0
+    assert json.loads(out)["packages"]["torch"] == importlib.metadata.version("torch")
+    code, out, _ = run(capsys, "rcan", "--dry-run", "--all", "-o", tmp_path)
+    assert code == 0
+    assert "RCAN x2, input 1..x3x1..x1.." in out
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "fsrcnn_x2_fp32_dyn.onnx").write_text("")
+    assert run(capsys, "--dry-run", "-o", tmp_path)[0] == 3
+
+
+def test_list_names_every_network(capsys: pytest.CaptureFixture[str]) -> None:
+    from srblocks import list_networks
+
+    code, out, _ = run(capsys, "--list")
+    assert code == 0
+    assert [name for name in list_networks() if f"{name} " not in out] == []
+
+
+def test_a_static_shape_is_in_the_name_and_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(capsys, "--onnx", "--shape", "1,1,12,20", "-o", tmp_path)[0] == 0
+    artifact = load(tmp_path / "fsrcnn_x2_fp32_1x1x12x20.onnx")
+    assert artifact(np.zeros((1, 1, 12, 20), np.float32)).shape == (1, 1, 24, 40)
+    with pytest.raises(ValueError, match=r"height 20 is outside 12..12; give 1x1x12x20"):
+        artifact(np.zeros((1, 1, 20, 12), np.float32))
+
+
+def test_two_exports_to_one_folder_at_once_share_the_manifest(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "srblocks_export.cli", "--torchscript", "--verify", "off", "-o", str(tmp_path)]
+    jobs = [subprocess.Popen([*command, "--name", f"job{number}"]) for number in range(3)]
+    assert [job.wait(120) for job in jobs] == [0, 0, 0]
+    entries = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
+    assert [entry["artifact"]["file"] for entry in entries] == ["job0.ts", "job1.ts", "job2.ts"]
+
+
+@pytest.mark.parametrize("arguments,code", [(["--help"], 0), (["--nonsense"], 2), (["--shape", "x"], 2)])
+def test_help_and_wrong_flags_come_without_importing_torch(arguments: list[str], code: int, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "srblocks_export.cli", *arguments]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == code
+    assert "torch was imported" not in found.stderr

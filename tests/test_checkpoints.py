@@ -1,0 +1,144 @@
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from srblocks import CheckpointError, create_network, load_checkpoint, load_weights, save_checkpoint
+from srblocks.network import Network
+from srblocks.registry import NetworkSpec
+
+
+@pytest.fixture
+def net() -> Network:
+    return create_network("fsrcnn", scale=3).eval()
+
+
+class Hostile:
+    """Unpickling this would create the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_saved_network_comes_back_bit_equal_with_its_configuration(spec: NetworkSpec, tmp_path: Path) -> None:
+    net = create_network(spec.name, **spec.reduced)
+    save_checkpoint(net, tmp_path / "net.safetensors")
+    again = load_checkpoint(tmp_path / "net.safetensors")
+    assert type(again) is type(net)
+    assert again.config == net.config
+    assert not again.training
+    state = again.state_dict()
+    assert state.keys() == net.state_dict().keys()
+    assert all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_a_record_of_the_training_travels_along(net: Network, tmp_path: Path) -> None:
+    save_checkpoint(net, tmp_path / "net.safetensors", record={"training": {"steps": 7}})
+    with safe_open(tmp_path / "net.safetensors", framework="pt") as file:
+        metadata = json.loads(file.metadata()["srblocks"])
+    assert metadata["training"] == {"steps": 7}
+    assert metadata["network"] == "fsrcnn"
+
+
+def test_weights_load_from_torch_files_too(net: Network, tmp_path: Path) -> None:
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    torch.save(net.state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    for name in ("net.pth", "old.pth"):
+        other = create_network("fsrcnn", scale=3)
+        load_weights(other, tmp_path / name)
+        lr = torch.rand(1, 1, 6, 7)
+        assert torch.equal(other.eval()(lr), net(lr))
+
+
+def test_pickled_modules_are_refused_and_never_executed(net: Network, tmp_path: Path) -> None:
+    torch.save(net, tmp_path / "module.pth")
+    torch.save({"head.0.weight": Hostile(tmp_path / "executed")}, tmp_path / "hostile.pth")
+    (tmp_path / "bare.pth").write_bytes(pickle.dumps(Hostile(tmp_path / "executed"), protocol=2))
+    for name in ("module.pth", "hostile.pth", "bare.pth"):
+        with pytest.raises(CheckpointError, match=r"holds pickled Python objects or is corrupt, and was not executed"):
+            load_weights(net, tmp_path / name)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_published_pickled_module_is_refused(net: Network, data: Path) -> None:
+    with pytest.raises(CheckpointError, match="was not executed"):
+        load_weights(net, data / "weights" / "vdsr_twtygqyy_model_epoch_50.pth")
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        (lambda state: state.pop("head.0.bias"), r"not the weights of this FSRCNN \(1 missing, first head.0.bias\)"),
+        (lambda state: state.update(extra=torch.ones(1)), r"\(1 unexpected, first extra\)"),
+        (
+            lambda state: state.update({"head.0.bias": torch.ones(3)}),
+            r"\(1 of another shape, first head.0.bias is \(3,\) instead of \(56,\)\)",
+        ),
+        (lambda state: state["head.0.bias"].fill_(float("inf")), r"1 tensors hold NaN or infinity, first head.0.bias"),
+    ],
+)
+def test_what_does_not_fit_is_said_and_nothing_is_loaded(net: Network, tmp_path: Path, change, message: str) -> None:
+    state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    state["body.0.bias"] += 1
+    change(state)
+    save_file(state, tmp_path / "bad.safetensors")
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with pytest.raises(CheckpointError, match=message):
+        load_weights(net, tmp_path / "bad.safetensors")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04rest", b"\x80\x02abc", b"\x00" * 300])
+def test_files_of_another_kind_are_refused(net: Network, tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"file{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="file"):
+        load_weights(net, path)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+def test_truncated_files_are_refused(net: Network, tmp_path: Path, part: float) -> None:
+    save_checkpoint(net, tmp_path / "net.safetensors")
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    for name in ("net.safetensors", "net.pth"):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: int(len(whole) * part)])
+        with pytest.raises(CheckpointError, match=name):
+            load_weights(net, tmp_path / name)
+
+
+def test_a_file_without_configuration_or_with_a_foreign_one_builds_no_network(net: Network, tmp_path: Path) -> None:
+    save_file(net.state_dict(), tmp_path / "bare.safetensors")
+    with pytest.raises(CheckpointError, match=r"no srblocks configuration inside; build the network"):
+        load_checkpoint(tmp_path / "bare.safetensors")
+    for network, config in (("unheard_of", {}), ("fsrcnn", {"colour": 3}), ("fsrcnn", {"scale": 0})):
+        metadata = {"srblocks": json.dumps({"network": network, "config": config})}
+        save_file(net.state_dict(), tmp_path / "foreign.safetensors", metadata=metadata)
+        with pytest.raises(CheckpointError, match="builds no network here"):
+            load_checkpoint(tmp_path / "foreign.safetensors")
+
+
+def test_a_failed_save_leaves_the_old_file(net: Network, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    save_checkpoint(net, path)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        save_checkpoint(net, path, record={"not json": object()})
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_a_network_of_no_registered_class_is_not_saved(tmp_path: Path) -> None:
+    class Own(Network):
+        pass
+
+    with pytest.raises(ValueError, match="Own is in no registry row"):
+        save_checkpoint(Own(scale=2, image_channels=3), tmp_path / "own.safetensors")

@@ -1,0 +1,67 @@
+"""What readers see: the README's code runs, its commands parse, its tables are those that the scripts print."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import set5
+import tables
+from srblocks_export.cli import build_parser
+from support import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+
+
+def generated(name: str) -> str:
+    """What stands between the markers of that name."""
+    found = re.search(rf"<!-- {name}: .*? -->\n(.*?)\n?<!-- end -->", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_table_of_networks_is_current() -> None:
+    assert generated("networks") == tables.networks()
+
+
+def test_the_table_of_set5_is_current(data: Path) -> None:
+    assert generated("set5") == set5.markdown(set5.measure(data / "images" / "Set5"))
+
+
+def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from srblocks_export.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["--quiet"]) == 0
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(compile(block, "README.md", "exec"), names)
+    assert tuple(names["sr"].shape) == (1, 1, 240, 320)
+    assert names["own"].config["scale"] == 4
+
+
+def test_commands_parse_and_name_what_exists() -> None:
+    commands = [line.partition("#")[0] for line in README.splitlines() if line.startswith("srblocks-export")]
+    assert len(commands) >= 4
+    for command in commands:
+        args = build_parser().parse_args(shlex.split(command)[1:])
+        assert args.model in (None, "edsr_baseline", "vdsr")
+    for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE):
+        assert f"\n{target}:" in (REPOSITORY / "Makefile").read_text()
+    for script in re.findall(r"(?:examples|benchmarks)/\w+\.py", README):
+        assert (REPOSITORY / script).is_file()
+
+
+@pytest.mark.parametrize("script", ["quickstart.py", "demo.py"])
+def test_examples_run(script: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(REPOSITORY / "examples" / script)]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert found.returncode == 0, found.stderr
+    if script == "demo.py":
+        gains = [float(gain) for gain in re.findall(r"dB +\+(\d+\.\d+)", found.stdout)]
+        assert len(gains) == 3
+        assert min(gains) > 2
+        assert (tmp_path / "demo-output" / "before-after.png").stat().st_size > 10_000

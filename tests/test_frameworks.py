@@ -1,0 +1,171 @@
+"""Networks assembled from slots without a class of their own, against their data flow written by hand."""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from srblocks.blocks import Rescale, conv, normalisation
+from srblocks.frameworks import IterativeUpsampling, PostUpsampling, PreUpsampling, ProgressiveUpsampling
+from srblocks.network import Network
+from srblocks.upsampling import BicubicResize, DownProjection, InterpolateUp, LaplacianLevel, PixelShuffleUp
+from srblocks.upsampling import UpProjection as Up
+
+Flow = tuple[Network, Callable[[Tensor], Tensor]]
+
+
+def body() -> nn.Module:
+    return nn.Sequential(nn.ReLU(), conv(4, 4))
+
+
+def inner_range(inner: bool) -> dict[str, nn.Module]:
+    return dict(zip(("normalise", "denormalise"), normalisation(255, (0.25,)), strict=True)) if inner else {}
+
+
+def pre(skip: bool, inner: bool) -> Flow:
+    slots = {"head": conv(1, 4), "body": body(), "tail": conv(4, 1), **inner_range(inner)}
+    up = PixelShuffleUp(1, 2) if inner else InterpolateUp(1, 2)  # the range must be changed before it
+    net = PreUpsampling(scale=2, image_channels=1, upsampler=up, image_skip=skip, **slots)
+
+    def flow(lr: Tensor) -> Tensor:
+        image = net.upsampler(255 * (lr - 0.25) if inner else lr)
+        sr = net.tail(net.body(net.head(image))) + (image if skip else 0)
+        return sr / 255 + 0.25 if inner else sr
+
+    return net, flow
+
+
+def post(skip: bool, inner: bool) -> Flow:
+    slots = {"head": conv(1, 4), "body": body(), "tail": conv(4, 1), **inner_range(inner)}
+    net = PostUpsampling(scale=2, image_channels=1, upsampler=PixelShuffleUp(4, 2), long_skip=skip, **slots)
+
+    def flow(lr: Tensor) -> Tensor:
+        features = net.head(255 * (lr - 0.25) if inner else lr)
+        sr = net.tail(net.upsampler(net.body(features) + (features if skip else 0)))
+        return sr / 255 + 0.25 if inner else sr
+
+    return net, flow
+
+
+def pyramid(resize: bool, inner: bool) -> tuple[Network, Callable[[Tensor], list[Tensor]]]:
+    levels = [LaplacianLevel(4, depth=1), LaplacianLevel(4, depth=2)]
+    smaller = BicubicResize(1, 3, 4) if resize else None
+    slots = {"head": conv(1, 4), "levels": levels, "resize": smaller, **inner_range(inner)}
+    net = ProgressiveUpsampling(scale=3 if resize else 4, image_channels=1, **slots)
+
+    def flow(lr: Tensor) -> list[Tensor]:
+        image = 255 * (lr - 0.25) if inner else lr
+        features, coarse = levels[0](net.head(image), image)
+        _, fine = levels[1](features, coarse)
+        fine = smaller(fine) if smaller else fine
+        return [coarse / 255 + 0.25, fine / 255 + 0.25] if inner else [coarse, fine]
+
+    return net, flow
+
+
+def progressive(resize: bool, inner: bool) -> Flow:
+    net, flow = pyramid(resize, inner)
+    return net, lambda lr: flow(lr)[-1]
+
+
+def iterative(skip: bool, deep: bool) -> Flow:
+    downs = [DownProjection(4, 2), DownProjection(4, 2, in_channels=8)][: 1 + deep]
+    ups = [Up(4, 2), Up(4, 2, in_channels=8)][: 1 + deep]
+    slots = {"head": conv(1, 4), "first": Up(4, 2), "downs": downs, "ups": ups, "tail": conv(12 if deep else 8, 1)}
+    image_skip = InterpolateUp(1, 2) if skip else None
+    net = IterativeUpsampling(scale=2, image_channels=1, image_skip=image_skip, **slots)
+
+    def flow(lr: Tensor) -> Tensor:
+        high1 = net.first(net.head(lr))
+        low1 = downs[0](high1)
+        high2 = ups[0](low1)
+        high = torch.cat((high2, high1), 1)
+        if deep:
+            low2 = downs[1](high)
+            high = torch.cat((ups[1](torch.cat((low2, low1), 1)), high2, high1), 1)
+        return net.tail(high) + (net.image_skip(lr) if skip else 0)
+
+    return net, flow
+
+
+CASES = [
+    pytest.param(partial(build, first, second), id=f"{build.__name__}-{first}-{second}")
+    for build in (pre, post, progressive, iterative)
+    for first in (False, True)
+    for second in (False, True)
+]
+
+
+@pytest.mark.parametrize("build", CASES)
+def test_flow_is_the_composition_of_the_slots(build: Callable[[], Flow]) -> None:
+    net, flow = build()
+    net.double()
+    lr = torch.rand(2, 1, 5, 6, dtype=torch.float64)
+    before = lr.clone()
+    sr = net(lr)
+    assert sr.shape == (2, net.image_channels, net.scale * 5, net.scale * 6)
+    torch.testing.assert_close(sr, flow(lr), rtol=0, atol=1e-12)
+    assert torch.equal(net.supervised(lr)[-1], sr)
+    assert torch.equal(lr, before)
+
+
+@pytest.mark.parametrize("build", CASES)
+def test_scripted_it_computes_the_same_at_another_size(build: Callable[[], Flow]) -> None:
+    net, _ = build()
+    scripted = torch.jit.script(net)
+    for size in ((4, 4), (3, 8)):
+        lr = torch.rand(1, 1, *size)
+        torch.testing.assert_close(scripted(lr), net(lr), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("resize", [False, True])
+def test_a_pyramid_supervises_every_level_in_the_outer_range_and_resizes_the_last(resize: bool, inner: bool) -> None:
+    net, flow = pyramid(resize, inner)
+    lr = torch.rand(1, 1, 4, 5)
+    images = net.supervised(lr)
+    torch.testing.assert_close(images, flow(lr), rtol=1e-5, atol=1e-5)
+    assert [image.shape[2] for image in images] == [8, 12 if resize else 16]
+
+
+def test_the_other_flows_supervise_their_output_alone_and_bicubic_slots_fix_the_smallest_size() -> None:
+    nets = [build(skip, False)[0] for build in (pre, post, iterative) for skip in (False, True)]
+    assert [len(net.supervised(torch.rand(1, 1, 4, 4))) for net in nets] == [1] * 6
+    assert [net.min_size for net in nets] == [2, 2, 1, 1, 1, 2]
+    assert {net.size_multiple for net in nets} == {1}
+
+
+@pytest.mark.parametrize("framework", [PreUpsampling, PostUpsampling, ProgressiveUpsampling, IterativeUpsampling])
+def test_missing_and_unknown_slots_are_named(framework: type[Network]) -> None:
+    with pytest.raises(TypeError, match="missing .* 'head'"):
+        framework()
+    with pytest.raises(TypeError, match="unexpected keyword argument 'neck'"):
+        framework(neck=Rescale(1))
+
+
+class Tiny(PostUpsampling):
+    def __init__(self, width: int = 4, *, scale: int = 2, depth: int | None = None) -> None:
+        layers = nn.Sequential(*(conv(width, width) for _ in range(depth or 3)))
+        slots = {"head": conv(1, width), "upsampler": PixelShuffleUp(width, scale), "tail": conv(width, 1)}
+        super().__init__(scale=scale, image_channels=1, body=layers, **slots)
+
+
+def test_config_holds_the_plain_arguments_as_given_and_their_defaults() -> None:
+    net = PostUpsampling(scale=2, image_channels=1, **dict.fromkeys(("head", "body", "upsampler", "tail"), Rescale(1)))
+    defaults = {"long_skip": False, "normalise": None, "denormalise": None}
+    assert net.config == {"scale": 2, "image_channels": 1, **defaults}
+    assert Tiny().config == {"width": 4, "scale": 2, "depth": None}
+    assert Tiny(6, depth=1).config == {"width": 6, "scale": 2, "depth": 1}
+
+
+def test_config_builds_the_same_network_again_and_survives_a_copy() -> None:
+    net = Tiny(3, scale=3)
+    again, twin = Tiny(**net.config), copy.deepcopy(net)
+    again.load_state_dict(net.state_dict())
+    lr = torch.rand(1, 1, 4, 5)
+    assert torch.equal(again(lr), net(lr))
+    assert torch.equal(twin(lr), net(lr))
+    assert again.config == twin.config == net.config

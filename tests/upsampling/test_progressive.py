@@ -1,0 +1,118 @@
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srblocks.upsampling import LaplacianLevel
+
+SIZES = st.integers(1, 7)
+OPTIONS = [{}, {"upconv_kernel": 4}, {"bias": False}, {"image_channels": 3}, {"act": nn.PReLU}]
+
+
+def functional(level: LaplacianLevel, x: Tensor, image: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+    """One level with the released 3x3 transposed kernel and leaky ReLUs of slope 0.2."""
+    weights = level.state_dict()
+    for layer in range(0, 2 * depth, 2):
+        x = F.conv2d(x, weights[f"body.{layer}.weight"], weights.get(f"body.{layer}.bias"), padding=1)
+        x = torch.where(x > 0, x, 0.2 * x)
+    x = F.conv_transpose2d(x, weights["upsampler.deconv.weight"], weights.get("upsampler.deconv.bias"), stride=2)
+    x = x[:, :, :-1, :-1]
+    x = torch.where(x > 0, x, 0.2 * x)
+    residual = F.conv2d(x, weights["residual.weight"], weights.get("residual.bias"), padding=1)
+    kernel = weights["image_up.deconv.weight"]
+    planes = [
+        F.conv_transpose2d(image[:, i : i + 1], kernel[i : i + 1], stride=2, padding=1) for i in range(image.shape[1])
+    ]
+    return x, torch.cat(planes, 1) + residual
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    channels=st.integers(1, 4),
+    depth=st.integers(0, 3),
+    image_channels=st.sampled_from([1, 3]),
+    bias=st.booleans(),
+    height=SIZES,
+    width=SIZES,
+)
+def test_level_is_convolutions_a_cropped_deconvolution_and_a_residual(
+    *, channels: int, depth: int, image_channels: int, bias: bool, height: int, width: int
+) -> None:
+    level = LaplacianLevel(channels, depth=depth, image_channels=image_channels, bias=bias).double()
+    nn.init.normal_(level.image_up.deconv.weight)
+    x = torch.randn(2, channels, height, width, dtype=torch.float64)
+    image = torch.rand(2, image_channels, height, width, dtype=torch.float64)
+    features, enlarged = level(x, image)
+    assert features.shape == (2, channels, 2 * height, 2 * width)
+    assert enlarged.shape == (2, image_channels, 2 * height, 2 * width)
+    expected = functional(level, x, image, depth)
+    torch.testing.assert_close((features, enlarged), expected, rtol=0, atol=1e-12)
+
+
+def test_hand_computed_level() -> None:
+    level = LaplacianLevel(1, depth=0, bias=False)
+    with torch.no_grad():
+        level.upsampler.deconv.weight.copy_(torch.arange(9.0).view(3, 3) - 4)
+        level.residual.weight.zero_()[0, 0, 1, 1] = 8
+        level.image_up.deconv.weight.fill_(1)
+    features, image = level(torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), 16.0))
+    # The first two rows and columns of the kernel, negative values times 0.2; the image is stamped, cropped by one.
+    torch.testing.assert_close(features[0, 0], torch.tensor([[-0.8, -0.6], [-0.2, 0.0]]))
+    torch.testing.assert_close(image[0, 0], torch.tensor([[9.6, 11.2], [14.4, 16.0]]))
+
+
+def test_the_kernel_of_the_papers_text_drops_a_pixel_at_every_side() -> None:
+    level = LaplacianLevel(2, depth=0, upconv_kernel=4).double()
+    x = torch.randn(1, 2, 5, 4, dtype=torch.float64)
+    features, _ = level(x, x[:, :1])
+    deconv = level.upsampler.deconv
+    everything = F.conv_transpose2d(x, deconv.weight, deconv.bias, stride=2)[:, :, 1:-1, 1:-1]
+    torch.testing.assert_close(features, F.leaky_relu(everything, 0.2), rtol=0, atol=1e-12)
+
+
+def test_the_image_starts_as_its_bilinear_enlargement() -> None:
+    level = LaplacianLevel(2, depth=1, image_channels=3).double()
+    nn.init.zeros_(level.residual.weight)
+    nn.init.zeros_(level.residual.bias)
+    image = torch.rand(1, 3, 6, 5, dtype=torch.float64)
+    _, enlarged = level(torch.rand(1, 2, 6, 5, dtype=torch.float64), image)
+    bilinear = F.interpolate(image, scale_factor=2, mode="bilinear")
+    inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+    torch.testing.assert_close(enlarged[inside], bilinear[inside], rtol=0, atol=1e-15)
+
+
+def test_the_images_enlargement_is_trained() -> None:
+    level = LaplacianLevel(2, depth=1)
+    level(torch.rand(1, 2, 4, 4), torch.rand(1, 1, 4, 4))[1].sum().backward()
+    assert level.image_up.deconv.weight.grad.any()
+
+
+def test_without_bias_no_layer_has_one() -> None:
+    assert not [name for name in LaplacianLevel(4, depth=2, bias=False).state_dict() if name.endswith("bias")]
+    biases = [name for name in LaplacianLevel(4, depth=2).state_dict() if name.endswith("bias")]
+    assert biases == ["body.0.bias", "body.2.bias", "upsampler.deconv.bias", "residual.bias"]
+
+
+def test_every_activation_is_its_own() -> None:
+    level = LaplacianLevel(4, depth=2, act=nn.PReLU)
+    slopes = [name for name, module in level.named_modules() if isinstance(module, nn.PReLU)]
+    assert slopes == ["body.1", "body.3", "upsampler.act"]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_inputs_are_left_alone_gradients_are_right_and_the_script_computes_the_same(options: dict) -> None:
+    level = LaplacianLevel(2, depth=1, **options)
+    planes = options.get("image_channels", 1)
+    scripted = torch.jit.script(level)
+    for size in ((4, 4), (3, 8)):
+        inputs = torch.rand(1, 2, *size), torch.rand(1, planes, *size)
+        torch.testing.assert_close(scripted(*inputs), level(*inputs))
+    double = partial(torch.rand, dtype=torch.float64, requires_grad=True)
+    inputs = double(1, 2, 2, 3), double(1, planes, 2, 3)
+    before = [item.detach().clone() for item in inputs]
+    assert torch.autograd.gradcheck(level.double(), inputs)
+    assert all(torch.equal(item, copy) for item, copy in zip(inputs, before, strict=True))
