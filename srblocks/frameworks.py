@@ -108,7 +108,7 @@ class ProgressiveUpsampling(Network):
         scale: enlargement per side.
         image_channels: channels of the images, 1 = Y, 3 = RGB.
         head: image to features.
-        levels: modules ``(features, image) -> (features, image)``, each `srblocks.upsampling.LaplacianLevel` or alike.
+        levels: one or more modules ``(features, image) -> (features, image)``, such as `LaplacianLevel`.
         resize: image to image behind the last level, for scales between two levels; None for none.
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
@@ -128,6 +128,8 @@ class ProgressiveUpsampling(Network):
         super().__init__(scale=scale, image_channels=image_channels)
         self.normalise = normalise or nn.Identity()
         self.head = head
+        if not levels:
+            raise ValueError("levels is empty; give at least one level")
         self.levels = nn.ModuleList(levels)
         self.resize = resize or nn.Identity()
         self.denormalise = denormalise or nn.Identity()
@@ -166,6 +168,9 @@ class IterativeUpsampling(Network):
         ups: enlargements of the concatenated low-resolution features, one behind each of `downs`.
         tail: concatenation of all high-resolution features, newest first, to image.
         image_skip: upsampler whose image is added to the output of `tail`; None for none.
+
+    Raises:
+        ValueError: another number of `ups` than of `downs`.
     """
 
     def __init__(
@@ -181,6 +186,8 @@ class IterativeUpsampling(Network):
         image_skip: nn.Module | None = None,
     ) -> None:
         super().__init__(scale=scale, image_channels=image_channels, min_size=getattr(image_skip, "min_size", 1))
+        if len(downs) != len(ups):
+            raise ValueError(f"{len(downs)} downs and {len(ups)} ups; give one of ups behind each of downs")
         self.head = head
         self.first = first
         self.downs = nn.ModuleList(downs)

@@ -19,7 +19,7 @@ def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init
         init: in-place initialiser of one kernel per output channel.
 
     Returns:
-        `weight`.
+        `weight`. The bias is the caller's: only with equal values, such as zeros, is the start nearest-neighbour.
 
     Raises:
         ValueError: the first dimension of `weight` is not divisible by ``scale ** 2``.
@@ -47,7 +47,7 @@ def he_(module: nn.Module, *, mode: str = "fan_out", transposed: bool = False) -
 
     Args:
         module: network or block; its convolutions are overwritten.
-        mode: "fan_out" keeps the variance of gradients, "fan_in" that of features.
+        mode: "fan_out" or "fan_in" as torch counts them (for transposed weights it swaps the two).
         transposed: transposed convolutions as well.
 
     Example:
@@ -73,11 +73,16 @@ def bilinear_(weight: Tensor) -> Tensor:
     Returns:
         `weight`.
 
+    Raises:
+        ValueError: the kernel is odd.
+
     Example:
         >>> bilinear_(torch.empty(1, 1, 4, 4))[0, 0, 0]
         tensor([0.0625, 0.1875, 0.1875, 0.0625])
     """
     side = weight.shape[-1]
+    if side % 2:
+        raise ValueError(f"bilinear_: a kernel of {side} has no half for each phase; use twice the stride")
     ramp = torch.arange(1, side, 2, dtype=weight.dtype) / side
     profile = torch.cat((ramp, ramp.flip(0)))
     with torch.no_grad():

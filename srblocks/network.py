@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 
+def _is_plain(value: object) -> bool:
+    """Tell whether JSON can hold a value: a number, a string, None, or a list of such."""
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, (int, float, str))
+
+
 class Network(nn.Module):
     """A super-resolution network: a pure function from low-resolution to high-resolution images.
 
@@ -20,8 +27,8 @@ class Network(nn.Module):
         size_multiple: H and W must be multiples of it.
 
     Attributes:
-        config: the plain values (int, float, bool, str, None) among the constructor's arguments, defaults included.
-            For the networks of the registry that is all of them: ``type(net)(**net.config)`` and
+        config: the constructor's arguments with their defaults, as far as JSON can hold them (no modules). For the
+            networks of the registry that is all of them: ``type(net)(**net.config)`` and
             `srblocks.create_network` build the same network again.
     """
 
@@ -33,8 +40,7 @@ class Network(nn.Module):
         self = super().__new__(cls)
         bound = inspect.signature(cls.__init__).bind_partial(self, *args, **kwargs)
         bound.apply_defaults()
-        plain = (int, float, bool, str, type(None))
-        self.__dict__["config"] = {name: value for name, value in bound.arguments.items() if isinstance(value, plain)}
+        self.__dict__["config"] = {name: value for name, value in bound.arguments.items() if _is_plain(value)}
         return self
 
     def __init__(self, *, scale: int, image_channels: int, min_size: int = 1, size_multiple: int = 1) -> None:

@@ -132,13 +132,18 @@ def _comparable(image: ArrayLike, reference: ArrayLike, border: int) -> tuple[Im
     first, second = np.asarray(image), np.asarray(reference)
     if first.shape != second.shape:
         raise ValueError(f"images of different shapes {first.shape} and {second.shape} cannot be compared")
+    if first.ndim not in (2, 3):
+        raise ValueError(f"images of shape {first.shape} are neither (H, W) nor (H, W, C)")
     if border < 0 or min(first.shape[:2]) <= 2 * border:
         raise ValueError(f"crop_border={border} leaves nothing of an image of shape {first.shape}")
     inside = slice(border, -border or None)
     if first.dtype == second.dtype == np.uint8:
         first, second = first / 255, second / 255
-    elif np.uint8 in (first.dtype, second.dtype):
-        raise ValueError("one image is uint8 (0..255), the other floating point ([0, 1]); convert one of them")
+    elif not (np.issubdtype(first.dtype, np.floating) and np.issubdtype(second.dtype, np.floating)):
+        raise ValueError(
+            f"images of {first.dtype} and {second.dtype} cannot be compared; "
+            "give both as uint8 (0..255) or both as floating point ([0, 1])"
+        )
     return first[inside, inside].astype(np.float64), second[inside, inside].astype(np.float64)
 
 

@@ -27,8 +27,9 @@ def inner_range(inner: bool) -> dict[str, nn.Module]:
 
 def pre(skip: bool, inner: bool) -> Flow:
     slots = {"head": conv(1, 4), "body": body(), "tail": conv(4, 1), **inner_range(inner)}
-    up = PixelShuffleUp(1, 2) if inner else InterpolateUp(1, 2)  # the range must be changed before it
-    net = PreUpsampling(scale=2, image_channels=1, upsampler=up, image_skip=skip, **slots)
+    scale = 2 + skip
+    up = PixelShuffleUp(1, scale) if inner else InterpolateUp(1, scale)  # the range must be changed before it
+    net = PreUpsampling(scale=scale, image_channels=1, upsampler=up, image_skip=skip, **slots)
 
     def flow(lr: Tensor) -> Tensor:
         image = net.upsampler(255 * (lr - 0.25) if inner else lr)
@@ -40,7 +41,9 @@ def pre(skip: bool, inner: bool) -> Flow:
 
 def post(skip: bool, inner: bool) -> Flow:
     slots = {"head": conv(1, 4), "body": body(), "tail": conv(4, 1), **inner_range(inner)}
-    net = PostUpsampling(scale=2, image_channels=1, upsampler=PixelShuffleUp(4, 2), long_skip=skip, **slots)
+    net = PostUpsampling(
+        scale=2 + skip, image_channels=1, upsampler=PixelShuffleUp(4, 2 + skip), long_skip=skip, **slots
+    )
 
     def flow(lr: Tensor) -> Tensor:
         features = net.head(255 * (lr - 0.25) if inner else lr)
@@ -72,11 +75,12 @@ def progressive(resize: bool, inner: bool) -> Flow:
 
 
 def iterative(skip: bool, deep: bool) -> Flow:
-    downs = [DownProjection(4, 2), DownProjection(4, 2, in_channels=8)][: 1 + deep]
-    ups = [Up(4, 2), Up(4, 2, in_channels=8)][: 1 + deep]
-    slots = {"head": conv(1, 4), "first": Up(4, 2), "downs": downs, "ups": ups, "tail": conv(12 if deep else 8, 1)}
-    image_skip = InterpolateUp(1, 2) if skip else None
-    net = IterativeUpsampling(scale=2, image_channels=1, image_skip=image_skip, **slots)
+    scale = 2 + deep
+    downs = [DownProjection(4, scale), DownProjection(4, scale, in_channels=8)][: 1 + deep]
+    ups = [Up(4, scale), Up(4, scale, in_channels=8)][: 1 + deep]
+    slots = {"head": conv(1, 4), "first": Up(4, scale), "downs": downs, "ups": ups, "tail": conv(12 if deep else 8, 1)}
+    image_skip = InterpolateUp(1, scale) if skip else None
+    net = IterativeUpsampling(scale=scale, image_channels=1, image_skip=image_skip, **slots)
 
     def flow(lr: Tensor) -> Tensor:
         high1 = net.first(net.head(lr))
@@ -154,9 +158,10 @@ class Tiny(PostUpsampling):
 
 
 def test_config_holds_the_plain_arguments_as_given_and_their_defaults() -> None:
-    net = PostUpsampling(scale=2, image_channels=1, **dict.fromkeys(("head", "body", "upsampler", "tail"), Rescale(1)))
+    net = PostUpsampling(scale=2, image_channels=5, **dict.fromkeys(("head", "body", "upsampler", "tail"), Rescale(1)))
     defaults = {"long_skip": False, "normalise": None, "denormalise": None}
-    assert net.config == {"scale": 2, "image_channels": 1, **defaults}
+    assert net.config == {"scale": 2, "image_channels": 5, **defaults}
+    assert (net.scale, net.image_channels) == (2, 5)
     assert Tiny().config == {"width": 4, "scale": 2, "depth": None}
     assert Tiny(6, depth=1).config == {"width": 6, "scale": 2, "depth": 1}
 

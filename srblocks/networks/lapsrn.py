@@ -50,8 +50,6 @@ class LapSRN(ProgressiveUpsampling):
     ) -> None:
         if scale not in _LEVELS:
             raise ValueError(f"LapSRN: scale={scale} is no pyramid of doublings; use 2, 3 (by resizing x4), 4 or 8")
-        if upconv_kernel not in (3, 4):
-            raise ValueError(f"LapSRN: upconv_kernel={upconv_kernel} is unknown; use 3 or 4")
         normalise, denormalise = normalisation(value_range)
         if depth is None:
             depth = 5 if scale == 8 else 10

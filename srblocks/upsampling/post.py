@@ -62,7 +62,7 @@ class PixelShuffleUp(nn.Sequential):
         stepwise: bool = True,
         act: Callable[[], nn.Module] | None = None,
     ) -> None:
-        out = out_channels or channels
+        out = channels if out_channels is None else out_channels
         layers: list[nn.Module] = []
         steps = prime_factors(scale)
         for factor in steps if stepwise else [scale]:
@@ -105,7 +105,7 @@ class NearestConvUp(nn.Sequential):
         kernel_size: int = 3,
         act: Callable[[], nn.Module] | None = None,
     ) -> None:
-        out = out_channels or channels
+        out = channels if out_channels is None else out_channels
         layers: list[nn.Module] = []
         for factor in prime_factors(scale):
             layers += [InterpolateUp(channels, factor, mode="nearest"), conv(channels, out, kernel_size)]
@@ -156,18 +156,18 @@ class DeconvUp(nn.Module):
     ) -> None:
         super().__init__()
         prime_factors(scale)
-        kernel = kernel_size or 2 * scale
+        kernel = 2 * scale if kernel_size is None else kernel_size
         pad = max(0, kernel - scale + 1) // 2 if padding is None else padding
         short = scale - kernel + 2 * pad
-        if short >= scale:
+        if kernel < scale or pad < 0 or short >= scale:
             raise ValueError(
-                f"DeconvUp: kernel_size={kernel} with padding={pad} leaves gaps at scale={scale}; "
-                f"use kernel_size >= {2 * pad + 1} or less padding"
+                f"DeconvUp: kernel_size={kernel} with padding={pad} does not cover scale={scale}; "
+                f"use kernel_size >= {max(scale, 2 * pad + 1)} and padding >= 0"
             )
         self.excess = max(0, -short)
         self.deconv = nn.ConvTranspose2d(
             channels,
-            out_channels or channels,
+            channels if out_channels is None else out_channels,
             kernel,
             stride=scale,
             padding=pad,

@@ -33,6 +33,11 @@ def _taps(up: int, down: int, a: float) -> tuple[Tensor, int]:
     return weights / weights.sum(1, keepdim=True), first
 
 
+def _check_border(border: str) -> None:
+    if border not in ("symmetric", "replicate"):
+        raise ValueError(f"border={border!r} is unknown; use 'symmetric' or 'replicate'")
+
+
 class BicubicResize(nn.Module):
     """Bicubic resizing by ``up / down`` as one fixed depthwise convolution and a pixel shuffle.
 
@@ -51,7 +56,7 @@ class BicubicResize(nn.Module):
         ``(N, C, H, W) -> (N, C, H * up / down, W * up / down)``, H, W >= `min_size`.
 
     Raises:
-        ValueError: unknown border, or a factor whose kernel reaches more than two pixels over the border.
+        ValueError: unknown border, or a factor whose kernel does not reach just two pixels over the border.
 
     Example:
         >>> BicubicResize(1, 3, 4)(torch.rand(1, 1, 8, 12)).shape
@@ -62,8 +67,9 @@ class BicubicResize(nn.Module):
         self, channels: int, up: int, down: int = 1, *, a: float = MATLAB_A, border: str = "symmetric"
     ) -> None:
         super().__init__()
-        if border not in ("symmetric", "replicate"):
-            raise ValueError(f"BicubicResize: border={border!r} is unknown; use 'symmetric' or 'replicate'")
+        _check_border(border)
+        if up < 1 or down < 1:
+            raise ValueError(f"BicubicResize: the factor {up}/{down} is not positive; use integers of 1 or more")
         weights, first = _taps(up, down, a)
         if first != -2 or first + weights.shape[1] != down + 2:
             raise ValueError(f"BicubicResize: the factor {up}/{down} is not supported; use an integer above 1, or 3/4")
@@ -128,6 +134,7 @@ class InterpolateUp(nn.Module):
         super().__init__()
         if mode not in ("bicubic", "bilinear", "nearest"):
             raise ValueError(f"InterpolateUp: mode={mode!r} is unknown; use 'bicubic', 'bilinear' or 'nearest'")
+        _check_border(border)
         if scale < 1:
             raise ValueError(f"InterpolateUp: scale={scale} is below 1; use an integer of 1 or more")
         self.scale = scale

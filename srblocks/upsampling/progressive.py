@@ -28,6 +28,9 @@ class LaplacianLevel(nn.Module):
     Shape:
         ``x (N, C, H, W), image (N, image_channels, H, W) -> (N, C, 2H, 2W), (N, image_channels, 2H, 2W)``
 
+    Raises:
+        ValueError: another transposed kernel.
+
     Example:
         >>> x, image = LaplacianLevel(64, depth=2)(torch.rand(1, 64, 5, 7), torch.rand(1, 1, 5, 7))
         >>> x.shape, image.shape
@@ -45,6 +48,8 @@ class LaplacianLevel(nn.Module):
         act: Callable[[], nn.Module] = partial(nn.LeakyReLU, 0.2),
     ) -> None:
         super().__init__()
+        if upconv_kernel not in (3, 4):
+            raise ValueError(f"LaplacianLevel: upconv_kernel={upconv_kernel} is unknown; use 3 or 4")
         layers: list[nn.Module] = []
         for _ in range(depth):
             layers += [conv(channels, channels, bias=bias), act()]

@@ -119,9 +119,10 @@ def test_deconvolution_crops_or_extends_at_the_bottom_and_right(
     scale: int, kernel: int, padding: int, height: int, width: int
 ) -> None:
     build = partial(DeconvUp, 2, scale, out_channels=3, kernel_size=kernel, padding=padding)
-    if kernel <= 2 * padding:
-        message = f"^DeconvUp: kernel_size={kernel} with padding={padding} leaves gaps at scale={scale}; "
-        with pytest.raises(ValueError, match=message + f"use kernel_size >= {2 * padding + 1} or less padding$"):
+    if kernel < scale or kernel <= 2 * padding:
+        message = f"^DeconvUp: kernel_size={kernel} with padding={padding} does not cover scale={scale}; "
+        least = max(scale, 2 * padding + 1)
+        with pytest.raises(ValueError, match=message + f"use kernel_size >= {least} and padding >= 0$"):
             build()
         return
     up = build().double()
@@ -157,7 +158,7 @@ def test_deconvolution_options_reach_the_layer() -> None:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(
-    "factory", [*ALL, partial(DeconvUp, kernel_size=3, padding=0), partial(DeconvUp, act=nn.PReLU)]
+    "factory", [*ALL, partial(DeconvUp, kernel_size=7, padding=0), partial(DeconvUp, act=nn.PReLU)]
 )
 def test_input_is_left_alone_gradients_are_right_and_the_script_computes_the_same(factory: partial, scale: int) -> None:
     module = factory(2, scale)

@@ -104,7 +104,7 @@ def test_its_kernel_is_neither_trained_nor_saved() -> None:
 
 
 def test_an_unknown_border_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^BicubicResize: border='zeros' is unknown; use 'symmetric' or 'replicate'$"):
+    with pytest.raises(ValueError, match=r"^border='zeros' is unknown; use 'symmetric' or 'replicate'$"):
         BicubicResize(1, 2, border="zeros")
 
 
