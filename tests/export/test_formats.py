@@ -3,14 +3,18 @@
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from srblocks import create_network
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec, network_specs
-from srblocks_export.export import network_shapes
+from srblocks_export.errors import InputError
+from srblocks_export.export import export_network, network_shapes
 from srblocks_export.formats import FORMATS
 from srblocks_export.manifest import describe
 from srblocks_export.request import ExportRequest
+from srblocks_export.runtime import load
 from srblocks_export.verify import References, Worker
 from support import filled
 
@@ -66,6 +70,33 @@ def test_a_static_artifact_takes_its_one_shape(format_name: str, tmp_path: Path,
     result = worker.verify(path, References(net, shapes, tmp_path), TOLERANCE)
     assert result.problem is None
     assert [case["shape"] for case in result.cases] == [[1, 1, 9, 14]]
+
+
+class Unshuffled(Network):
+    """Works on 2x2 blocks of pixels, so that H and W must be even."""
+
+    def __init__(self) -> None:
+        super().__init__(scale=2, image_channels=1, min_size=3, size_multiple=2)
+        self.body = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 16, 3, padding=1), nn.PixelShuffle(4))
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return self.body(lr)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_sizes_that_must_be_multiples_stay_dynamic_and_others_are_refused(
+    format_name: str, tmp_path: Path, worker: Worker
+) -> None:
+    (report,) = export_network(Unshuffled(), ExportRequest(formats=(format_name,), out=tmp_path))
+    assert report.error is None
+    assert report.path is not None
+    artifact = load(report.path)
+    assert artifact(torch.rand(3, 1, 6, 10)).shape == (3, 1, 12, 20)
+    assert artifact.shapes.minimum == (1, 1, 4, 4)
+    with pytest.raises(InputError, match=r"height 7 is not a multiple of 2; give 1..x1x4..x4.. in multiples of 2"):
+        artifact(torch.rand(1, 1, 7, 8))
+    with pytest.raises(InputError, match=r"height 2 is outside 4..any"):
+        artifact(torch.rand(1, 1, 2, 8))
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
