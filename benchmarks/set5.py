@@ -2,15 +2,16 @@
 
     SRBLOCKS_DATA=folder python benchmarks/set5.py [--json FILE]
 
-Protocol: the low-resolution image is MATLAB's imresize of the uint8 original; both are compared on unrounded luma
-(studio range) in [0, 1], `scale` border pixels left out; means over the five images. CPU, float32, eager.
+Protocol: a method enlarges the luma (studio range, not rounded) of the uint8 original, reduced by MATLAB's imresize in
+float64; compared with the luma of the original, `scale` border pixels left out; means over the five images. As in
+published tables, the pictures of bicubic interpolation alone are rounded to 8 bits. CPU, float32, eager.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,32 +19,27 @@ import torch
 from PIL import Image
 
 from srblocks import load_pretrained
-from srblocks.protocol import imresize, psnr, rgb_to_y, ssim
+from srblocks.protocol import imresize, psnr, reduced_pair, rgb_to_y, ssim
 
 Upscale = Callable[[np.ndarray], np.ndarray]
 
 
-def pairs(folder: Path, scale: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Low and high resolution of each image, uint8 RGB."""
-    for path in sorted(folder.glob("*.bmp")):
-        image = np.asarray(Image.open(path).convert("RGB"))
-        height, width = (side // scale * scale for side in image.shape[:2])
-        yield imresize(image[:height, :width], 1 / scale), image[:height, :width]
-
-
-def evaluate(upscale: Upscale, folder: Path, scale: int) -> tuple[float, float]:
-    """Mean PSNR in decibels and mean SSIM of `upscale`, which goes from RGB to luma."""
+def evaluate(upscale: Upscale, folder: Path, scale: int, *, rounded: bool = False) -> tuple[float, float]:
+    """Mean PSNR in decibels and mean SSIM of `upscale`, which goes from luma to luma in [0, 1]."""
     figures = []
-    for low, high in pairs(folder, scale):
-        luma, reference = upscale(low), rgb_to_y(high)
-        figures.append((psnr(luma, reference, crop_border=scale), ssim(luma, reference, crop_border=scale)))
+    for path in sorted(folder.glob("*.bmp")):
+        low, high = reduced_pair(rgb_to_y(np.asarray(Image.open(path).convert("RGB"))), scale)
+        pictures = [upscale(low), high]
+        if rounded:
+            pictures = [np.clip(np.round(picture * 255), 0, 255).astype(np.uint8) for picture in pictures]
+        figures.append((psnr(*pictures, crop_border=scale), ssim(*pictures, crop_border=scale)))
     means = np.mean(figures, axis=0)
     return float(means[0]), float(means[1])
 
 
 def bicubic(scale: int) -> Upscale:
-    """MATLAB's bicubic on the uint8 image."""
-    return lambda low: rgb_to_y(imresize(low, scale))
+    """MATLAB's bicubic."""
+    return lambda low: imresize(low, scale)
 
 
 def bundled(name: str, scale: int) -> Upscale:
@@ -52,16 +48,17 @@ def bundled(name: str, scale: int) -> Upscale:
 
     def upscale(low: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return net(torch.tensor(rgb_to_y(low)[None, None], dtype=torch.float32))[0, 0].clamp(0, 1).double().numpy()
+            return net(torch.tensor(low[None, None], dtype=torch.float32))[0, 0].clamp(0, 1).double().numpy()
 
     return upscale
 
 
 def measure(folder: Path) -> dict[str, dict[int, tuple[float, float]]]:
     """PSNR and SSIM per method and scale."""
-    methods = {"bicubic": bicubic, "FSRCNN (bundled)": lambda scale: bundled("fsrcnn", scale)}
+    scales = (2, 3, 4)
     return {
-        name: {scale: evaluate(method(scale), folder, scale) for scale in (2, 3, 4)} for name, method in methods.items()
+        "bicubic": {scale: evaluate(bicubic(scale), folder, scale, rounded=True) for scale in scales},
+        "FSRCNN (bundled)": {scale: evaluate(bundled("fsrcnn", scale), folder, scale) for scale in scales},
     }
 
 

@@ -8,6 +8,7 @@ saved), a checkpoint that can be resumed. Runs on a GPU when there is one.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from srblocks import create_network, load_weights, network_spec, save_checkpoint
 from srblocks.files import atomic_path
-from srblocks.protocol import imresize, psnr, rgb_to_y
+from srblocks.protocol import imresize, psnr, reduced_pair, rgb_to_y
 
 SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 LOSSES = {"l1": nn.L1Loss, "l2": nn.MSELoss}
@@ -66,10 +67,8 @@ def read_images(folder: Path) -> list[np.ndarray]:
 
 def make_pair(image: np.ndarray, scale: int, channels: int) -> Pair:
     """Low and high resolution of one image as (C, H, W) tensors in [0, 1]; one channel is luma."""
-    height, width = (side // scale * scale for side in image.shape[:2])
-    high = image[:height, :width]
     tensors = []
-    for picture in (imresize(high, 1 / scale), high):
+    for picture in reduced_pair(image, scale):
         values = rgb_to_y(picture)[..., None] if channels == 1 else picture / 255
         tensors.append(torch.tensor(values.transpose(2, 0, 1), dtype=torch.float32))
     return tensors[0], tensors[1]
@@ -115,7 +114,8 @@ class Training:
         self.generator = torch.Generator().manual_seed(args.seed)
         self.net = create_network(args.network, scale=args.scale)
         if args.init:
-            load_weights(self.net, args.init)
+            load_weights(self.net, args.init, same_config=False)
+        self.init_sha256 = hashlib.sha256(args.init.read_bytes()).hexdigest() if args.init else None
         self.net.to(args.device).train()
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(args.ema))
         self.average.eval()
@@ -149,6 +149,7 @@ class Training:
     def save(self, loss: float, figure: float | None) -> None:
         """Write the averaged network, the state to resume from, and a line of the log."""
         arguments = {name: v.name if isinstance(v, Path) else v for name, v in vars(self.args).items()}
+        arguments["init_sha256"] = self.init_sha256
         save_checkpoint(self.average.module, self.args.out / "model.safetensors", record={"training": arguments})
         states = {name: part.state_dict() for name, part in self.parts.items()}
         with atomic_path(self.args.out / "state.pt") as temporary:

@@ -7,6 +7,20 @@ from collections.abc import Generator
 from pathlib import Path
 
 
+def temporary_name(path: Path) -> Path:
+    """Give an unused name beside `path` with its suffix, which nobody takes for a finished file."""
+    return path.with_name(f".{uuid.uuid4().hex[:12]}-{path.name}")
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Move a finished file to its name, with the permissions that new files have here."""
+    if os.name == "posix":
+        mask = os.umask(0o022)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+    temporary.replace(path)
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Generator[Path, None, None]:
     """Give a temporary path beside `path`, and move it to `path` when the block ends without an exception.
@@ -26,9 +40,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Generator[Path, None, None]:
         'done'
     """
     path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:12]}-{path.name}")
+    temporary = temporary_name(path)
     try:
         yield temporary
-        temporary.replace(path)
+        publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -3,7 +3,11 @@
 import inspect
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def _is_plain(value: object) -> bool:
@@ -35,7 +39,7 @@ class Network(nn.Module):
     if TYPE_CHECKING:
         config: dict[str, Any]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Network":
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Self":
         """Record the constructor's arguments as `config`."""
         self = super().__new__(cls)
         bound = inspect.signature(cls.__init__).bind_partial(self, *args, **kwargs)
@@ -49,6 +53,31 @@ class Network(nn.Module):
         self.image_channels = image_channels
         self.min_size = min_size
         self.size_multiple = size_multiple
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the network; images of a wrong shape are refused before any layer sees them.
+
+        Raises:
+            ValueError: the shape of the images is not one that the network takes.
+        """
+        if args and not (
+            torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+            or torch.compiler.is_compiling()
+        ):
+            self._check(args[0].shape)
+        return super().__call__(*args, **kwargs)
+
+    def _check(self, shape: torch.Size) -> None:
+        wanted = f"(N, {self.image_channels}, H, W) with H, W >= {self.min_size}"
+        if self.size_multiple > 1:
+            wanted += f" in multiples of {self.size_multiple}"
+        if (
+            len(shape) != 4
+            or shape[1] != self.image_channels
+            or min(shape[2:]) < self.min_size
+            or any(side % self.size_multiple for side in shape[2:])
+        ):
+            raise ValueError(f"{type(self).__name__}: images of shape {tuple(shape)}; give {wanted}")
 
     def supervised(self, lr: Tensor) -> list[Tensor]:
         """Give every image that training supervises, coarsest first; the last one is the output.

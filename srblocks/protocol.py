@@ -1,8 +1,10 @@
 """The evaluation protocol behind published PSNR figures: MATLAB's resize and luma, PSNR and SSIM.
 
-Images are NumPy arrays of height x width or height x width x channels. On the usual benchmark a low-resolution image is
-``imresize`` of the uint8 original, both are compared on luma with ``crop_border=scale``, and figures are means over
-images. Other luma definitions or kernels shift the result by whole decibels.
+Images are NumPy arrays of height x width or height x width x channels. For networks on luma the published figures are
+means over images of ``psnr(network(low), high, crop_border=scale)`` with ``low, high = reduced_pair(rgb_to_y(image),
+scale)``, nothing rounded; for networks on RGB the pair is that of the uint8 image, compared on luma. Published figures
+of bicubic interpolation itself come from pictures rounded to 8 bits. Other luma definitions or kernels shift the result
+by whole decibels.
 """
 
 import math
@@ -18,7 +20,7 @@ _YCBCR_OFFSET = np.array([16.0, 128.0, 128.0]) / 255
 
 
 def _cubic(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Keys' cubic convolution kernel with a = -1/2 (Keys 1981, eq. 15)."""
+    """Keys' cubic convolution kernel with a = -1/2."""
     x = np.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
@@ -82,6 +84,29 @@ def imresize(image: ArrayLike, scale: float | None = None, *, size: tuple[int, i
         if pixels.dtype == np.uint8:
             result = np.clip(np.floor(result + 0.5), 0, 255)
     return result.astype(np.uint8) if pixels.dtype == np.uint8 else result
+
+
+def reduced_pair(image: ArrayLike, scale: int) -> tuple[Image, Image]:
+    """Crop an image to a multiple of `scale` and reduce it by `scale` with `imresize`.
+
+    Args:
+        image: (H, W) or (H, W, C), as `imresize` takes it.
+        scale: the reduction per side.
+
+    Returns:
+        Low and high resolution.
+
+    Raises:
+        ValueError: the image is smaller than `scale`.
+
+    Example:
+        >>> [picture.shape for picture in reduced_pair(np.zeros((11, 7)), 2)]
+        [(5, 3), (10, 6)]
+    """
+    pixels = np.asarray(image)
+    height, width = (side // scale * scale for side in pixels.shape[:2])
+    high = pixels[:height, :width]
+    return imresize(high, 1 / scale), high
 
 
 def rgb_to_ycbcr(rgb: ArrayLike) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ def body() -> nn.Module:
 
 
 def inner_range(inner: bool) -> dict[str, nn.Module]:
-    return dict(zip(("normalise", "denormalise"), normalisation(255, (0.25,)), strict=True)) if inner else {}
+    return dict(zip(("normalise", "denormalise"), normalisation(1, 255, (0.25,)), strict=True)) if inner else {}
 
 
 def pre(skip: bool, inner: bool) -> Flow:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,18 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line."""
         self.exit(2, f"{self.prog}: E200 {message}; see {self.prog} --help\n")
+
+
+def _seed(text: str) -> int:
+    if not 0 <= (value := int(text)) < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0..2**63-1")
+    return value
+
+
+def _tolerance(text: str) -> float:
+    if not 0 <= (value := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of 0 or more")
+    return value
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -76,11 +89,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verify.add_argument(
         "--tolerance",
-        type=float,
+        type=_tolerance,
         default=1e-4,
         help="largest error relative to the output's standard deviation (default: 1e-4)",
     )
-    verify.add_argument("--seed", type=int, default=0, help="seed of fresh weights and of the verification inputs")
+    verify.add_argument("--seed", type=_seed, default=0, help="seed of fresh weights and of the verification inputs")
     run = parser.add_argument_group("run")
     run.add_argument("--force", action="store_true", help="overwrite existing outputs")
     run.add_argument("--dry-run", action="store_true", help="say what would be written, and stop")

@@ -1,6 +1,5 @@
 """What `srblocks-export` does once its arguments are parsed; importing this imports torch."""
 
-import dataclasses
 import json
 import sys
 
@@ -25,10 +24,9 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
         console.width = 120
     with console.status("network") as status:
         net, remarks = open_network(source)
-        request = dataclasses.replace(request, warnings=tuple(remarks))
-        reports = export_network(net, request, progress=status.update)
+        reports = export_network(net, request, progress=status.update, warnings=remarks)
     for remark in remarks:
-        console.print(escape(remark), soft_wrap=True)
+        print(f"srblocks-export: {remark}", file=sys.stderr)
     console.print(table(reports))
     for report in reports:
         if report.error:

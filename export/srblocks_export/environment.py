@@ -15,7 +15,7 @@ _PACKAGES = ("srblocks", "torch", "onnx", "onnxscript", "onnxruntime", "einops",
 
 def survey() -> dict[str, Any]:
     """Give versions, devices and the state of every format, as plain data."""
-    packages = {name: metadata.version(name) if importlib.util.find_spec(name) else None for name in _PACKAGES}
+    packages = {name: _version(name) for name in _PACKAGES}
     import torch
 
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -31,6 +31,14 @@ def survey() -> dict[str, Any]:
         "cxx_compiler": next((name for name in ("c++", "g++", "clang++", "cl") if shutil.which(name)), None),
         "formats": formats,
     }
+
+
+def _version(name: str) -> str | None:
+    """Version of a module that can be imported, whichever distribution it comes from; None where there is none."""
+    if importlib.util.find_spec(name) is None:
+        return None
+    owners = metadata.packages_distributions().get(name, [])
+    return metadata.version(owners[0]) if owners else "installed"
 
 
 def check_environment(formats: Sequence[str], *, as_json: bool) -> int:

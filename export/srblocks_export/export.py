@@ -3,19 +3,20 @@
 import contextlib
 import copy
 import errno
+import logging
 import tempfile
 import time
-import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from srblocks.files import publish, temporary_name
 from srblocks.network import Network
 
-from .errors import ExportError
+from .errors import ExportError, first_line
 from .formats import FORMATS, Format
-from .manifest import add_entry, describe, describe_file, tool_versions
+from .manifest import add_artifact, describe, describe_file, read_entries, tool_versions
 from .report import ArtifactReport
 from .request import ExportRequest
 from .shapes import Shapes
@@ -42,46 +43,58 @@ def artifact_paths(net: Network, request: ExportRequest) -> dict[str, Path]:
 
 
 def check_outputs(net: Network, request: ExportRequest) -> None:
-    """Refuse what could not be written in the end, before any work is done.
+    """Refuse what could not be written in the end, before any work is done; creates nothing.
 
     Raises:
-        ExportError: E301, an output exists and `force` is off; E302, the folder cannot be written.
+        ExportError: E301, an output exists and `force` is off; E302, the folder cannot be written; E303, its
+            manifest.json is something else.
     """
-    for path in artifact_paths(net, request).values():
-        if path.exists() and not request.force:
-            raise ExportError(301, f"{path} exists", "use --force to overwrite it, or another folder with -o")
     with _writing(request.out):
-        request.out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=request.out):
+        for path in artifact_paths(net, request).values():
+            if path.is_dir():
+                raise ExportError(301, f"{path} is a folder", "use another folder with -o, or another --name")
+            if path.exists() and not request.force:
+                raise ExportError(301, f"{path} exists", "use --force to overwrite it, or another folder with -o")
+        read_entries(request.out)
+        existing = next(folder for folder in (request.out, *request.out.absolute().parents) if folder.exists())
+        with tempfile.TemporaryFile(dir=existing):
             pass
 
 
 def export_network(
-    net: Network, request: ExportRequest, *, progress: Callable[[str], None] = lambda step: None
+    net: Network,
+    request: ExportRequest,
+    *,
+    progress: Callable[[str], None] = lambda step: None,
+    warnings: Sequence[str] = (),
 ) -> list[ArtifactReport]:
     """Export a network to every requested format; one that fails does not keep the others from being written.
 
     Args:
-        net: the network; it is not changed.
+        net: the network; it is not changed. Its weights are exported in float32.
         request: what to do.
         progress: called with the name of each step before it begins.
+        warnings: remarks on the network to carry into the manifest.
 
     Returns:
         One report per format, in the order of the request. A failed verification leaves the file as `*.rejected`.
 
     Raises:
-        ExportError: nothing was written: E202 wrong shape, E301 existing output, E302 unwritable folder.
+        ExportError: nothing was written: E202 wrong shape, E301 existing output, E302 unwritable folder, E303 foreign
+            manifest.json.
     """
-    net = copy.deepcopy(net).cpu().eval()
+    net = copy.deepcopy(net).cpu().float().eval()
     shapes = network_shapes(net, request)
     check_outputs(net, request)
     paths = artifact_paths(net, request)
+    with _writing(request.out):
+        request.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="srblocks-") as scratch, Worker() as worker:
         references = None
         if request.verify != "off":
             progress("reference outputs")
             references = References(net, shapes, Path(scratch), seed=request.seed, sizes=request.verify)
-        job = _Job(net, request, shapes, describe(net, shapes), worker, references, progress)
+        job = _Job(net, request, shapes, describe(net, shapes), worker, references, progress, tuple(warnings))
         return [job.run(FORMATS[name], paths[name]) for name in request.formats]
 
 
@@ -96,18 +109,20 @@ class _Job:
     worker: Worker
     references: References | None
     progress: Callable[[str], None]
+    warnings: tuple[str, ...]
 
     def run(self, row: Format, path: Path) -> ArtifactReport:
         """Write, verify and publish one artifact."""
         start = time.perf_counter()
-        temporary = path.with_name(f".{uuid.uuid4().hex[:12]}-{path.name}")
+        temporary = temporary_name(path)
         try:
             entry = self._write(row, path, temporary)
             verification = self._verify(row, temporary)
             entry["verify"] = verification.to_manifest() if verification else {"status": "off"}
             error = self._publish(row, temporary, path, entry, verification)
-        except ExportError as failure:
-            return ArtifactReport(format=row.name, error=failure, seconds=time.perf_counter() - start)
+        except Exception as failure:  # one format must not keep the others from being written
+            error = failure if isinstance(failure, ExportError) else _unexpected(row, failure)
+            return ArtifactReport(format=row.name, error=error, seconds=time.perf_counter() - start)
         finally:
             temporary.unlink(missing_ok=True)
         return ArtifactReport(
@@ -125,12 +140,12 @@ class _Job:
         self.progress(f"{row.name}: export")
         with _writing(path.parent):
             details = row.module.write(
-                self.net, temporary, shapes=self.shapes, metadata=self.embedded, opset=self.request.opset
+                self.net, temporary, shapes=self.shapes, metadata=self.embedded, request=self.request
             )
         return self.embedded | {
             "artifact": {"format": row.name, **details, **describe_file(temporary, path.name)},
             "tool": tool_versions(),
-            "warnings": list(self.request.warnings),
+            "warnings": list(self.warnings),
         }
 
     def _verify(self, row: Format, temporary: Path) -> Verification | None:
@@ -144,11 +159,19 @@ class _Job:
     ) -> ExportError | None:
         with _writing(path.parent):
             if verification and verification.problem:
-                temporary.replace(_rejected(path))
+                publish(temporary, _rejected(path))
                 return ExportError(601, f"{row.name}: {verification.problem}", f"do not use {_rejected(path).name}")
-            temporary.replace(path)
-            add_entry(path.parent, entry)
+            add_artifact(temporary, path, entry, force=self.request.force)
         return None
+
+
+def _unexpected(row: Format, failure: Exception) -> ExportError:
+    """Give an error that nobody foresaw a number: a library that is there but does not load, or a fault of ours."""
+    logging.getLogger(__name__).debug("%s failed", row.name, exc_info=failure)
+    if isinstance(failure, ImportError):
+        return ExportError(401, f"{row.name}: {first_line(failure)}", row.remedy)
+    cause = f"{row.name}: internal error, {type(failure).__name__}: {first_line(failure)}"
+    return ExportError(100, cause, "please report it with the command that you ran")
 
 
 def _rejected(path: Path) -> Path:
@@ -161,6 +184,6 @@ def _writing(folder: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
         remedy = "free some space" if full else "choose another folder with -o, or change its permissions"
         raise ExportError(302, f"{folder} cannot be written ({error.strerror or error})", remedy) from error

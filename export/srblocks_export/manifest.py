@@ -10,6 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import ExportError
+from .shapes import AXES
+
 if TYPE_CHECKING:
     from srblocks.network import Network
 
@@ -31,7 +34,7 @@ def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
         color = {1: "y", 3: "rgb"}.get(net.image_channels, "other")
     if net.image_channels == 1:
         color = "y"
-    sides: list[int | str] = list(shapes.minimum) if shapes.static else ["batch", net.image_channels, "height", "width"]
+    sides = [low if low == high else AXES[axis] for axis, (low, high) in enumerate(shapes.ranges)]
     enlarged = [side * net.scale if isinstance(side, int) else f"{net.scale}*{side}" for side in sides[2:]]
     return {
         "schema": SCHEMA,
@@ -55,14 +58,15 @@ def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
             | shapes.to_manifest(),
             "outputs": [{"name": "sr", "dtype": "float32", "range": [0, 1], "dims": [*sides[:2], *enlarged]}],
         },
-        "precision": {"compute": "float32", "io": "float32"},
+        "precision": {"compute": "float32", "io": "float32", "fp32_modules": [], "tf32": False},
         "rewrites": [],
     }
 
 
 def describe_file(path: Path, name: str) -> dict[str, Any]:
     """Give file name, size and SHA-256 of an artifact."""
-    return {"file": name, "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"file": name, "bytes": path.stat().st_size, "sha256": digest, "extra_files": [], "portability": {}}
 
 
 def tool_versions() -> dict[str, str]:
@@ -75,25 +79,44 @@ def tool_versions() -> dict[str, str]:
     return found
 
 
-def add_entry(folder: Path, entry: dict[str, Any]) -> None:
-    """Put an artifact's entry into the folder's manifest.json, in the place of an older one of the same file."""
-    from srblocks.files import atomic_path
+def add_artifact(temporary: Path, path: Path, entry: dict[str, Any], *, force: bool) -> None:
+    """Move a finished artifact to its name and put its entry into the folder's manifest.json, in one go.
 
-    path = folder / FILE
-    with _locked(folder):
-        entries = [old for old in read_entries(folder) if old["artifact"]["file"] != entry["artifact"]["file"]]
+    An older entry of the same file is replaced; other exports to the folder wait.
+
+    Raises:
+        ExportError: E301, the name was taken meanwhile and `force` is off; E303, manifest.json is unreadable.
+    """
+    from srblocks.files import atomic_path, publish
+
+    with _locked(path.parent):
+        entries = [old for old in read_entries(path.parent) if old["artifact"]["file"] != path.name]
+        if path.exists() and not force:
+            raise ExportError(301, f"{path} exists", "use --force to overwrite it, or another folder with -o")
+        publish(temporary, path)
         entries = sorted([*entries, entry], key=lambda item: item["artifact"]["file"])
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps({"schema": SCHEMA, "artifacts": entries}, indent=2, sort_keys=True) + "\n")
+        with atomic_path(path.parent / FILE) as manifest:
+            manifest.write_text(json.dumps({"schema": SCHEMA, "artifacts": entries}, indent=2, sort_keys=True) + "\n")
 
 
 def read_entries(folder: Path) -> list[dict[str, Any]]:
-    """Give the entries of the folder's manifest.json; none where there is no readable one."""
+    """Give the entries of the folder's manifest.json; none where there is no such file.
+
+    Raises:
+        ExportError: E303, the file is no manifest; it is left as it is.
+    """
+    path = folder / FILE
     try:
-        content = json.loads((folder / FILE).read_text())
-        return [entry for entry in content["artifacts"] if isinstance(entry["artifact"]["file"], str)]
-    except (OSError, ValueError, KeyError, TypeError):
+        content = json.loads(path.read_text())
+        if content["schema"] == SCHEMA and all(
+            isinstance(item["artifact"]["file"], str) for item in content["artifacts"]
+        ):
+            return content["artifacts"]
+    except FileNotFoundError:
         return []
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise ExportError(303, f"{path} is no {SCHEMA} manifest", "move it away, or use another folder with -o")
 
 
 def _weights_hash(net: "Network") -> str:

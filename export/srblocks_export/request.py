@@ -1,7 +1,7 @@
 """What an export is asked to do: which network, and what to make of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ExportError
@@ -45,7 +45,6 @@ class ExportRequest:
         seed: seed of the verification inputs.
         force: overwrite existing outputs.
         name: stem of the files; None for network, scale, precision and shape.
-        warnings: remarks to carry into report and manifest.
     """
 
     formats: tuple[str, ...]
@@ -59,7 +58,6 @@ class ExportRequest:
     seed: int = 0
     force: bool = False
     name: str | None = None
-    warnings: tuple[str, ...] = field(default=())
 
     def shapes(self, *, image_channels: int, min_size: int, size_multiple: int) -> Shapes:
         """Resolve the ranges for a network.

@@ -28,6 +28,7 @@ class Artifact:
         path: the file.
         format: its row in the table of formats.
         manifest: what the file says of itself: model, io, precision, rewrites.
+        scale: enlargement per side.
         shapes: the input sizes that it takes.
     """
 
@@ -48,18 +49,24 @@ class Artifact:
             raise ExportError(401, f"{row.name} artifacts cannot run here: {missing}", row.remedy)
         self.format = row
         try:
-            self._run, self.manifest = row.module.read(self.path)
+            module = row.module
+        except ImportError as error:
+            reason = first_line(error)
+            raise ExportError(401, f"{row.name} artifacts cannot run here: {reason}", row.remedy) from error
+        try:
+            self._run, self.manifest = module.read(self.path)
         except Exception as error:  # every backend raises its own types for a file that it cannot read
             reason = first_line(error)
             raise ExportError(901, f"{path} cannot be loaded as {row.name} ({reason})", "export it again") from error
-        if self.manifest.get("schema") != SCHEMA:
-            raise ExportError(901, f"{path} carries no {SCHEMA} manifest", "give a file that srblocks-export wrote")
-        self.shapes = Shapes.from_manifest(self.manifest["io"]["input"])
-
-    @property
-    def scale(self) -> int:
-        """Enlargement per side."""
-        return int(self.manifest["model"]["scale"])
+        try:
+            if self.manifest["schema"] != SCHEMA:
+                raise ValueError("another schema")
+            self.scale = int(self.manifest["model"]["scale"])
+            self.shapes = Shapes.from_manifest(self.manifest["io"]["input"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ExportError(
+                901, f"{path} carries no usable {SCHEMA} manifest", "give a file that srblocks-export wrote"
+            ) from error
 
     def __call__(self, lr: Any) -> Any:
         """Enlarge the images `lr`.
@@ -67,22 +74,24 @@ class Artifact:
         Raises:
             InputError: E202, a shape out of range; E204, not floating point.
         """
-        self.shapes.check(tuple(lr.shape))
         is_array = isinstance(lr, np.ndarray)
+        if not is_array and not hasattr(lr, "detach"):
+            raise InputError(204, f"the input is a {type(lr).__name__}", "give a NumPy array or a torch tensor")
+        self.shapes.check(tuple(lr.shape))
         floating = np.issubdtype(lr.dtype, np.floating) if is_array else lr.dtype.is_floating_point
         if not floating:
             raise InputError(204, f"the input is {lr.dtype}", "give floating point values in [0, 1], such as lr / 255")
         if is_array and self.format.module.ARRAYS == "torch":
             import torch
 
-            return self._run(torch.from_numpy(np.ascontiguousarray(lr, np.float32))).numpy()
+            return self._run(torch.from_numpy(np.require(lr, np.float32, ["C", "W"]))).numpy()
         if is_array:
             return self._run(lr.astype(np.float32, copy=False))
         if self.format.module.ARRAYS == "numpy":
             import torch
 
             return torch.from_numpy(self._run(lr.detach().float().cpu().numpy())).to(lr.device)
-        return self._run(lr.detach().float())
+        return self._run(lr.detach().float().cpu()).to(lr.device)
 
 
 load: Callable[[str | os.PathLike[str]], Artifact] = Artifact

@@ -24,6 +24,11 @@ class Shapes:
     multiple: int = 1
 
     @property
+    def ranges(self) -> list[tuple[int, int | None]]:
+        """Smallest and largest size of each axis."""
+        return list(zip(self.minimum, self.maximum, strict=True))
+
+    @property
     def static(self) -> bool:
         """Exactly one shape is taken."""
         return self.minimum == self.maximum
@@ -50,10 +55,7 @@ class Shapes:
 
     def __str__(self) -> str:
         """Give the ranges in one line, such as 1..x3x8..x8.. (open upwards) or 1x3x64x64."""
-        parts = [
-            str(low) if low == high else f"{low}..{'' if high is None else high}"
-            for low, high in zip(self.minimum, self.maximum, strict=True)
-        ]
+        parts = [str(low) if low == high else f"{low}..{'' if high is None else high}" for low, high in self.ranges]
         return "x".join(parts) + (f" in multiples of {self.multiple}" if self.multiple > 1 else "")
 
     def to_manifest(self) -> dict[str, Any]:
@@ -62,8 +64,16 @@ class Shapes:
 
     @classmethod
     def from_manifest(cls, entry: dict[str, Any]) -> "Shapes":
-        """Read what `to_manifest` wrote."""
-        return cls(tuple(entry["min"]), tuple(entry["max"]), entry["size_multiple"])
+        """Read what `to_manifest` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: the entry is something else.
+        """
+        low, high, multiple = entry["min"], entry["max"], entry["size_multiple"]
+        sizes = [*low, multiple, *(size for size in high if size is not None)]
+        if len(low) != 4 or len(high) != 4 or not all(type(size) is int and size > 0 for size in sizes):
+            raise ValueError("no ranges of four positive sizes")
+        return cls(tuple(low), tuple(high), multiple)
 
 
 def parse_shape(text: str) -> tuple[int, int, int, int]:

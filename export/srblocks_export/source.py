@@ -11,12 +11,12 @@ from srblocks.network import Network
 from srblocks.pretrained import DEFAULT_NETWORK, pretrained_path
 from srblocks.registry import UnknownNetworkError, create_network, network_spec
 
-from .errors import ExportError
+from .errors import ExportError, first_line
 from .request import Source
 
 
 def open_network(source: Source) -> tuple[Network, list[str]]:
-    """Build the network in eval mode, with remarks for the user.
+    """Build the network in eval mode, with warnings for the user.
 
     Raises:
         ExportError: E201 unknown network, E205 wrong scale, E206 wrong argument, E901 bad weights file.
@@ -29,23 +29,25 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
     except UnknownNetworkError as error:
         raise ExportError(201, str(error).partition(";")[0], str(error).partition("; ")[2]) from None
     scale = min(spec.scales) if source.scale is None else source.scale
-    if scale not in spec.scales:
+    # A network that enlarges first also takes images that are enlarged already.
+    if scale not in spec.scales and not (scale == 1 and spec.framework == "pre"):
         raise ExportError(205, f"{name} has no scale {scale}", f"use --scale {', '.join(map(str, spec.scales))}")
-    bundled = None if source.arguments else pretrained_path(name, scale=scale)
-    remarks: list[str] = []
     torch.manual_seed(source.seed)
     try:
         net = create_network(name, scale=scale, **_arguments(source.arguments)).eval()
-    except (TypeError, ValueError) as error:
-        raise ExportError(206, f"{name} cannot be built: {error}", "see the network's docstring") from None
-    if source.weights:
-        _load(net, source.weights)
-    elif bundled:
-        load_weights(net, bundled)
-        remarks.append(f"bundled weights {bundled.stem}")
-    else:
-        remarks.append(f"fresh weights (seed {source.seed}): no --weights given, and none are bundled for this network")
-    return net, remarks
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        cause = f"{name} cannot be built: {first_line(error)}"
+        raise ExportError(206, cause, "see the arguments in its docstring") from None
+    weights = source.weights or (None if source.arguments else pretrained_path(name, scale=scale))
+    if weights is None:
+        return net, [
+            f"warning: fresh weights (seed {source.seed}) of {name} x{scale}; give trained ones with --weights"
+        ]
+    try:
+        load_weights(net, weights)
+    except (CheckpointError, OSError) as error:
+        raise _bad_file(error) from error
+    return net, []
 
 
 def _from_checkpoint(source: Source) -> tuple[Network, list[str]]:
@@ -59,13 +61,6 @@ def _from_checkpoint(source: Source) -> tuple[Network, list[str]]:
     if source.scale not in (None, net.scale):
         raise ExportError(205, f"{path} is a network of scale {net.scale}, not {source.scale}", "leave out --scale")
     return net, []
-
-
-def _load(net: Network, path: Path) -> None:
-    try:
-        load_weights(net, path)
-    except (CheckpointError, OSError) as error:
-        raise _bad_file(error) from error
 
 
 def _bad_file(error: Exception) -> ExportError:

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from srblocks.network import Network
 
 from .shapes import Shapes
 
-# Batch, height and width that show what one size hides: odd, non-square, two images, the smallest.
-_SIZES = ((1, 17, 23), (2, 24, 40), (1, 31, 12))
+# Steps above the smallest batch, height and width that show what one size hides: odd, non-square, two images.
+_STEPS = ((0, 16, 22), (1, 23, 39), (0, 30, 11))
 # The largest shape is compared as well where it has no more pixels than this, so that it costs seconds.
 _PIXELS = 128 * 128
 
@@ -47,6 +48,7 @@ class Verification:
             "status": "fail" if self.problem else "pass",
             "problem": self.problem,
             "max_error": self.max_error,
+            "psnr_db": min((case["psnr_db"] for case in self.cases if case["psnr_db"] is not None), default=None),
             "cases": list(self.cases),
         }
 
@@ -81,7 +83,9 @@ class References:
 class Worker:
     """The fresh process; one of them serves any number of artifacts. Use it as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: float = 900) -> None:
+        """Start nothing yet; an artifact may take `seconds` to load and run."""
+        self._seconds = seconds
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> "Worker":
@@ -127,16 +131,25 @@ class Worker:
             self._stop()
         if self._process is None:
             command = [sys.executable, "-m", "srblocks_export.worker"]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            # A session of its own: an interrupt from the keyboard is this process's to handle.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            )
         process = self._process
         assert process.stdin and process.stdout
+        deadline = threading.Timer(self._seconds, process.kill)
+        deadline.start()
         try:
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        return json.loads(line) if line else {"problem": f"the process that loaded it died (exit {process.wait()})"}
+        finally:
+            deadline.cancel()
+        if line:
+            return json.loads(line)
+        return {"problem": f"the process that loaded it died or took over {self._seconds:g} s (exit {process.wait()})"}
 
 
 def verification_shapes(shapes: Shapes) -> list[tuple[int, int, int, int]]:
@@ -145,17 +158,18 @@ def verification_shapes(shapes: Shapes) -> list[tuple[int, int, int, int]]:
         return [shapes.minimum]
     low, high, step = shapes.minimum, shapes.maximum, shapes.multiple
 
-    def inside(axis: int, size: int) -> int:
+    def above(axis: int, steps: int) -> int:
+        unit = step if axis > 1 else 1
         limit = high[axis]
-        size = -(-size // step) * step if axis > 1 else size
-        return max(low[axis], size if limit is None else min(size, limit // step * step if axis > 1 else limit))
+        steps = steps if limit is None else min(steps, (limit - low[axis]) // unit)
+        return low[axis] + steps * unit
 
-    wanted = [(inside(0, n), low[1], inside(2, h), inside(3, w)) for n, h, w in _SIZES]
+    wanted = [(above(0, n), low[1], above(2, h), above(3, w)) for n, h, w in _STEPS]
     wanted.append(low)
     if None not in high:
-        largest = tuple(inside(axis, low[axis] if side is None else side) for axis, side in enumerate(high))
+        largest = (above(0, _PIXELS), low[1], above(2, _PIXELS), above(3, _PIXELS))
         if largest[0] * largest[2] * largest[3] <= _PIXELS:
-            wanted.append((largest[0], largest[1], largest[2], largest[3]))
+            wanted.append(largest)
     return list(dict.fromkeys(wanted))
 
 

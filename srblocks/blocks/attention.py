@@ -13,7 +13,7 @@ class ChannelAttention(nn.Module):
     """Scale each channel by a gate in (0, 1) that is computed from the means of all channels.
 
     Zhang et al., *Image Super-Resolution Using Very Deep Residual Channel Attention Networks*, ECCV 2018,
-    arXiv:1807.02758, Fig. 3 and eq. (7)-(9): ``x * sigmoid(W_U relu(W_D mean(x)))``.
+    arXiv:1807.02758, Fig. 3: ``x * sigmoid(W_U relu(W_D mean(x)))``.
 
     Args:
         channels: feature channels C.
@@ -51,7 +51,7 @@ class RCAB(ResidualBlock):
     """Residual channel attention block: ``x + res_scale * CA(conv(act(conv(x))))``.
 
     Zhang et al., *Image Super-Resolution Using Very Deep Residual Channel Attention Networks*, ECCV 2018,
-    arXiv:1807.02758, Fig. 4 and eq. (10)-(11). Differs from the paper: nothing; like the authors' code it uses no
+    arXiv:1807.02758, Fig. 4. Differs from the paper: nothing; like the authors' code it uses no
     residual scaling by default.
 
     Args:

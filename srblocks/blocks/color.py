@@ -68,10 +68,13 @@ class Rescale(nn.Module):
         return f"factor={self.factor:g}"
 
 
-def normalisation(value_range: float = 1.0, mean: Sequence[float] | None = None) -> tuple[nn.Module, nn.Module]:
+def normalisation(
+    image_channels: int, value_range: float = 1.0, mean: Sequence[float] | None = None
+) -> tuple[nn.Module, nn.Module]:
     """Modules that bring [0, 1] images into a network's range and its output back.
 
     Args:
+        image_channels: channels of the images.
         value_range: the value of white inside the network (1 or 255).
         mean: mean colour to subtract inside and to add back, as fractions of white; None for none.
 
@@ -79,15 +82,19 @@ def normalisation(value_range: float = 1.0, mean: Sequence[float] | None = None)
         ``(normalise, denormalise)``; identities where there is nothing to do.
 
     Raises:
-        ValueError: ``value_range`` is not positive.
+        ValueError: ``value_range`` is not positive, or ``mean`` of another number of channels.
 
     Example:
-        >>> normalise, denormalise = normalisation(255, DIV2K_MEAN)
+        >>> normalise, denormalise = normalisation(3, 255, DIV2K_MEAN)
         >>> denormalise(normalise(torch.full((1, 3, 1, 1), 0.25))).flatten()
         tensor([0.2500, 0.2500, 0.2500])
     """
     if not value_range > 0:
         raise ValueError(f"value_range={value_range} is not positive; use 1 or 255")
+    if mean is not None and len(mean) != image_channels:
+        raise ValueError(
+            f"a mean shift of {len(mean)} channels does not fit image_channels={image_channels}; use mean_shift=False"
+        )
     inside: list[nn.Module] = []
     outside: list[nn.Module] = []
     if value_range != 1:

@@ -63,7 +63,7 @@ class ResidualGroup(nn.Module):
     """Blocks in a row, a convolution, and a skip around all of it: ``x + conv(block(...block(x)))``.
 
     Zhang et al., *Image Super-Resolution Using Very Deep Residual Channel Attention Networks*, ECCV 2018,
-    arXiv:1807.02758, Fig. 2 and eq. (5)-(6), where the blocks are `RCAB`.
+    arXiv:1807.02758, Fig. 2, where the blocks are `RCAB`.
 
     Args:
         channels: feature channels C, unchanged by the group.

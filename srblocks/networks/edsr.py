@@ -45,11 +45,7 @@ class EDSR(PostUpsampling):
         mean_shift: bool = True,
         value_range: float = 255.0,
     ) -> None:
-        if mean_shift and image_channels != 3:
-            raise ValueError(
-                f"EDSR: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False"
-            )
-        normalise, denormalise = normalisation(value_range, DIV2K_MEAN if mean_shift else None)
+        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         blocks = [ResidualBlock(width, res_scale=res_scale) for _ in range(depth)]
         super().__init__(
             scale=scale,

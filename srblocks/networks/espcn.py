@@ -43,7 +43,7 @@ class ESPCN(PostUpsampling):
     ) -> None:
         if act not in _ACTIVATIONS:
             raise ValueError(f"ESPCN: act={act!r} is unknown; use {' or '.join(map(repr, _ACTIVATIONS))}")
-        normalise, denormalise = normalisation(value_range)
+        normalise, denormalise = normalisation(image_channels, value_range)
         upsampler = PixelShuffleUp(width // 2, scale, out_channels=image_channels, stepwise=False)
         super().__init__(
             scale=scale,

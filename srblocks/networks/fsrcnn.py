@@ -41,7 +41,7 @@ class FSRCNN(PostUpsampling):
         depth: int = 4,
         value_range: float = 1.0,
     ) -> None:
-        normalise, denormalise = normalisation(value_range)
+        normalise, denormalise = normalisation(image_channels, value_range)
         body: list[nn.Module] = [conv(width, shrunk_width, 1), nn.PReLU(shrunk_width)]
         for _ in range(depth):
             body += [conv(shrunk_width, shrunk_width), nn.PReLU(shrunk_width)]

@@ -17,7 +17,7 @@ class LapSRN(ProgressiveUpsampling):
     """Laplacian pyramid super-resolution network.
 
     Lai et al., *Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution*, CVPR 2017, arXiv:1704.03915,
-    Fig. 1d. As in the authors' code, x3 is the x4 network followed by MATLAB's bicubic reduction by 3/4, and the
+    Fig. 1. As in the authors' code, x3 is the x4 network followed by MATLAB's bicubic reduction by 3/4, and the
     released x8 network has five convolutions per level instead of ten.
 
     Args:
@@ -50,7 +50,7 @@ class LapSRN(ProgressiveUpsampling):
     ) -> None:
         if scale not in _LEVELS:
             raise ValueError(f"LapSRN: scale={scale} is no pyramid of doublings; use 2, 3 (by resizing x4), 4 or 8")
-        normalise, denormalise = normalisation(value_range)
+        normalise, denormalise = normalisation(image_channels, value_range)
         if depth is None:
             depth = 5 if scale == 8 else 10
         level = partial(

@@ -47,11 +47,7 @@ class RCAN(PostUpsampling):
         mean_shift: bool = True,
         value_range: float = 255.0,
     ) -> None:
-        if mean_shift and image_channels != 3:
-            raise ValueError(
-                f"RCAN: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False"
-            )
-        normalise, denormalise = normalisation(value_range, DIV2K_MEAN if mean_shift else None)
+        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         block = partial(RCAB, reduction=reduction)
         body = [ResidualGroup(width, depth=blocks_per_group, block=block) for _ in range(groups)]
         super().__init__(

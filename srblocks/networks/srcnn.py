@@ -39,7 +39,7 @@ class SRCNN(PreUpsampling):
         interpolation: str = "bicubic",
         value_range: float = 1.0,
     ) -> None:
-        normalise, denormalise = normalisation(value_range)
+        normalise, denormalise = normalisation(image_channels, value_range)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
@@ -69,7 +69,7 @@ register(
     NetworkSpec(
         name="srcnn_915",
         build=partial(SRCNN, mapping_kernel=1),
-        paper="Dong et al., ECCV 2014, arXiv:1501.00092v1",
+        paper="Dong et al., ECCV 2014",
         framework="pre",
         geometry={
             2: Geometry(radius=5, min_size=2),

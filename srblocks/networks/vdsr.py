@@ -47,11 +47,7 @@ class VDSR(PreUpsampling):
     ) -> None:
         if depth < 2:
             raise ValueError(f"VDSR: depth={depth} is below 2; the first and the last convolution are always there")
-        if mean_shift and image_channels != 3:
-            raise ValueError(
-                f"VDSR: mean_shift is a mean of RGB, image_channels={image_channels}; use mean_shift=False"
-            )
-        normalise, denormalise = normalisation(value_range, DIV2K_MEAN if mean_shift else None)
+        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         body: list[nn.Module] = []
         for _ in range(depth - 2):
             body += [conv(width, width, bias=bias), nn.ReLU()]

@@ -23,8 +23,8 @@ def _up(channels: int, scale: int, act: Callable[[], nn.Module]) -> nn.Module:
 class UpProjection(nn.Module):
     """Up-projection unit: enlarge, reduce again, and enlarge what was lost.
 
-    Haris et al., *Deep Back-Projection Networks for Super-Resolution*, CVPR 2018, arXiv:1803.02735, eq. (1)-(5) and
-    Fig. 3; the kernels are 6, 7, 8 and 12 at scales 2, 3, 4 and 8 with padding 2.
+    Haris et al., *Deep Back-Projection Networks for Super-Resolution*, CVPR 2018, arXiv:1803.02735, section 3.1
+    and Fig. 3; the kernels are 6, 7, 8 and 12 at scales 2, 3, 4 and 8 with padding 2.
 
     Args:
         channels: feature channels C.
@@ -64,8 +64,8 @@ class UpProjection(nn.Module):
 class DownProjection(nn.Module):
     """Down-projection unit: reduce, enlarge again, and reduce what was lost.
 
-    Haris et al., *Deep Back-Projection Networks for Super-Resolution*, CVPR 2018, arXiv:1803.02735, eq. (6)-(10) and
-    Fig. 3.
+    Haris et al., *Deep Back-Projection Networks for Super-Resolution*, CVPR 2018, arXiv:1803.02735, section 3.1
+    and Fig. 3.
 
     Args:
         channels: feature channels C.

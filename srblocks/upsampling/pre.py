@@ -13,7 +13,7 @@ MATLAB_A = -0.5
 
 
 def _cubic(x: float, a: float) -> float:
-    """Keys' cubic convolution kernel (Keys 1981, eq. 15, there with a = -1/2)."""
+    """Keys' cubic convolution kernel (there with a = -1/2)."""
     x = abs(x)
     if x <= 1:
         return (a + 2) * x**3 - (a + 3) * x**2 + 1

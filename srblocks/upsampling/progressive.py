@@ -14,7 +14,7 @@ class LaplacianLevel(nn.Module):
     """One level of a Laplacian pyramid: doubles the features, and the image with a predicted residual.
 
     Lai et al., *Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution*, CVPR 2017,
-    arXiv:1704.03915, Fig. 1d and section 3.1. Differs from the paper's text, as the authors' released networks do:
+    arXiv:1704.03915, Fig. 1 and section 3.1. Differs from the paper's text, as the authors' released networks do:
     the features are enlarged by a 3x3 transposed convolution whose last row and column are dropped.
 
     Args:

@@ -149,7 +149,7 @@ def test_truncated_and_foreign_files_are_refused(exported: list[Path], tmp_path:
 def test_files_without_our_manifest_are_refused(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.ts"
     torch.jit.save(torch.jit.script(torch.nn.ReLU()), foreign)
-    with pytest.raises(ExportError, match=r"E901 .* carries no srblocks.export/1 manifest"):
+    with pytest.raises(ExportError, match=r"E901 .* carries no usable srblocks.export/1 manifest"):
         runtime.load(foreign)
     with pytest.raises(ExportError, match=r"E901 .* is of no known format; give a file that ends in .ts, .onnx, .pt2"):
         runtime.load(tmp_path / "model.tflite")

@@ -39,7 +39,6 @@ def test_without_a_model_the_bundled_default_goes_to_every_format(
 ) -> None:
     code, out, err = run(capsys, "--all", "-o", tmp_path / "new" / "folder")
     assert (code, err) == (0, "")
-    assert "bundled weights fsrcnn_x2" in out
     lr = torch.rand(1, 1, 15, 11)
     for row in formats.FORMATS.values():
         artifact = load(tmp_path / "new" / "folder" / f"fsrcnn_x2_fp32_dyn{row.suffix}")
@@ -50,9 +49,12 @@ def test_without_a_model_the_bundled_default_goes_to_every_format(
 def test_the_default_format_is_onnx_and_scale_and_arguments_are_taken(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    code, out, _ = run(capsys, "vdsr", "--scale", "3", "--arg", "depth=3", "--arg", "bias=False", "-o", tmp_path)
+    code, _, err = run(capsys, "vdsr", "--scale", "3", "--arg", "depth=3", "--arg", "bias=False", "-o", tmp_path, "-q")
     assert code == 0
-    assert "fresh weights (seed 0): no --weights given" in out
+    warning = "warning: fresh weights (seed 0) of vdsr x3; give trained ones with --weights"
+    assert err == f"srblocks-export: {warning}\n"
+    (entry,) = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
+    assert entry["warnings"] == [warning]
     config = load(tmp_path / "vdsr_x3_fp32_dyn.onnx").manifest["model"]["config"]
     assert (config["depth"], config["bias"], config["scale"]) == (3, False, 3)
 

@@ -74,10 +74,11 @@ def test_a_file_that_does_not_load_is_found(net: Network, tmp_path: Path, monkey
 def test_a_backend_that_takes_its_process_down_is_found_and_the_next_file_is_still_verified(
     net: Network, tmp_path: Path, worker: Worker
 ) -> None:
-    shapes = network_shapes(net, ExportRequest(formats=("torchscript",), out=tmp_path))
+    request = ExportRequest(formats=("torchscript",), out=tmp_path)
+    shapes = network_shapes(net, request)
     references = References(net, shapes, tmp_path)
     good = tmp_path / "good.ts"
-    FORMATS["torchscript"].module.write(net, good, shapes=shapes, metadata=describe(net, shapes), opset=18)
+    FORMATS["torchscript"].module.write(net, good, shapes=shapes, metadata=describe(net, shapes), request=request)
     assert worker.verify(good, references, 1e-4).problem is None
     assert worker._process is not None
     worker._process.kill()
@@ -105,11 +106,13 @@ def test_a_network_that_cannot_be_exported_says_so(format_name: str, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_verification_covers_odd_and_non_square_sizes_batch_two_and_the_minimum() -> None:
-    shapes = verification_shapes(Shapes((1, 3, 4, 4), (None, 3, None, None)))
-    assert (1, 3, 4, 4) in shapes
+@pytest.mark.parametrize("low", [1, 2, 4, 64, 512])
+def test_verification_covers_odd_and_non_square_sizes_batch_two_and_the_minimum(low: int) -> None:
+    shapes = verification_shapes(Shapes((1, 3, low, low), (None, 3, None, None)))
+    assert (1, 3, low, low) in shapes
     assert any(batch == 2 for batch, _, _, _ in shapes)
-    assert any(height % 2 and width % 2 for _, _, height, width in shapes)
+    assert any(height % 2 for _, _, height, _ in shapes)
+    assert any(width % 2 for _, _, _, width in shapes)
     assert sum(height != width for _, _, height, width in shapes) >= 3
 
 

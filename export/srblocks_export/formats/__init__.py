@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from srblocks.network import Network
 
+    from ..request import ExportRequest
     from ..shapes import Shapes
 
 
@@ -24,7 +25,7 @@ class FormatModule(Protocol):
     ARRAYS: str
 
     def write(
-        self, net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, Any], opset: int
+        self, net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, Any], request: "ExportRequest"
     ) -> dict[str, Any]:
         """Export `net` to `path` with `metadata` inside; give what the manifest should say of the file."""
         ...
@@ -86,4 +87,5 @@ FORMATS: dict[str, Format] = {
 
 def format_of(path: Path) -> Format | None:
     """Give the format that a file's suffix names; None for none of ours."""
-    return next((row for row in FORMATS.values() if path.name.endswith(row.suffix)), None)
+    fitting = [row for row in FORMATS.values() if path.name.endswith(row.suffix)]
+    return max(fitting, key=lambda row: len(row.suffix), default=None)

@@ -17,6 +17,7 @@ from ..errors import ExportError, first_line
 if TYPE_CHECKING:  # running an artifact needs neither torch nor the networks
     from srblocks.network import Network
 
+    from ..request import ExportRequest
     from ..shapes import Shapes
 
 ARRAYS = "numpy"
@@ -24,7 +25,9 @@ _METADATA = "srblocks"
 INPUT, OUTPUT = "lr", "sr"
 
 
-def write(net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, Any], opset: int) -> dict[str, Any]:
+def write(
+    net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, Any], request: "ExportRequest"
+) -> dict[str, Any]:
     """Export `net` without the exporter's debug records, which would hold paths of this machine.
 
     Raises:
@@ -45,7 +48,7 @@ def write(net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, A
                 dynamic_shapes=dynamic,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
-                opset_version=opset,
+                opset_version=request.opset,
                 verbose=False,
             )
     except Exception as error:  # the exporter raises many types, its own and the network's
@@ -57,8 +60,10 @@ def write(net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, A
     assert program is not None
     model = program.model_proto
     written = next(entry.version for entry in model.opset_import if entry.domain == "")
-    if written != opset:
-        raise ExportError(501, f"opset {opset} requested but the exporter wrote {written}", f"use --opset {written}")
+    if written != request.opset:
+        raise ExportError(
+            501, f"opset {request.opset} requested but the exporter wrote {written}", f"use --opset {written}"
+        )
     _strip(model.graph)
     for function in model.functions:
         _strip(function)

@@ -13,6 +13,7 @@ from torch.export import Dim
 from srblocks.network import Network
 
 from ..errors import ExportError, first_line
+from ..request import ExportRequest
 from ..shapes import Shapes
 from .archive import write_archive
 
@@ -68,9 +69,11 @@ def export_program(net: Network, shapes: Shapes) -> torch.export.ExportedProgram
     return program
 
 
-def write(net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], opset: int) -> dict[str, Any]:
+def write(
+    net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], request: ExportRequest
+) -> dict[str, Any]:
     """Export `net` with `metadata` as an extra file of the archive."""
-    del opset
+    del request
     program = export_program(net, shapes)
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={_METADATA: json.dumps(metadata, sort_keys=True)})

@@ -14,6 +14,7 @@ from torch import Tensor
 from srblocks.network import Network
 
 from ..errors import ExportError, first_line
+from ..request import ExportRequest
 from ..shapes import Shapes
 from .archive import write_archive
 
@@ -21,13 +22,15 @@ ARRAYS = "torch"
 _METADATA = "srblocks.json"
 
 
-def write(net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], opset: int) -> dict[str, Any]:
+def write(
+    net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], request: ExportRequest
+) -> dict[str, Any]:
     """Script `net` into a file without debug records, which would hold paths of this machine.
 
     Raises:
         ExportError: E502, TorchScript cannot compile the network.
     """
-    del shapes, opset  # TorchScript fixes no shapes; the runtime checks them from the manifest
+    del shapes, request  # TorchScript fixes no shapes; the runtime checks them from the manifest
     buffer = io.BytesIO()
     with _quiet():
         try:

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..files import atomic_path
+from ..frameworks import PreUpsampling
 from ..network import Network
-from ..registry import UnknownNetworkError, create_network, network_name
+from ..registry import create_network, network_name
 
 METADATA_KEY = "srblocks"
 
@@ -55,24 +56,28 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Network:
         )
     try:
         net = create_network(metadata["network"], **metadata["config"])
-    except (KeyError, TypeError, ValueError, UnknownNetworkError) as error:
+    except Exception as error:  # whatever a foreign configuration leads to
         raise CheckpointError(f"{path}: its srblocks configuration builds no network here ({error})") from error
     _fill(net, tensors, path)
     return net.eval()
 
 
-def load_weights(net: Network, path: str | os.PathLike[str]) -> None:
+def load_weights(net: Network, path: str | os.PathLike[str], *, same_config: bool = True) -> None:
     """Load the weights of a file into an existing network; every tensor must fit.
 
     Args:
         net: the network, changed only when everything fits.
         path: safetensors, or a torch file that holds a plain state dict. Pickled modules are refused, never executed.
+        same_config: refuse a file whose recorded configuration is another one; False to start a training from the
+            weights of another scale, say. The scale of a network that enlarges first is not part of its weights.
 
     Raises:
         CheckpointError: the file is corrupt, or its tensors are not those of `net`.
         OSError: the file cannot be read.
     """
-    tensors, _ = _read(Path(path))
+    tensors, metadata = _read(Path(path))
+    if same_config and metadata:
+        _compare(net, metadata, path)
     _fill(net, tensors, path)
 
 
@@ -92,6 +97,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
     except (SafetensorError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error}); was it downloaded whole?") from error
+    if not isinstance(metadata, dict):
+        raise CheckpointError(f"{path}: its srblocks configuration is unreadable")
     return tensors, metadata
 
 
@@ -110,6 +117,23 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
         raise CheckpointError(f"{path}: holds no plain state dict (name -> tensor); save net.state_dict() instead")
     return content
+
+
+def _compare(net: Network, metadata: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    recorded = metadata.get("config")
+    if not isinstance(recorded, dict):
+        raise CheckpointError(f"{path}: its srblocks configuration is unreadable")
+    ignored = {"scale"} if isinstance(net, PreUpsampling) else set[str]()
+    others = [
+        f"{name}={recorded[name]!r} instead of {value!r}"
+        for name, value in net.config.items()
+        if name in recorded and name not in ignored and recorded[name] != value
+    ]
+    if others:
+        raise CheckpointError(
+            f"{path}: weights of {metadata.get('network')} with {', '.join(others)}; "
+            "build the network with the file's own configuration (load_checkpoint does)"
+        )
 
 
 def _fill(net: Network, tensors: dict[str, Tensor], path: str | os.PathLike[str]) -> None:
