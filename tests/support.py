@@ -48,6 +48,18 @@ def fill(net: nn.Module) -> None:
         tensor.copy_(values.view(tensor.shape))
 
 
+@torch.no_grad()
+def trained_alike(net: Network) -> Network:
+    """Give every layer weights that neither fade nor grow through a deep network, and put it in eval mode."""
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            fan_in = layer.weight.numel() / layer.out_channels / (layer.stride[0] ** 2 if layer.transposed else 1)
+            layer.weight.normal_(0, math.sqrt(2 / fan_in))
+            if layer.bias is not None:
+                layer.bias.normal_(0, 0.05)
+    return net.eval()
+
+
 def wave_image(shape: tuple[int, ...]) -> Tensor:
     """The published test input in [0, 1], float64."""
     i = torch.arange(math.prod(shape), dtype=torch.float64)

@@ -47,6 +47,11 @@ def imported_parts(source: str) -> set[str]:
     return parts
 
 
+def test_every_part_of_the_package_has_its_layer() -> None:
+    parts = {path.stem for path in (REPOSITORY / "srblocks").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert {part for part in parts if not part.startswith("_")} == set(LAYERS)
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_imports_point_down(layer: str) -> None:
     below = set(LAYERS[: LAYERS.index(layer)])

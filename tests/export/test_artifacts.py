@@ -146,6 +146,40 @@ def test_truncated_and_foreign_files_are_refused(exported: list[Path], tmp_path:
         runtime.load(tmp_path / f"absent{suffix}")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest.pop("io"),
+        lambda manifest: manifest.update(model=[]),
+        lambda manifest: manifest["io"]["input"].update(min=[1, 1]),
+        lambda manifest: manifest["io"]["input"].update(max=["a", 1, None, None]),
+        lambda manifest: manifest["io"]["input"].update(size_multiple=0),
+        lambda manifest: manifest.update(schema="another"),
+    ],
+)
+def test_a_tampered_manifest_is_refused(exported: list[Path], tmp_path: Path, change) -> None:
+    model = onnx.load(exported[0] / "fsrcnn_x2_fp32_dyn.onnx")
+    manifest = json.loads(model.metadata_props[0].value)
+    change(manifest)
+    model.metadata_props[0].value = json.dumps(manifest)
+    onnx.save(model, tmp_path / "tampered.onnx")
+    with pytest.raises(ExportError, match=r"E901 .*tampered.onnx carries no usable srblocks.export/1 manifest"):
+        runtime.load(tmp_path / "tampered.onnx")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_any_layout_of_memory_is_taken(exported: list[Path], format_name: str) -> None:
+    artifact = runtime.load(exported[0] / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}")
+    lr = np.random.default_rng(0).random((2, 1, 8, 12), np.float32)
+    reference = artifact(lr)
+    frozen = lr.copy()
+    frozen.flags.writeable = False
+    for same in (np.asfortranarray(lr), lr[::-1, :, ::-1].copy()[::-1, :, ::-1], frozen):
+        assert np.array_equal(artifact(same), reference)
+    tensor = torch.from_numpy(lr).to(memory_format=torch.channels_last).requires_grad_()
+    assert np.allclose(artifact(tensor).numpy(), reference, atol=1e-6)
+
+
 def test_files_without_our_manifest_are_refused(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.ts"
     torch.jit.save(torch.jit.script(torch.nn.ReLU()), foreign)

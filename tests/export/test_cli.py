@@ -138,12 +138,14 @@ def corrupt_files(folder: Path) -> dict[str, Path]:
     paths["not finite"] = folder / "nan.safetensors"
     save_checkpoint(poisoned, paths["not finite"])
     paths["another network's"] = good
+    paths["another scale's, of the same shapes"] = folder / "x2.safetensors"
+    save_checkpoint(create_network("fsrcnn", scale=2), folder / "x2.safetensors")
     return paths
 
 
 def test_bad_weights_files_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for kind, path in corrupt_files(tmp_path).items():
-        code, out, err = run(capsys, "fsrcnn", "--weights", path, "-o", tmp_path / "out")
+        code, out, err = run(capsys, "fsrcnn", "--scale", "3", "--weights", path, "-o", tmp_path / "out")
         assert (code, out, err.count("\n")) == (9, "", 1), kind
         assert err.startswith(f"srblocks-export: E901 {path}"), kind
     assert not (tmp_path / "out").exists()
@@ -223,6 +225,52 @@ def test_check_env_and_dry_run_write_nothing(capsys: pytest.CaptureFixture[str],
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "fsrcnn_x2_fp32_dyn.onnx").write_text("")
     assert run(capsys, "--dry-run", "-o", tmp_path)[0] == 3
+
+
+def test_a_dry_run_creates_no_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(capsys, "--dry-run", "-o", tmp_path / "not" / "there")[0] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_that_cannot_be_read_is_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.json"
+    for content in ("{half", "[]", '{"schema": "another"}'):
+        manifest.write_text(content)
+        code, _, err = run(capsys, "--torchscript", "--force", "-o", tmp_path)
+        assert (code, manifest.read_text()) == (3, content)
+        assert err.startswith(f"srblocks-export: E303 {manifest} is no srblocks.export/1 manifest; move it away")
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+@pytest.mark.parametrize(
+    "failure,code,message",
+    [
+        (ImportError("libfoo.so.11: cannot open shared object file"), 4, "E401 onnx: libfoo.so.11: cannot open shared"),
+        (
+            AttributeError("no such thing"),
+            1,
+            "E100 onnx: internal error, AttributeError: no such thing; please",
+        ),
+    ],
+)
+def test_a_backend_that_breaks_does_not_keep_the_other_formats_back(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    code: int,
+    message: str,
+) -> None:
+    from srblocks_export.formats import onnx
+
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(onnx, "write", fail)
+    found, _, err = run(capsys, "--onnx", "--torchscript", "-o", tmp_path)
+    assert found == code
+    assert err.startswith(f"srblocks-export: {message}")
+    assert load(tmp_path / "fsrcnn_x2_fp32_dyn.ts").scale == 2
 
 
 def test_list_names_every_network(capsys: pytest.CaptureFixture[str]) -> None:
