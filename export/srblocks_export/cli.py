@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import logging
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from .errors import ExportError
+from .errors import ExportError, unforeseen
 from .formats import FORMATS
 from .request import ExportRequest, Source
 from .shapes import parse_shape
@@ -103,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a machine-readable summary on standard output, everything else on standard error",
     )
+    run.add_argument("-v", "--verbose", action="store_true", help="tracebacks of internal errors")
     run.add_argument("-q", "--quiet", action="store_true", help="no progress and no table")
     run.add_argument("--list", action="store_true", help="list the networks, and stop")
     return parser
@@ -111,16 +113,20 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
     args = build_parser().parse_args(arguments)
+    if args.verbose:
+        logging.basicConfig(level=logging.WARNING)
+        logging.getLogger("srblocks_export").setLevel(logging.DEBUG)
     try:
         return _run(args)
-    except ExportError as error:
+    except KeyboardInterrupt:
+        print("srblocks-export: interrupted; nothing half-written was left", file=sys.stderr)
+        return 130
+    except Exception as failure:
+        error = failure if isinstance(failure, ExportError) else unforeseen(failure)
         print(f"srblocks-export: {error}", file=sys.stderr)
         if args.json:
             print(json.dumps({"exit_code": error.exit_code, "error": str(error)}))
         return error.exit_code
-    except KeyboardInterrupt:
-        print("srblocks-export: interrupted; nothing half-written was left", file=sys.stderr)
-        return 130
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -1,5 +1,7 @@
 """Errors with a number: its hundreds are the exit code of the command."""
 
+import logging
+
 
 class ExportError(Exception):
     """One cause and one remedy.
@@ -20,6 +22,13 @@ class ExportError(Exception):
 def first_line(error: BaseException) -> str:
     """Give the first line of an error of some library, at most 200 characters; its type where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def unforeseen(failure: Exception, where: str = "") -> ExportError:
+    """Give an error that nobody foresaw a number, and its traceback to the log for --verbose."""
+    logging.getLogger("srblocks_export").debug("internal error", exc_info=failure)
+    cause = f"{where}internal error, {type(failure).__name__}: {first_line(failure)}"
+    return ExportError(100, cause, "please report it with the output of --verbose")
 
 
 class InputError(ExportError, ValueError):

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import errno
-import logging
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from srblocks.files import publish, temporary_name
 from srblocks.network import Network
 
-from .errors import ExportError, first_line
+from .errors import ExportError, first_line, unforeseen
 from .formats import FORMATS, Format
 from .manifest import add_artifact, describe, describe_file, read_entries, tool_versions
 from .report import ArtifactReport
@@ -166,12 +165,10 @@ class _Job:
 
 
 def _unexpected(row: Format, failure: Exception) -> ExportError:
-    """Give an error that nobody foresaw a number: a library that is there but does not load, or a fault of ours."""
-    logging.getLogger(__name__).debug("%s failed", row.name, exc_info=failure)
+    """Tell a library that is there but does not load from a fault of ours."""
     if isinstance(failure, ImportError):
         return ExportError(401, f"{row.name}: {first_line(failure)}", row.remedy)
-    cause = f"{row.name}: internal error, {type(failure).__name__}: {first_line(failure)}"
-    return ExportError(100, cause, "please report it with the command that you ran")
+    return unforeseen(failure, f"{row.name}: ")
 
 
 def _rejected(path: Path) -> Path:
