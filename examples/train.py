@@ -10,6 +10,7 @@ saved), a checkpoint that can be resumed. Runs on a GPU when there is one.
 import argparse
 import hashlib
 import json
+import pickle
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -33,24 +34,30 @@ Pair = tuple[Tensor, Tensor]
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a super-resolution network on a folder of images.")
     parser.add_argument("network", help="a name of srblocks.list_networks()")
-    parser.add_argument("--scale", type=int, required=True)
+    parser.add_argument("--scale", type=count, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of high-resolution images")
     parser.add_argument("--validate", type=Path, help="folder of images to report PSNR on; it does not choose weights")
     parser.add_argument("--out", type=Path, required=True, help="folder for model.safetensors, state.pt and log.jsonl")
     parser.add_argument("--init", type=Path, help="weights to start from")
-    parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--stop-at", type=int, help="stop after this step; --resume goes on from there")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--patch", type=int, default=32, help="side of a training crop in low-resolution pixels")
+    parser.add_argument("--steps", type=count, default=20_000)
+    parser.add_argument("--stop-at", type=count, help="stop after this step; --resume goes on from there")
+    parser.add_argument("--batch", type=count, default=16)
+    parser.add_argument("--patch", type=count, default=32, help="side of a training crop in low-resolution pixels")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--loss", choices=LOSSES, default="l1")
     parser.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, help="CPU threads of torch")
+    parser.add_argument("--threads", type=count, help="CPU threads of torch")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--every", type=int, default=1000, help="steps between checkpoints")
+    parser.add_argument("--every", type=count, default=1000, help="steps between checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from state.pt in --out")
     return parser.parse_args()
+
+
+def count(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return number
 
 
 def fail(message: object) -> NoReturn:
@@ -153,13 +160,16 @@ class Training:
         save_checkpoint(self.average.module, self.args.out / "model.safetensors", record={"training": arguments})
         states = {name: part.state_dict() for name, part in self.parts.items()}
         with atomic_path(self.args.out / "state.pt") as temporary:
-            torch.save(states | {"step": self.step, "generator": self.generator.get_state()}, temporary)
+            facts = {"step": self.step, "config": self.net.config, "generator": self.generator.get_state()}
+            torch.save(states | facts, temporary)
         with (self.args.out / "log.jsonl").open("a") as log:
             log.write(json.dumps({"step": self.step, "loss": loss, "psnr": figure}) + "\n")
 
     def resume(self) -> None:
         """Go on from the state of an earlier run."""
         saved = torch.load(self.args.out / "state.pt", map_location=self.args.device, weights_only=True)
+        if saved["config"] != self.net.config:
+            raise ValueError(f"{self.args.out}/state.pt is of another network or scale; use another --out")
         for name, part in self.parts.items():
             part.load_state_dict(saved[name])
         self.generator.set_state(saved["generator"].cpu())
@@ -177,13 +187,16 @@ def main() -> None:
         held_out = (
             [make_pair(image, args.scale, channels) for image in read_images(args.validate)] if args.validate else []
         )
+        crops = Crops(images, args.scale, channels, args.patch)
         training = Training(args)
+        training.validate(held_out)  # whatever is wrong with these images is said now, not after an hour
         args.out.mkdir(parents=True, exist_ok=True)
         if args.resume:
             training.resume()
-    except (ValueError, OSError) as error:
+        elif (args.out / "state.pt").exists():
+            fail(f"{args.out} holds a run already; go on with --resume, or use another --out")
+    except (ValueError, OSError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
         fail(error)
-    crops = Crops(images, args.scale, channels, args.patch)
     last = min(args.steps, args.stop_at or args.steps)
     remark = TextColumn("{task.fields[remark]}")
     with Progress(*Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn(), remark) as progress:

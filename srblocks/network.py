@@ -42,13 +42,27 @@ class Network(nn.Module):
     def __new__(cls, *args: Any, **kwargs: Any) -> "Self":
         """Record the constructor's arguments as `config`."""
         self = super().__new__(cls)
-        bound = inspect.signature(cls.__init__).bind_partial(self, *args, **kwargs)
+        signature = inspect.signature(cls.__init__)
+        bound = signature.bind_partial(self, *args, **kwargs)
         bound.apply_defaults()
-        self.__dict__["config"] = {name: value for name, value in bound.arguments.items() if _is_plain(value)}
+        config: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                config |= value
+            elif signature.parameters[name].kind is not inspect.Parameter.VAR_POSITIONAL:
+                config[name] = value
+            elif value:
+                raise TypeError(f"{cls.__name__} has *{name}: give arguments by name, so that its config records them")
+        self.__dict__["config"] = {name: value for name, value in config.items() if _is_plain(value)}
         return self
 
     def __init__(self, *, scale: int, image_channels: int, min_size: int = 1, size_multiple: int = 1) -> None:
         super().__init__()
+        for name, value in {**self.config, "scale": scale, "image_channels": image_channels}.items():
+            if type(value) is int and value < 0:
+                raise ValueError(f"{type(self).__name__}: {name}={value} is negative")
+        if scale < 1 or image_channels < 1:
+            raise ValueError(f"{type(self).__name__}: scale={scale}, image_channels={image_channels}; both start at 1")
         self.scale = scale
         self.image_channels = image_channels
         self.min_size = min_size

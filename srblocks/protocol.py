@@ -62,8 +62,10 @@ def imresize(image: ArrayLike, scale: float | None = None, *, size: tuple[int, i
     pixels = np.asarray(image)
     if pixels.ndim not in (2, 3):
         raise ValueError(f"imresize: an image of shape {pixels.shape} is neither (H, W) nor (H, W, C)")
-    if (scale is None) == (size is None):
-        raise ValueError("imresize: give either scale or size")
+    if (scale is None) == (size is None) or (size is not None and len(size) != 2):
+        raise ValueError("imresize: give either scale, or size as (height, width)")
+    if scale is not None and not 0 < scale < math.inf:
+        raise ValueError(f"imresize: scale={scale} is not positive and finite")
     height, width = pixels.shape[:2]
     if not pixels.size:
         raise ValueError(f"imresize: an image of shape {pixels.shape} has no pixels")
@@ -123,6 +125,10 @@ def rgb_to_ycbcr(rgb: ArrayLike) -> NDArray[np.float64]:
         array([235., 128., 128.])
     """
     pixels = np.asarray(rgb)
+    if pixels.shape[-1:] != (3,) or not (pixels.dtype == np.uint8 or np.issubdtype(pixels.dtype, np.floating)):
+        raise ValueError(
+            f"rgb_to_ycbcr: {pixels.dtype} of shape {pixels.shape}; give (..., 3) as uint8 or floating point in [0, 1]"
+        )
     unit = pixels / 255 if pixels.dtype == np.uint8 else pixels.astype(np.float64)
     return unit @ _RGB_TO_YCBCR.T + _YCBCR_OFFSET
 

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -75,6 +76,18 @@ class NetworkSpec:
         if not self.geometry:
             raise ValueError(f"{self.name}: geometry is empty; declare at least one scale")
 
+    def arguments(self) -> dict[str, object]:
+        """Give the constructor's arguments with their defaults, those of the variant bound.
+
+        Example:
+            >>> network_spec("fsrcnn_s").arguments()["width"]
+            32
+        """
+        build, bound = (self.build.func, self.build.keywords) if isinstance(self.build, partial) else (self.build, {})
+        target = build.__init__ if isinstance(build, type) else build
+        parameters = inspect.signature(target).parameters
+        return {name: parameter.default for name, parameter in parameters.items() if name != "self"} | bound
+
     @property
     def scales(self) -> tuple[int, ...]:
         """The scales that the paper or the authors' code defines."""
@@ -121,7 +134,7 @@ def network_spec(name: str) -> NetworkSpec:
     """
     names = list_networks()
     if name not in names:
-        close = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(str(name).lower().replace("-", "_"), names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(names)}"
         raise UnknownNetworkError(f"unknown network {name!r}; {hint}")
     return _specs[name]

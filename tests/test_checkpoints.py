@@ -95,6 +95,36 @@ def test_what_does_not_fit_is_said_and_nothing_is_loaded(net: Network, tmp_path:
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda tensor: tensor.bool(),
+        lambda tensor: tensor.to(torch.complex64),
+        lambda tensor: tensor.int(),
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.to("meta"),
+        lambda tensor: tensor.to(torch.float8_e4m3fn),
+    ],
+)
+def test_tensors_that_are_no_plain_numbers_are_refused(net: Network, tmp_path: Path, kind) -> None:
+    torch.save({name: kind(tensor) for name, tensor in net.state_dict().items()}, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match=r"odd.pth"):
+        load_weights(net, tmp_path / "odd.pth")
+
+
+def test_numbers_too_large_for_the_network_are_refused(net: Network, tmp_path: Path) -> None:
+    torch.save({name: tensor.double() * 1e300 for name, tensor in net.state_dict().items()}, tmp_path / "large.pth")
+    with pytest.raises(CheckpointError, match=r"hold NaN or infinity"):
+        load_weights(net, tmp_path / "large.pth")
+
+
+def test_half_precision_weights_load(net: Network, tmp_path: Path) -> None:
+    torch.save({name: tensor.half() for name, tensor in net.state_dict().items()}, tmp_path / "half.pth")
+    other = create_network("fsrcnn", scale=3)
+    load_weights(other, tmp_path / "half.pth")
+    assert torch.equal(other.state_dict()["head.0.weight"], net.state_dict()["head.0.weight"].half().float())
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04rest", b"\x80\x02abc", b"\x00" * 300])
 def test_files_of_another_kind_are_refused(net: Network, tmp_path: Path, content: bytes, suffix: str) -> None:
@@ -119,7 +149,8 @@ def test_a_file_without_configuration_or_with_a_foreign_one_builds_no_network(ne
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
     with pytest.raises(CheckpointError, match=r"no srblocks configuration inside; build the network"):
         load_checkpoint(tmp_path / "bare.safetensors")
-    for network, config in (("unheard_of", {}), ("fsrcnn", {"colour": 3}), ("fsrcnn", {"scale": 0})):
+    foreign = [("unheard_of", {}), ("fsrcnn", {"colour": 3}), ("fsrcnn", {"scale": 0}), ("edsr", {"scale": 2.5})]
+    for network, config in [*foreign, (5, {}), ("fsrcnn", {"width": -3}), ("fsrcnn", 3)]:
         metadata = {"srblocks": json.dumps({"network": network, "config": config})}
         save_file(net.state_dict(), tmp_path / "foreign.safetensors", metadata=metadata)
         with pytest.raises(CheckpointError, match="builds no network here"):

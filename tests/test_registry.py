@@ -63,7 +63,25 @@ def test_a_variant_with_custom_arguments_keeps_the_closest_name() -> None:
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(TypeError, match="n_feats"):
         create_network("edsr", n_feats=64)
-    with pytest.raises(ValueError, match="scale=1 enlarges nothing"):
+    with pytest.raises(ValueError, match="scale=1 is no enlargement"):
         create_network("edsr", scale=1)
     with pytest.raises(ValueError, match="use 2, 3 \\(by resizing x4\\), 4 or 8"):
         create_network("lapsrn", scale=5)
+    with pytest.raises(ValueError, match="scale=2.5 is no enlargement"):
+        create_network("edsr", scale=2.5)
+    with pytest.raises(ValueError, match="depth=-1 is negative"):
+        create_network("edsr", depth=-1)
+
+
+def test_config_takes_in_keywords_of_a_subclass_and_refuses_nameless_arguments() -> None:
+    class Keywords(srblocks.EDSR):
+        def __init__(self, **arguments: object) -> None:
+            super().__init__(**arguments)
+
+    class Nameless(srblocks.EDSR):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(depth=1)
+
+    assert Keywords(depth=1, width=8).config == {"depth": 1, "width": 8}
+    with pytest.raises(TypeError, match=r"Nameless has \*arguments: give arguments by name"):
+        Nameless(1)

@@ -50,11 +50,25 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(images: Path, tmp_pa
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_run_is_neither_overwritten_nor_resumed_as_another_network(images: Path, tmp_path: Path) -> None:
+    train(images, tmp_path, "--steps", "2")
+    before = (tmp_path / "model.safetensors").read_bytes()
+    for arguments, message in (([], "holds a run already"), (["--resume", "--scale", "3"], "another network or scale")):
+        with pytest.raises(subprocess.CalledProcessError) as failure:
+            train(images, tmp_path, "--steps", "4", *arguments)
+        assert message in failure.value.stderr.decode()
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "arguments,message",
     [
         (["nonesuch", "--scale", "2"], "unknown network 'nonesuch'"),
         (["fsrcnn", "--scale", "2", "--data", "absent-folder"], "absent-folder"),
+        (["fsrcnn", "--scale", "2", "--every", "0"], "0 is below 1"),
+        (["fsrcnn", "--scale", "2", "--patch", "500"], "no image has 1000 pixels per side; use a smaller --patch"),
+        (["fsrcnn", "--scale", "2", "--resume"], "state.pt"),
+        (["fsrcnn", "--scale", "2", "--device", "nonsense"], "nonsense"),
     ],
 )
 def test_wrong_input_is_said(images: Path, tmp_path: Path, arguments: list[str], message: str) -> None:

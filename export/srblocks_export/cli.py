@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,10 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(level=logging.WARNING)
         logging.getLogger("srblocks_export").setLevel(logging.DEBUG)
     try:
-        return _run(args)
+        code = _run(args)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        print("srblocks-export: interrupted; nothing half-written was left", file=sys.stderr)
+        print("srblocks-export: interrupted; finished artifacts were kept, others not begun", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as failure:
         error = failure if isinstance(failure, ExportError) else unforeseen(failure)
         print(f"srblocks-export: {error}", file=sys.stderr)
@@ -137,9 +143,9 @@ def _run(args: argparse.Namespace) -> int:
     request = ExportRequest(
         formats=_formats(args),
         out=args.out,
-        shape=parse_shape(args.shape) if args.shape else None,
-        minimum=parse_shape(args.minimum) if args.minimum else None,
-        maximum=parse_shape(args.maximum) if args.maximum else None,
+        shape=parse_shape(args.shape) if args.shape is not None else None,
+        minimum=parse_shape(args.minimum) if args.minimum is not None else None,
+        maximum=parse_shape(args.maximum) if args.maximum is not None else None,
         opset=args.opset,
         verify=args.verify,
         tolerance=args.tolerance,
@@ -149,12 +155,10 @@ def _run(args: argparse.Namespace) -> int:
     )
     if request.shape and (request.minimum or request.maximum):
         raise ExportError(203, "--shape fixes what --min and --max leave open", "give either --shape or --min/--max")
-    if args.name and Path(args.name).name != args.name:
-        raise ExportError(200, f"--name {args.name!r} is a path", "give the folder with -o")
     from .command import dry_run, export, list_networks
 
     if args.list:
-        return list_networks()
+        return list_networks(as_json=args.json)
     source = Source(model=args.model, scale=args.scale, weights=args.weights, arguments=args.arg, seed=args.seed)
     if args.dry_run:
         return dry_run(source, request, as_json=args.json)

@@ -50,18 +50,27 @@ def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
     paths = artifact_paths(net, request)
     check_outputs(net, request)
     missing = {name: FORMATS[name].missing() for name in request.formats}
+    code = 4 if any(missing.values()) else 0
     if as_json:
         files = {name: {"file": str(paths[name]), "missing": missing[name]} for name in request.formats}
-        print(json.dumps({"network": type(net).__name__, "input": shapes.to_manifest(), "files": files}, indent=2))
+        plan = {"schema": SCHEMA, "exit_code": code, "network": type(net).__name__, "input": shapes.to_manifest()}
+        print(json.dumps(plan | {"files": files}, indent=2))
     else:
-        print(f"{type(net).__name__} x{net.scale}, input {shapes}, {', '.join(remarks)}")
+        print(f"{type(net).__name__} x{net.scale}, input {shapes}")
+        for remark in remarks:
+            print(f"srblocks-export: {remark}", file=sys.stderr)
         for name, path in paths.items():
             print(f"{name}: {path}" + (f" (cannot be built here: {missing[name]})" if missing[name] else ""))
-    return 4 if any(missing.values()) else 0
+    return code
 
 
-def list_networks() -> int:
-    """Print the table of networks."""
+def list_networks(*, as_json: bool) -> int:
+    """Print the table of networks; give the exit code."""
+    if as_json:
+        print(
+            json.dumps({spec.name: {"paper": spec.paper, "scales": spec.scales} for spec in network_specs()}, indent=2)
+        )
+        return 0
     networks = Table("network", "framework", "scales", "images", "paper", box=None, pad_edge=False)
     for spec in network_specs():
         scales = ", ".join(f"x{scale}" for scale in spec.scales)

@@ -88,13 +88,32 @@ def export_network(
     paths = artifact_paths(net, request)
     with _writing(request.out):
         request.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="srblocks-") as scratch, Worker() as worker:
+    with _scratch() as scratch, Worker() as worker:
         references = None
         if request.verify != "off":
             progress("reference outputs")
-            references = References(net, shapes, Path(scratch), seed=request.seed, sizes=request.verify)
+            references = _references(net, shapes, scratch, request)
         job = _Job(net, request, shapes, describe(net, shapes), worker, references, progress, tuple(warnings))
         return [job.run(FORMATS[name], paths[name]) for name in request.formats]
+
+
+@contextlib.contextmanager
+def _scratch() -> Generator[Path, None, None]:
+    with _writing(Path(tempfile.gettempdir()), "set TMPDIR to another folder"):
+        folder = tempfile.TemporaryDirectory(prefix="srblocks-")
+    with folder as name:
+        yield Path(name)
+
+
+def _references(net: Network, shapes: Shapes, scratch: Path, request: ExportRequest) -> References:
+    try:
+        with _writing(scratch.parent, "set TMPDIR to another folder"):
+            return References(net, shapes, scratch, seed=request.seed, sizes=request.verify)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        cause = f"the network needs more memory than there is at {shapes}"
+        raise ExportError(701, cause, "use a smaller --shape or --min, or --verify off") from error
 
 
 @dataclass(frozen=True)
@@ -176,11 +195,13 @@ def _rejected(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Generator[None, None, None]:
+def _writing(
+    folder: Path, elsewhere: str = "choose another folder with -o, or change its permissions"
+) -> Generator[None, None, None]:
     """Turn what the operating system says of a folder into one message."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
-        remedy = "free some space" if full else "choose another folder with -o, or change its permissions"
+        remedy = "free some space" if full else elsewhere
         raise ExportError(302, f"{folder} cannot be written ({error.strerror or error})", remedy) from error

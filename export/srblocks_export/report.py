@@ -51,6 +51,7 @@ def exit_code(reports: list[ArtifactReport]) -> int:
 
 def table(reports: list[ArtifactReport]) -> "Table":
     """Give the summary as a table for the terminal; errors are relative to the output's standard deviation."""
+    from rich.markup import escape
     from rich.table import Table
 
     summary = Table(box=None, pad_edge=False)
@@ -61,7 +62,7 @@ def table(reports: list[ArtifactReport]) -> "Table":
         worst = report.verification.max_error if report.verification else None
         summary.add_row(
             "[red]failed[/]" if report.error else "[green]ok[/]",
-            report.path.name if report.path else report.format,
+            escape(report.path.name) if report.path else report.format,
             f"{report.entry['artifact']['bytes'] / 1000:,.0f} kB" if report.entry else "-",
             ", ".join(_short(case["shape"]) for case in cases) or "not verified",
             "-" if worst is None else f"{worst:.1e}",

@@ -1,13 +1,18 @@
 """What an export is asked to do: which network, and what to make of it."""
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ExportError
+from .formats import FORMATS
 from .shapes import AXES, Shapes
 
 Shape = tuple[int, int, int, int]
+_OPSETS = range(15, 26)
+_NAME = re.compile(r"\w[\w .\-]{0,149}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +44,12 @@ class ExportRequest:
         shape: the one shape of a static export; None for dynamic batch, height and width.
         minimum: smallest dynamic shape; None for the network's own.
         maximum: largest dynamic shape; None for no limit.
-        opset: ONNX operator set.
+        opset: ONNX operator set, 15 to 25.
         verify: "sizes" (several shapes), "one" (one shape) or "off".
         tolerance: largest allowed error, relative to the standard deviation of the reference output.
         seed: seed of the verification inputs.
         force: overwrite existing outputs.
-        name: stem of the files; None for network, scale, precision and shape.
+        name: stem of the files, a plain file name; None for network, scale, precision and shape.
     """
 
     formats: tuple[str, ...]
@@ -58,6 +63,29 @@ class ExportRequest:
     seed: int = 0
     force: bool = False
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse options that mean nothing.
+
+        Raises:
+            ExportError: E200, with what is allowed.
+        """
+        object.__setattr__(self, "out", Path(self.out))
+        unknown = [name for name in self.formats if name not in FORMATS]
+        if isinstance(self.formats, str) or unknown or not self.formats:
+            raise ExportError(200, f"formats={self.formats!r}", f"give one or more of {', '.join(FORMATS)}")
+        if self.verify not in ("sizes", "one", "off"):
+            raise ExportError(200, f"verify={self.verify!r} is unknown", "use sizes, one or off")
+        if not 0 <= self.tolerance < math.inf:
+            raise ExportError(200, f"tolerance={self.tolerance} is no bound", "use a number of 0 or more")
+        if self.opset not in _OPSETS:
+            raise ExportError(200, f"opset {self.opset} is out of range", f"use {_OPSETS[0]} to {_OPSETS[-1]}")
+        if self.name is not None and not _NAME.fullmatch(self.name):
+            raise ExportError(
+                200,
+                f"the name {self.name!r} is no plain file name",
+                "use up to 150 letters, digits, '.', '-', '_', ' '",
+            )
 
     def shapes(self, *, image_channels: int, min_size: int, size_multiple: int) -> Shapes:
         """Resolve the ranges for a network.

@@ -90,7 +90,7 @@ class Artifact:
         if self.format.module.ARRAYS == "numpy":
             import torch
 
-            return torch.from_numpy(self._run(lr.detach().float().cpu().numpy())).to(lr.device)
+            return torch.from_numpy(self._run(lr.detach().float().cpu().resolve_neg().numpy())).to(lr.device)
         return self._run(lr.detach().float().cpu()).to(lr.device)
 
 

@@ -83,9 +83,10 @@ def parse_shape(text: str) -> tuple[int, int, int, int]:
         ExportError: E203, the text is no NCHW shape of positive integers.
     """
     parts = text.lower().replace(",", "x").split("x")
-    if len(parts) != 4 or not all(part.strip().isascii() and part.strip().isdigit() and int(part) for part in parts):
+    sizes = [int(part) if part.strip().isascii() and part.strip().isdigit() and len(part) < 11 else 0 for part in parts]
+    if len(sizes) != 4 or not all(0 < size < 2**31 for size in sizes):
         raise ExportError(203, f"{text!r} is no shape", "write batch x channels x height x width, such as 1x3x64x64")
-    n, c, h, w = (int(part) for part in parts)
+    n, c, h, w = sizes
     return n, c, h, w
 
 

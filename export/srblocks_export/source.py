@@ -1,5 +1,6 @@
 """From the words of a command line to a network with weights."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from srblocks.checkpoints import CheckpointError, load_checkpoint, load_weights
 from srblocks.network import Network
 from srblocks.pretrained import DEFAULT_NETWORK, pretrained_path
-from srblocks.registry import UnknownNetworkError, create_network, network_spec
+from srblocks.registry import NetworkSpec, UnknownNetworkError, create_network, network_spec
 
 from .errors import ExportError, first_line
 from .request import Source
@@ -21,8 +22,12 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
     Raises:
         ExportError: E201 unknown network, E205 wrong scale, E206 wrong argument, E901 bad weights file.
     """
-    if source.model and source.model.endswith(".safetensors"):
+    if source.model and source.model.lower().endswith(".safetensors"):
         return _from_checkpoint(source)
+    if source.model and Path(source.model).is_file():
+        raise ExportError(
+            201, f"{source.model} is a file, not a network", "name the network, and the file with --weights"
+        )
     name = source.model or DEFAULT_NETWORK
     try:
         spec = network_spec(name)
@@ -34,7 +39,7 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
         raise ExportError(205, f"{name} has no scale {scale}", f"use --scale {', '.join(map(str, spec.scales))}")
     torch.manual_seed(source.seed)
     try:
-        net = create_network(name, scale=scale, **_arguments(source.arguments)).eval()
+        net = create_network(name, scale=scale, **_arguments(source.arguments, spec)).eval()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         cause = f"{name} cannot be built: {first_line(error)}"
         raise ExportError(206, cause, "see the arguments in its docstring") from None
@@ -71,14 +76,29 @@ def _bad_file(error: Exception) -> ExportError:
     return ExportError(901, str(error), "give a file of this network's weights")
 
 
-def _arguments(pairs: Sequence[str]) -> dict[str, object]:
+def _arguments(pairs: Sequence[str], spec: NetworkSpec) -> dict[str, object]:
+    """Read KEY=VALUE pairs; each value must be of the kind of the argument's default."""
+    defaults = spec.arguments()
     arguments: dict[str, object] = {}
     for pair in pairs:
-        key, equals, value = pair.partition("=")
+        key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():
             raise ExportError(206, f"--arg {pair!r} is no assignment", "write --arg key=value, such as --arg depth=8")
-        try:
-            arguments[key] = json.loads(value.lower() if value in ("True", "False") else value)
-        except json.JSONDecodeError:
-            arguments[key] = value
+        if key not in defaults or key == "scale":
+            known = ", ".join(name for name in defaults if name != "scale")
+            raise ExportError(206, f"{spec.name} takes no --arg {key}", f"it takes {known}; the scale is --scale")
+        arguments[key] = _value(key, text, defaults[key])
     return arguments
+
+
+def _value(key: str, text: str, default: object) -> object:
+    kind = int if default is None else type(default)
+    if kind is str:
+        return text
+    with contextlib.suppress(ValueError, RecursionError):
+        value = json.loads(text.lower())
+        if kind is float and type(value) is int:
+            return float(value)
+        if type(value) is kind:
+            return value
+    raise ExportError(206, f"--arg {key}={text!r} is no {kind.__name__}", f"give a value like the default, {default}")

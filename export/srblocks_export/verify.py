@@ -1,5 +1,6 @@
 """Verification: an artifact is reloaded in a fresh process and compared with the eager network at several sizes."""
 
+import contextlib
 import json
 import math
 import subprocess
@@ -22,6 +23,7 @@ from .shapes import Shapes
 _STEPS = ((0, 16, 22), (1, 23, 39), (0, 30, 11))
 # The largest shape is compared as well where it has no more pixels than this, so that it costs seconds.
 _PIXELS = 128 * 128
+_START = "import sys; sys.path[:] = sys.argv[1:]; from srblocks_export.worker import main; main()"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ class Worker:
         if self._process and self._process.poll() is not None:
             self._stop()
         if self._process is None:
-            command = [sys.executable, "-m", "srblocks_export.worker"]
+            # The same modules as here, and none from the folder that the user happens to be in.
+            command = [sys.executable, "-c", _START, *(folder for folder in sys.path if folder)]
             # A session of its own: an interrupt from the keyboard is this process's to handle.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -147,8 +150,9 @@ class Worker:
             line = ""
         finally:
             deadline.cancel()
-        if line:
+        with contextlib.suppress(json.JSONDecodeError):
             return json.loads(line)
+        process.kill()
         return {"problem": f"the process that loaded it died or took over {self._seconds:g} s (exit {process.wait()})"}
 
 

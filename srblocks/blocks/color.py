@@ -1,5 +1,6 @@
 """Value range and mean of the images that a network works on."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -82,15 +83,15 @@ def normalisation(
         ``(normalise, denormalise)``; identities where there is nothing to do.
 
     Raises:
-        ValueError: ``value_range`` is not positive, or ``mean`` of another number of channels.
+        ValueError: ``value_range`` is not positive and finite, or ``mean`` of another number of channels.
 
     Example:
         >>> normalise, denormalise = normalisation(3, 255, DIV2K_MEAN)
         >>> denormalise(normalise(torch.full((1, 3, 1, 1), 0.25))).flatten()
         tensor([0.2500, 0.2500, 0.2500])
     """
-    if not value_range > 0:
-        raise ValueError(f"value_range={value_range} is not positive; use 1 or 255")
+    if not 0 < value_range < math.inf:
+        raise ValueError(f"value_range={value_range} is not positive and finite; use 1 or 255")
     if mean is not None and len(mean) != image_channels:
         raise ValueError(
             f"a mean shift of {len(mean)} channels does not fit image_channels={image_channels}; use mean_shift=False"

@@ -1,5 +1,6 @@
 """Checkpoint files: safetensors with the configuration in the metadata, and state dicts of torch."""
 
+import errno
 import json
 import os
 import pickle
@@ -36,8 +37,10 @@ def save_checkpoint(net: Network, path: str | os.PathLike[str], *, record: dict[
         ValueError: the class of `net` is in no registry row.
         OSError: the file cannot be written.
     """
-    metadata = {"network": network_name(net), "config": net.config, **(record or {})}
+    metadata = {**(record or {}), "network": network_name(net), "config": net.config}
     tensors = {name: tensor.detach().contiguous() for name, tensor in net.state_dict().items()}
+    if not Path(path).absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(Path(path).parent))
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)})
 
@@ -95,7 +98,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error}); was it downloaded whole?") from error
     if not isinstance(metadata, dict):
         raise CheckpointError(f"{path}: its srblocks configuration is unreadable")
@@ -114,7 +117,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         ) from error
     except Exception as error:  # on a damaged file the restricted unpickler raises whatever the bytes lead to
         raise CheckpointError(f"{path}: neither safetensors nor a torch checkpoint, or truncated") from error
-    if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
+    ):
         raise CheckpointError(f"{path}: holds no plain state dict (name -> tensor); save net.state_dict() instead")
     return content
 
@@ -152,7 +157,22 @@ def _fill(net: Network, tensors: dict[str, Tensor], path: str | os.PathLike[str]
     ]
     if problems:
         raise CheckpointError(f"{path}: not the weights of this {type(net).__name__} ({'; '.join(problems)})")
+    unusable = [name for name, tensor in expected.items() if not _fits(tensors[name], tensor)]
+    if unusable:
+        kind = f"{tensors[unusable[0]].dtype}, {tensors[unusable[0]].layout}"
+        raise CheckpointError(
+            f"{path}: {len(unusable)} tensors are no plain numbers, first {unusable[0]} ({kind}); save float32"
+        )
+    tensors = {name: tensors[name].to(tensor.dtype) for name, tensor in expected.items()}
     broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise CheckpointError(f"{path}: {len(broken)} tensors hold NaN or infinity, first {broken[0]}")
     net.load_state_dict(tensors)
+
+
+def _fits(tensor: Tensor, expected: Tensor) -> bool:
+    """Tell whether a tensor holds numbers of the kind that a network keeps in the place of another one."""
+    plain = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
+    if not expected.is_floating_point():
+        return plain and tensor.dtype == expected.dtype
+    return plain and tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)

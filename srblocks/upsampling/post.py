@@ -12,10 +12,10 @@ def prime_factors(scale: int) -> list[int]:
     """Steps of an upsampling by `scale`, smallest first: 8 is [2, 2, 2], 6 is [2, 3].
 
     Raises:
-        ValueError: ``scale < 2``.
+        ValueError: `scale` is no integer of 2 or more.
     """
-    if scale < 2:
-        raise ValueError(f"scale={scale} enlarges nothing; use an integer of 2 or more")
+    if type(scale) is not int or scale < 2:
+        raise ValueError(f"scale={scale} is no enlargement; use an integer of 2 or more")
     factors: list[int] = []
     divisor = 2
     while scale > 1:

@@ -121,7 +121,7 @@ class InterpolateUp(nn.Module):
         ``(N, C, H, W) -> (N, C, scale * H, scale * W)``, H, W >= `min_size` (2 for bicubic with a symmetric border).
 
     Raises:
-        ValueError: unknown mode or border, or ``scale < 1``.
+        ValueError: unknown mode or border, or `scale` is no integer of 1 or more.
 
     Example:
         >>> InterpolateUp(3, 2)(torch.rand(1, 3, 5, 7)).shape
@@ -135,8 +135,8 @@ class InterpolateUp(nn.Module):
         if mode not in ("bicubic", "bilinear", "nearest"):
             raise ValueError(f"InterpolateUp: mode={mode!r} is unknown; use 'bicubic', 'bilinear' or 'nearest'")
         _check_border(border)
-        if scale < 1:
-            raise ValueError(f"InterpolateUp: scale={scale} is below 1; use an integer of 1 or more")
+        if type(scale) is not int or scale < 1:
+            raise ValueError(f"InterpolateUp: scale={scale} is no enlargement; use an integer of 1 or more")
         self.scale = scale
         self.mode = mode
         self.min_size = 1

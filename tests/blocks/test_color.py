@@ -85,7 +85,7 @@ def test_denormalise_inverts_normalise(mean: list[float] | None, value_range: fl
 
 @pytest.mark.parametrize("value_range", [0, -255.0, math.nan])
 def test_a_range_that_is_not_positive_is_refused(value_range: float) -> None:
-    with pytest.raises(ValueError, match=f"^value_range={value_range} is not positive; use 1 or 255$"):
+    with pytest.raises(ValueError, match=f"^value_range={value_range} is not positive and finite; use 1 or 255$"):
         normalisation(3, value_range)
 
 

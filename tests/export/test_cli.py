@@ -102,11 +102,33 @@ def test_json_goes_to_standard_output_alone(capsys: pytest.CaptureFixture[str], 
         (["--min", "1x1x9x9", "--max", "1x1x4x9"], 2, "E202 --min height 9 is above --max height 4"),
         (["--shape", "1x1x9x9", "--min", "1x1x4x4"], 2, "E203 --shape fixes what --min and --max leave open"),
         (["--arg", "depth"], 2, "E206 --arg 'depth' is no assignment; write --arg key=value"),
-        (["vdsr", "--arg", "n_feats=3"], 2, "E206 vdsr cannot be built"),
+        (
+            ["vdsr", "--arg", "n_feats=3"],
+            2,
+            "E206 vdsr takes no --arg n_feats; it takes image_channels, width, depth",
+        ),
+        (["vdsr", "--arg", "scale=3"], 2, "E206 vdsr takes no --arg scale"),
+        (["vdsr", "--arg", "bias=no"], 2, "E206 --arg bias='no' is no bool; give a value like the default, True"),
+        (["vdsr", "--arg", "width=[[[["], 2, "E206 --arg width='[[[[' is no int"),
+        (["vdsr", "--arg", "width=0"], 2, "E206 vdsr cannot be built: conv: 0 to 0 channels; use 1 or more"),
+        (["rcan", "--arg", "groups=-1"], 2, "E206 rcan cannot be built: RCAN: groups=-1 is negative"),
+        (
+            ["vdsr", "--arg", "value_range=Infinity"],
+            2,
+            "E206 --arg value_range='Infinity' is no float",
+        ),
+        (["--shape", ""], 2, "E203 '' is no shape"),
+        (["--shape", "1x1x8x99999999999"], 2, "E203 '1x1x8x99999999999' is no shape"),
+        (["--opset", "99"], 2, "E200 opset 99 is out of range; use 15 to 25"),
+        (["--tolerance", "nan"], 2, "E200 argument --tolerance: nan is not a number of 0 or more"),
+        (["--seed", "-1"], 2, "E200 argument --seed: -1 is not in 0..2**63-1"),
+        (["--name", ""], 2, "E200 the name '' is no plain file name"),
+        (["--name", ".."], 2, "E200 the name '..' is no plain file name"),
+        (["pyproject.toml"], 2, "E201 pyproject.toml is a file, not a network; name the network, and the file with"),
         (["--weights", "absent.safetensors"], 9, "E902 absent.safetensors cannot be read (No such file or directory)"),
         (["absent.safetensors"], 9, "E902 absent.safetensors cannot be read"),
         (["--nonsense"], 2, "E200 unrecognized arguments: --nonsense"),
-        (["--name", "a/b"], 2, "E200 --name 'a/b' is a path; give the folder with -o"),
+        (["--name", "../b"], 2, "E200 the name '../b' is no plain file name"),
     ],
 )
 def test_wrong_input_is_one_line_and_its_exit_code(
@@ -225,6 +247,35 @@ def test_check_env_and_dry_run_write_nothing(capsys: pytest.CaptureFixture[str],
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "fsrcnn_x2_fp32_dyn.onnx").write_text("")
     assert run(capsys, "--dry-run", "-o", tmp_path)[0] == 3
+
+
+def test_files_of_the_current_folder_do_not_reach_the_verification(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "numpy", "torch"):
+        (tmp_path / f"{name}.py").write_text("print('read by accident')\nraise SystemExit(9)\n")
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "--torchscript", "-o", "out")[0] == 0
+
+
+def test_more_memory_than_there_is_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from srblocks_export import export
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9e12 bytes")
+
+    monkeypatch.setattr(export, "References", exhausted)
+    code, _, err = run(capsys, "--torchscript", "-o", tmp_path)
+    assert code == 7
+    assert err.startswith("srblocks-export: E701 the network needs more memory than there is at")
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m srblocks_export.cli --list --json | true"
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120)
+    assert (found.returncode, found.stderr) == (0, "")
 
 
 def test_a_dry_run_creates_no_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_dense_input_is_first_squeezed_and_every_layer_has_its_own_activation(
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_scale_that_enlarges_nothing_is_refused(unit: type[nn.Module]) -> None:
-    with pytest.raises(ValueError, match=r"^scale=1 enlarges nothing; use an integer of 2 or more$"):
+    with pytest.raises(ValueError, match=r"^scale=1 is no enlargement; use an integer of 2 or more$"):
         unit(4, 1)
 
 

@@ -50,7 +50,7 @@ def test_steps_are_the_prime_factors_smallest_first(scale: int) -> None:
 @pytest.mark.parametrize("factory", ALL)
 @pytest.mark.parametrize("scale", [1, 0, -2])
 def test_a_scale_that_enlarges_nothing_is_refused(factory: partial, scale: int) -> None:
-    with pytest.raises(ValueError, match=f"^scale={scale} enlarges nothing; use an integer of 2 or more$"):
+    with pytest.raises(ValueError, match=f"^scale={scale} is no enlargement; use an integer of 2 or more$"):
         factory(8, scale)
 
 

@@ -148,7 +148,7 @@ def test_unknown_modes_borders_and_scales_are_refused() -> None:
         InterpolateUp(3, 2, mode="area")
     with pytest.raises(ValueError, match=r"border='zeros' is unknown; use 'symmetric' or 'replicate'$"):
         InterpolateUp(3, 2, border="zeros")
-    with pytest.raises(ValueError, match=r"^InterpolateUp: scale=0 is below 1; use an integer of 1 or more$"):
+    with pytest.raises(ValueError, match=r"^InterpolateUp: scale=0 is no enlargement; use an integer of 1 or more$"):
         InterpolateUp(3, 0)
 
 

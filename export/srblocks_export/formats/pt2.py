@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,13 @@ def write(
 def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
     """Load the program on the device that it was exported on."""
     extra = {_METADATA: ""}
-    module = torch.export.load(path, extra_files=extra).module()
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # it logs the traceback of a file that it cannot read, besides raising
+    try:
+        module = torch.export.load(path, extra_files=extra).module()
+    finally:
+        logger.setLevel(level)
 
     def run(lr: Tensor) -> Tensor:
         with torch.inference_mode():

@@ -46,8 +46,8 @@ def write(
 def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
     """Load the program on the CPU."""
     extra = {_METADATA: b""}
-    with _quiet():
-        program = torch.jit.load(path, map_location="cpu", _extra_files=extra).eval()
+    with _quiet(), path.open("rb") as file:
+        program = torch.jit.load(file, map_location="cpu", _extra_files=extra).eval()
 
     def run(lr: Tensor) -> Tensor:
         with torch.inference_mode():
