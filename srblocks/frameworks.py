@@ -37,13 +37,17 @@ class PreUpsampling(Network):
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
     ) -> None:
-        super().__init__(scale=scale, image_channels=image_channels, min_size=getattr(upsampler, "min_size", 1))
-        self.normalise = normalise or nn.Identity()
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            min_size=getattr(upsampler, "min_size", 1),
+            normalise=normalise,
+            denormalise=denormalise,
+        )
         self.upsampler = upsampler
         self.head = head
         self.body = body
         self.tail = tail
-        self.denormalise = denormalise or nn.Identity()
         self.image_skip = image_skip
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -83,13 +87,11 @@ class PostUpsampling(Network):
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
     ) -> None:
-        super().__init__(scale=scale, image_channels=image_channels)
-        self.normalise = normalise or nn.Identity()
+        super().__init__(scale=scale, image_channels=image_channels, normalise=normalise, denormalise=denormalise)
         self.head = head
         self.body = body
         self.upsampler = upsampler
         self.tail = tail
-        self.denormalise = denormalise or nn.Identity()
         self.long_skip = long_skip
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -125,14 +127,12 @@ class ProgressiveUpsampling(Network):
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
     ) -> None:
-        super().__init__(scale=scale, image_channels=image_channels)
-        self.normalise = normalise or nn.Identity()
+        super().__init__(scale=scale, image_channels=image_channels, normalise=normalise, denormalise=denormalise)
         self.head = head
         if not levels:
             raise ValueError("levels is empty; give at least one level")
         self.levels = nn.ModuleList(levels)
         self.resize = resize or nn.Identity()
-        self.denormalise = denormalise or nn.Identity()
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the images ``lr``."""
@@ -168,6 +168,8 @@ class IterativeUpsampling(Network):
         ups: enlargements of the concatenated low-resolution features, one behind each of `downs`.
         tail: concatenation of all high-resolution features, newest first, to image.
         image_skip: upsampler whose image is added to the output of `tail`; None for none.
+        normalise: first module, from [0, 1] into the network's value range; None for none.
+        denormalise: last module, back to [0, 1]; None for none.
 
     Raises:
         ValueError: another number of `ups` than of `downs`.
@@ -184,8 +186,16 @@ class IterativeUpsampling(Network):
         ups: list[nn.Module],
         tail: nn.Module,
         image_skip: nn.Module | None = None,
+        normalise: nn.Module | None = None,
+        denormalise: nn.Module | None = None,
     ) -> None:
-        super().__init__(scale=scale, image_channels=image_channels, min_size=getattr(image_skip, "min_size", 1))
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            min_size=getattr(image_skip, "min_size", 1),
+            normalise=normalise,
+            denormalise=denormalise,
+        )
         if len(downs) != len(ups):
             raise ValueError(f"{len(downs)} downs and {len(ups)} ups; give one of ups behind each of downs")
         self.head = head
@@ -197,8 +207,8 @@ class IterativeUpsampling(Network):
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the images ``lr``."""
-        x = self.head(lr)
-        high = self.first(x)
+        image = self.normalise(lr)
+        high = self.first(self.head(image))
         low: Tensor | None = None
         for down, up in zip(self.downs, self.ups):  # noqa: B905 (torch.jit.script knows no strict=)
             reduced = down(high)
@@ -206,5 +216,5 @@ class IterativeUpsampling(Network):
             high = torch.cat((up(low), high), 1)
         sr = self.tail(high)
         if self.image_skip is not None:
-            sr = sr + self.image_skip(lr)
-        return sr
+            sr = sr + self.image_skip(image)
+        return self.denormalise(sr)

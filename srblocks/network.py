@@ -29,6 +29,8 @@ class Network(nn.Module):
         image_channels: channels of the images, 1 = Y, 3 = RGB.
         min_size: the smallest H and W that the network takes.
         size_multiple: H and W must be multiples of it.
+        normalise: from [0, 1] into the value range that the network works in, first in ``forward``; None for none.
+        denormalise: back to [0, 1], last in ``forward``; None for none.
 
     Attributes:
         config: the constructor's arguments with their defaults, as far as JSON can hold them (no modules). For the
@@ -56,7 +58,16 @@ class Network(nn.Module):
         self.__dict__["config"] = {name: value for name, value in config.items() if _is_plain(value)}
         return self
 
-    def __init__(self, *, scale: int, image_channels: int, min_size: int = 1, size_multiple: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        scale: int,
+        image_channels: int,
+        min_size: int = 1,
+        size_multiple: int = 1,
+        normalise: nn.Module | None = None,
+        denormalise: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         for name, value in {**self.config, "scale": scale, "image_channels": image_channels}.items():
             if type(value) is int and value < 0:
@@ -67,6 +78,8 @@ class Network(nn.Module):
         self.image_channels = image_channels
         self.min_size = min_size
         self.size_multiple = size_multiple
+        self.normalise = normalise or nn.Identity()
+        self.denormalise = denormalise or nn.Identity()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the network; images of a wrong shape are refused before any layer sees them.
