@@ -1,6 +1,7 @@
 """Weight initialisation that belongs to upsampling layers."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from einops import repeat
@@ -40,7 +41,7 @@ def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init
         return weight.copy_(repeat(kernels, "c k h w -> (c phase) k h w", phase=scale**2))
 
 
-def he_(module: nn.Module, *, mode: str = "fan_out", transposed: bool = False) -> None:
+def he_(module: nn.Module, *, mode: Literal["fan_in", "fan_out"] = "fan_out", transposed: bool = False) -> None:
     """Initialise every convolution inside a module with He's normal distribution, and its bias with zeros.
 
     He et al., *Delving Deep into Rectifiers*, ICCV 2015, arXiv:1502.01852, eq. (10) and (14).
@@ -59,7 +60,7 @@ def he_(module: nn.Module, *, mode: str = "fan_out", transposed: bool = False) -
     kinds = (nn.Conv2d, nn.ConvTranspose2d) if transposed else nn.Conv2d
     for layer in module.modules():
         if isinstance(layer, kinds):
-            nn.init.kaiming_normal_(layer.weight, mode=mode)  # type: ignore[arg-type]
+            nn.init.kaiming_normal_(layer.weight, mode=mode)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -5,10 +5,12 @@ import math
 import os
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from srblocks.network import Network
+from srblocks_export.cli import main
 
 REPOSITORY = Path(__file__).parent.parent
 FACTS = Path(__file__).parent / "data"
@@ -75,3 +77,13 @@ def filled(net: Network) -> Network:
 def relative_error(value: Tensor, reference: Tensor) -> float:
     """Largest error relative to the reference's standard deviation."""
     return float(((value - reference).abs().max() / reference.std()).detach())
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err

@@ -1,0 +1,239 @@
+"""The command under wrong input and faults: one line, the documented exit code, nothing lost."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from srblocks import create_network, save_checkpoint
+from srblocks_export import formats
+from srblocks_export.runtime import load
+from support import run
+
+
+@pytest.mark.parametrize(
+    "arguments,code,message",
+    [
+        (["edsr_basline"], 2, "E201 unknown network 'edsr_basline'; did you mean edsr_baseline or edsr?"),
+        (["vdsr", "--scale", "7"], 2, "E205 vdsr has no scale 7; use --scale 2, 3, 4"),
+        (["vdsr", "--scale", "two"], 2, "E200 argument --scale: invalid int value: 'two'; see srblocks-export --help"),
+        (
+            ["--shape", "banana"],
+            2,
+            "E203 'banana' is no shape; write batch x channels x height x width, such as",
+        ),
+        (["--shape", "1x1x0x5"], 2, "E203 '1x1x0x5' is no shape"),
+        (["--shape", "1x1x-4x5"], 2, "E203 '1x1x-4x5' is no shape"),
+        (
+            ["--shape", "1x3x8x8"],
+            2,
+            "E202 --shape: shape 1x3x8x8: channels 3 is outside 1..1; the network takes",
+        ),
+        (["vdsr", "--shape", "1x1x1x9"], 2, "E202 --shape: shape 1x1x1x9: height 1 is outside 2..any"),
+        (["--min", "1x1x9x9", "--max", "1x1x4x9"], 2, "E202 --min height 9 is above --max height 4"),
+        (["--shape", "1x1x9x9", "--min", "1x1x4x4"], 2, "E203 --shape fixes what --min and --max leave open"),
+        (["--arg", "depth"], 2, "E206 --arg 'depth' is no assignment; write --arg key=value"),
+        (
+            ["vdsr", "--arg", "n_feats=3"],
+            2,
+            "E206 vdsr takes no --arg n_feats; it takes image_channels, width, depth",
+        ),
+        (["vdsr", "--arg", "scale=3"], 2, "E206 vdsr takes no --arg scale"),
+        (["vdsr", "--arg", "bias=no"], 2, "E206 --arg bias='no' is no bool; give a value like the default, True"),
+        (["vdsr", "--arg", "width=[[[["], 2, "E206 --arg width='[[[[' is no int"),
+        (["vdsr", "--arg", "width=0"], 2, "E206 vdsr cannot be built: conv: 0 to 0 channels; use 1 or more"),
+        (["rcan", "--arg", "groups=-1"], 2, "E206 rcan cannot be built: RCAN: groups=-1 is negative"),
+        (
+            ["vdsr", "--arg", "value_range=Infinity"],
+            2,
+            "E206 --arg value_range='Infinity' is no float",
+        ),
+        (["--shape", ""], 2, "E203 '' is no shape"),
+        (["--shape", "1x1x8x99999999999"], 2, "E203 '1x1x8x99999999999' is no shape"),
+        (["--opset", "99"], 2, "E200 opset 99 is out of range; use 15 to 25"),
+        (["--tolerance", "nan"], 2, "E200 argument --tolerance: nan is not a number of 0 or more"),
+        (["--seed", "-1"], 2, "E200 argument --seed: -1 is not in 0..2**63-1"),
+        (["--name", ""], 2, "E200 the name '' is no plain file name"),
+        (["--name", ".."], 2, "E200 the name '..' is no plain file name"),
+        (["pyproject.toml"], 2, "E201 pyproject.toml is a file, not a network; name the network, and the file with"),
+        (["--weights", "absent.safetensors"], 9, "E902 absent.safetensors cannot be read (No such file or directory)"),
+        (["absent.safetensors"], 9, "E902 absent.safetensors cannot be read"),
+        (["--nonsense"], 2, "E200 unrecognized arguments: --nonsense"),
+        (["--name", "../b"], 2, "E200 the name '../b' is no plain file name"),
+    ],
+)
+def test_wrong_input_is_one_line_and_its_exit_code(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    found, out, err = run(capsys, *arguments, "-o", tmp_path / "out")
+    assert (found, out) == (code, "")
+    assert err.startswith(f"srblocks-export: {message}")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def corrupt_files(folder: Path) -> dict[str, Path]:
+    """Weights files that are not what they should be."""
+    good = folder / "good.safetensors"
+    save_checkpoint(create_network("espcn"), good)
+    whole = good.read_bytes()
+    files = {
+        "truncated": whole[:-100],
+        "text": b"<html>not found",
+        "empty": b"",
+        "garbled": whole[:8] + b"{" * 500,
+    }
+    paths = {name: folder / f"{name}.safetensors" for name in files}
+    for name, content in files.items():
+        paths[name].write_bytes(content)
+    poisoned = create_network("fsrcnn")
+    poisoned.get_parameter("head.0.weight").data[0] = float("nan")
+    paths["not finite"] = folder / "nan.safetensors"
+    save_checkpoint(poisoned, paths["not finite"])
+    paths["another network's"] = good
+    paths["another scale's, of the same shapes"] = folder / "x2.safetensors"
+    save_checkpoint(create_network("fsrcnn", scale=2), folder / "x2.safetensors")
+    return paths
+
+
+def test_bad_weights_files_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for kind, path in corrupt_files(tmp_path).items():
+        code, out, err = run(capsys, "fsrcnn", "--scale", "3", "--weights", path, "-o", tmp_path / "out")
+        assert (code, out, err.count("\n")) == (9, "", 1), kind
+        assert err.startswith(f"srblocks-export: E901 {path}"), kind
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_existing_output_is_kept_without_force(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "fsrcnn_x2_fp32_dyn.ts"
+    path.write_text("precious")
+    code, _, err = run(capsys, "--torchscript", "-o", tmp_path)
+    assert (code, path.read_text()) == (3, "precious")
+    assert err == f"srblocks-export: E301 {path} exists; use --force to overwrite it, or another folder with -o\n"
+    assert run(capsys, "--torchscript", "-o", tmp_path, "--force")[0] == 0
+    assert load(path).scale == 2
+
+
+def test_an_unwritable_output_is_refused_before_any_work(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = run(capsys, "--torchscript", "-o", tmp_path / "file" / "below")
+    assert code == 3
+    assert "E302" in err
+    assert "cannot be written (Not a directory); choose another folder with -o" in err
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from srblocks_export.formats import torchscript
+
+    def fill_disk(net, path: Path, **rest) -> dict:
+        path.write_bytes(b"half an artifact")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torchscript, "write", fill_disk)
+    code, _, err = run(capsys, "--torchscript", "-o", tmp_path)
+    assert code == 3
+    assert "No space left on device); free some space" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from srblocks_export.formats import torchscript
+
+    def interrupt(net, path: Path, **rest) -> dict:
+        path.write_bytes(b"half an artifact")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torchscript, "write", interrupt)
+    assert run(capsys, "--torchscript", "-o", tmp_path)[0] == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_backend_is_named_and_the_other_formats_are_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = formats.Format("onnx", ".onnx", "", requires=("no_such_module",), extra="onnx")
+    monkeypatch.setitem(formats.FORMATS, "onnx", absent)
+    code, _, err = run(capsys, "--onnx", "--torchscript", "-o", tmp_path)
+    assert code == 4
+    assert err == 'srblocks-export: E401 onnx: no_such_module not installed; pip install "srblocks[onnx]"\n'
+    assert load(tmp_path / "fsrcnn_x2_fp32_dyn.ts").scale == 2
+    assert run(capsys, "--check-env", "--onnx")[0] == 4
+    code, out, _ = run(capsys, "--check-env")
+    assert code == 0
+    assert 'pip install "srblocks[onnx]"' in out
+    assert run(capsys, "--dry-run", "--onnx", "-o", tmp_path)[0] == 4
+
+
+def test_files_of_the_current_folder_do_not_reach_the_verification(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "numpy", "torch"):
+        (tmp_path / f"{name}.py").write_text("print('read by accident')\nraise SystemExit(9)\n")
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "--torchscript", "-o", "out")[0] == 0
+
+
+def test_more_memory_than_there_is_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from srblocks_export import export
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9e12 bytes")
+
+    monkeypatch.setattr(export, "References", exhausted)
+    code, _, err = run(capsys, "--torchscript", "-o", tmp_path)
+    assert code == 7
+    assert err.startswith("srblocks-export: E701 the network needs more memory than there is at")
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m srblocks_export.cli --list --json | true"
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_manifest_that_cannot_be_read_is_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.json"
+    for content in ("{half", "[]", '{"schema": "another"}'):
+        manifest.write_text(content)
+        code, _, err = run(capsys, "--torchscript", "--force", "-o", tmp_path)
+        assert (code, manifest.read_text()) == (3, content)
+        assert err.startswith(f"srblocks-export: E303 {manifest} is no srblocks.export/1 manifest; move it away")
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+@pytest.mark.parametrize(
+    "failure,code,message",
+    [
+        (ImportError("libfoo.so.11: cannot open shared object file"), 4, "E401 onnx: libfoo.so.11: cannot open shared"),
+        (
+            AttributeError("no such thing"),
+            1,
+            "E100 onnx: internal error, AttributeError: no such thing; please",
+        ),
+    ],
+)
+def test_a_backend_that_breaks_does_not_keep_the_other_formats_back(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    code: int,
+    message: str,
+) -> None:
+    from srblocks_export.formats import onnx
+
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(onnx, "write", fail)
+    found, _, err = run(capsys, "--onnx", "--torchscript", "-o", tmp_path)
+    assert found == code
+    assert err.startswith(f"srblocks-export: {message}")
+    assert load(tmp_path / "fsrcnn_x2_fp32_dyn.ts").scale == 2
