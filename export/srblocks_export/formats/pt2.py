@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,11 @@ def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # it logs the traceback of a file that it cannot read, besides raising
     try:
-        module = torch.export.load(path, extra_files=extra).module()
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="The given buffer is not writable"
+            )  # torch 2.11, of its own bytes
+            module = torch.export.load(path, extra_files=extra).module()
     finally:
         logger.setLevel(level)
 
