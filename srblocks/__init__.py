@@ -18,7 +18,7 @@ from .blocks import (
 )
 from .checkpoints import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from .frameworks import IterativeUpsampling, PostUpsampling, PreUpsampling, ProgressiveUpsampling
-from .init import bilinear_, icnr_
+from .init import bilinear_, he_, icnr_
 from .network import Network
 from .networks import DDBPN, EDSR, ESPCN, FSRCNN, RCAN, SRCNN, VDSR, LapSRN
 from .pretrained import list_pretrained, load_pretrained
@@ -81,6 +81,7 @@ __all__ = [
     "bilinear_",
     "conv",
     "create_network",
+    "he_",
     "icnr_",
     "list_networks",
     "list_pretrained",

@@ -76,6 +76,11 @@ class NetworkSpec:
         if not self.geometry:
             raise ValueError(f"{self.name}: geometry is empty; declare at least one scale")
 
+    @property
+    def constructor(self) -> tuple[Callable[..., Network], Mapping[str, object]]:
+        """What `build` calls, and the arguments that it binds."""
+        return (self.build.func, self.build.keywords) if isinstance(self.build, partial) else (self.build, {})
+
     def arguments(self) -> dict[str, object]:
         """Give the constructor's arguments with their defaults, those of the variant bound.
 
@@ -83,10 +88,10 @@ class NetworkSpec:
             >>> network_spec("fsrcnn_s").arguments()["width"]
             32
         """
-        build, bound = (self.build.func, self.build.keywords) if isinstance(self.build, partial) else (self.build, {})
+        build, bound = self.constructor
         target = build.__init__ if isinstance(build, type) else build
         parameters = inspect.signature(target).parameters
-        return {name: parameter.default for name, parameter in parameters.items() if name != "self"} | bound
+        return {name: parameter.default for name, parameter in parameters.items() if name != "self"} | dict(bound)
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -176,7 +181,7 @@ def network_name(net: Network) -> str:
     """
     likeness: dict[str, int] = {}
     for spec in network_specs():
-        build, bound = (spec.build.func, spec.build.keywords) if isinstance(spec.build, partial) else (spec.build, {})
+        build, bound = spec.constructor
         if build is type(net):
             likeness[spec.name] = sum(1 if net.config[key] == value else -1 for key, value in bound.items())
     if not likeness:

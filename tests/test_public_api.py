@@ -7,11 +7,9 @@ import pytest
 import srblocks
 from support import facts
 
-MODULES = [name for name in vars(srblocks) if inspect.ismodule(getattr(srblocks, name))]
-
 
 def test_all_is_sorted_without_duplicates_and_complete() -> None:
-    own = {name for name in vars(srblocks) if not name.startswith("_") and name not in MODULES}
+    own = {name for name, value in vars(srblocks).items() if not name.startswith("_") and not inspect.ismodule(value)}
     assert set(srblocks.__all__) - {"__version__"} == own
     assert len(set(srblocks.__all__)) == len(srblocks.__all__)
 

@@ -46,7 +46,7 @@ def test_an_impossible_row_is_refused(change: dict, message: str) -> None:
 def test_every_file_of_networks_registers_and_is_imported() -> None:
     folder = Path(srblocks.networks.__file__).parent
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    builders = {getattr(spec.build, "func", spec.build).__module__ for spec in srblocks.registry.network_specs()}
+    builders = {spec.constructor[0].__module__ for spec in srblocks.registry.network_specs()}
     assert {module.rpartition(".")[2] for module in builders} == files
 
 

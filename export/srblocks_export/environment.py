@@ -48,6 +48,7 @@ def check_environment(formats: Sequence[str], *, as_json: bool) -> int:
         print(json.dumps(found, indent=2))
     else:
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, show_header=False)
@@ -58,13 +59,8 @@ def check_environment(formats: Sequence[str], *, as_json: bool) -> int:
         table.add_row("C++ compiler", found["cxx_compiler"] or "none")
         table.add_row()
         for name, state in found["formats"].items():
-            ready = "[green]can be built here[/]"
-            table.add_row(
-                f"--{name}",
-                ready
-                if state["ready"]
-                else f"[red]{state['missing']}[/]: {state['remedy']}".replace("[onnx]", "\\[onnx]"),
-            )
+            problem = f"[red]{state['missing']}[/]: {escape(str(state['remedy']))}"
+            table.add_row(f"--{name}", "[green]can be built here[/]" if state["ready"] else problem)
         Console().print(table)
     wanted = [found["formats"][name]["ready"] for name in formats]
     possible = all(wanted) if wanted else any(state["ready"] for state in found["formats"].values())

@@ -53,6 +53,7 @@ class Artifact:
         except ImportError as error:
             reason = first_line(error)
             raise ExportError(401, f"{row.name} artifacts cannot run here: {reason}", row.remedy) from error
+        self._arrays = module.ARRAYS
         try:
             self._run, self.manifest = module.read(self.path)
         except Exception as error:  # every backend raises its own types for a file that it cannot read
@@ -81,13 +82,13 @@ class Artifact:
         floating = np.issubdtype(lr.dtype, np.floating) if is_array else lr.dtype.is_floating_point
         if not floating:
             raise InputError(204, f"the input is {lr.dtype}", "give floating point values in [0, 1], such as lr / 255")
-        if is_array and self.format.module.ARRAYS == "torch":
+        if is_array and self._arrays == "torch":
             import torch
 
             return self._run(torch.from_numpy(np.require(lr, np.float32, ["C", "W"]))).numpy()
         if is_array:
             return self._run(lr.astype(np.float32, copy=False))
-        if self.format.module.ARRAYS == "numpy":
+        if self._arrays == "numpy":
             import torch
 
             return torch.from_numpy(self._run(lr.detach().float().cpu().resolve_neg().numpy())).to(lr.device)

@@ -24,14 +24,14 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
     """
     if source.model and source.model.lower().endswith(".safetensors"):
         return _from_checkpoint(source)
-    if source.model and Path(source.model).is_file():
-        raise ExportError(
-            201, f"{source.model} is a file, not a network", "name the network, and the file with --weights"
-        )
     name = source.model or DEFAULT_NETWORK
     try:
         spec = network_spec(name)
     except UnknownNetworkError as error:
+        if Path(name).is_file():
+            raise ExportError(
+                201, f"{name} is a file, not a network", "name the network, and the file with --weights"
+            ) from None
         raise ExportError(201, str(error).partition(";")[0], str(error).partition("; ")[2]) from None
     scale = min(spec.scales) if source.scale is None else source.scale
     # A network that enlarges first also takes images that are enlarged already.

@@ -64,7 +64,3 @@ def main() -> None:
             answer = {"problem": f"{type(error).__name__}: {error}"[:500]}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -60,6 +60,14 @@ def test_weights_come_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: 
         assert torch.equal(load(out / "espcn_x3_fp32_dyn.ts")(lr), reference.eval()(lr).detach())
 
 
+def test_a_file_named_like_a_network_does_not_hide_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fsrcnn").write_text("mine")
+    assert run(capsys, "fsrcnn", "--dry-run")[0] == 0
+
+
 def test_json_goes_to_standard_output_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = run(capsys, "--torchscript", "--json", "-o", tmp_path)
     summary = json.loads(out)

@@ -1,6 +1,6 @@
 """Names of parameters and buffers are a promise to everyone's checkpoints; data/keys.json is the record of it.
 
-After a change that is meant: python tests/networks/test_keys.py
+After a change that is meant: PYTHONPATH=tests python tests/networks/test_keys.py
 """
 
 import json

@@ -66,7 +66,7 @@ class Format:
     @property
     def remedy(self) -> str:
         """The command that installs what the format needs."""
-        return f'pip install "srblocks[{self.extra}]"'
+        return f'pip install "srblocks[{self.extra}]"' if self.extra else "install torch again"
 
 
 FORMATS: dict[str, Format] = {
