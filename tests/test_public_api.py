@@ -8,7 +8,7 @@ import srblocks
 from support import facts
 
 
-def test_all_is_sorted_without_duplicates_and_complete() -> None:
+def test_all_is_complete_and_without_duplicates() -> None:
     own = {name for name, value in vars(srblocks).items() if not name.startswith("_") and not inspect.ismodule(value)}
     assert set(srblocks.__all__) - {"__version__"} == own
     assert len(set(srblocks.__all__)) == len(srblocks.__all__)
