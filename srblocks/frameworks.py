@@ -9,6 +9,11 @@ from torch import Tensor, nn
 from .network import Network
 
 
+def _least(upsampler: nn.Module | None, least: int = 1) -> int:
+    """Give the smallest input side that an upsampler of images takes, and at least `least`."""
+    return max(least, getattr(upsampler, "min_size", 1))
+
+
 class PreUpsampling(Network):
     """``lr -> upsampler -> head -> body -> tail (+ upsampled lr) -> sr``: all layers work at high resolution.
 
@@ -20,6 +25,7 @@ class PreUpsampling(Network):
         body: features to features.
         tail: features to image.
         image_skip: add the upsampled image to the output of `tail`.
+        size_multiple: H and W must be multiples of it.
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
     """
@@ -34,13 +40,15 @@ class PreUpsampling(Network):
         body: nn.Module,
         tail: nn.Module,
         image_skip: bool = False,
+        size_multiple: int = 1,
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
     ) -> None:
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            min_size=getattr(upsampler, "min_size", 1),
+            min_size=_least(upsampler, size_multiple),
+            size_multiple=size_multiple,
             normalise=normalise,
             denormalise=denormalise,
         )
@@ -60,7 +68,7 @@ class PreUpsampling(Network):
 
 
 class PostUpsampling(Network):
-    """``lr -> head -> body (+ head) -> upsampler -> tail -> sr``: the layers work at low resolution.
+    """``lr -> head -> body (+ head) -> upsampler -> tail (+ enlarged lr) -> sr``: the layers work at low resolution.
 
     Args:
         scale: enlargement per side.
@@ -70,6 +78,9 @@ class PostUpsampling(Network):
         upsampler: features to features, `scale` times larger.
         tail: features to image.
         long_skip: add the output of `head` to the output of `body`.
+        image_skip: upsampler whose image is added to the output of `tail`; None for none.
+        min_size: the smallest H and W; more where `image_skip` asks for it.
+        size_multiple: H and W must be multiples of it.
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
     """
@@ -84,23 +95,38 @@ class PostUpsampling(Network):
         upsampler: nn.Module,
         tail: nn.Module,
         long_skip: bool = False,
+        image_skip: nn.Module | None = None,
+        min_size: int = 1,
+        size_multiple: int = 1,
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
     ) -> None:
-        super().__init__(scale=scale, image_channels=image_channels, normalise=normalise, denormalise=denormalise)
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            min_size=_least(image_skip, max(min_size, size_multiple)),
+            size_multiple=size_multiple,
+            normalise=normalise,
+            denormalise=denormalise,
+        )
         self.head = head
         self.body = body
         self.upsampler = upsampler
         self.tail = tail
         self.long_skip = long_skip
+        self.image_skip = image_skip
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the images ``lr``."""
-        features = self.head(self.normalise(lr))
+        image = self.normalise(lr)
+        features = self.head(image)
         x = self.body(features)
         if self.long_skip:
             x = x + features
-        return self.denormalise(self.tail(self.upsampler(x)))
+        sr = self.tail(self.upsampler(x))
+        if self.image_skip is not None:
+            sr = sr + self.image_skip(image)
+        return self.denormalise(sr)
 
 
 class ProgressiveUpsampling(Network):
@@ -111,6 +137,7 @@ class ProgressiveUpsampling(Network):
         image_channels: channels of the images, 1 = Y, 3 = RGB.
         head: image to features.
         levels: one or more modules ``(features, image) -> (features, image)``, such as `LaplacianLevel`.
+        recursions: times that `levels` run one after another; above 1 the levels share their weights.
         resize: image to image behind the last level, for scales between two levels; None for none.
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
@@ -123,6 +150,7 @@ class ProgressiveUpsampling(Network):
         image_channels: int,
         head: nn.Module,
         levels: list[nn.Module],
+        recursions: int = 1,
         resize: nn.Module | None = None,
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
@@ -132,14 +160,16 @@ class ProgressiveUpsampling(Network):
         if not levels:
             raise ValueError("levels is empty; give at least one level")
         self.levels = nn.ModuleList(levels)
+        self.recursions = recursions
         self.resize = resize or nn.Identity()
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the images ``lr``."""
         image = self.normalise(lr)
         x = self.head(image)
-        for level in self.levels:
-            x, image = level(x, image)
+        for _ in range(self.recursions):
+            for level in self.levels:
+                x, image = level(x, image)
         return self.denormalise(self.resize(image))
 
     def supervised(self, lr: Tensor) -> list[Tensor]:
@@ -147,9 +177,10 @@ class ProgressiveUpsampling(Network):
         image = self.normalise(lr)
         x = self.head(image)
         images: list[Tensor] = []
-        for level in self.levels:
-            x, image = level(x, image)
-            images.append(image)
+        for _ in range(self.recursions):
+            for level in self.levels:
+                x, image = level(x, image)
+                images.append(image)
         images[-1] = self.resize(images[-1])
         return [self.denormalise(image) for image in images]
 
@@ -157,7 +188,7 @@ class ProgressiveUpsampling(Network):
 class IterativeUpsampling(Network):
     """``lr -> head -> up (-> down -> up) ... -> tail over all enlarged features -> sr``, densely connected.
 
-    Every unit after the first `up` sees all earlier outputs at its resolution, newest first.
+    Every unit after the first `up` sees all earlier outputs at its resolution.
 
     Args:
         scale: enlargement per side.
@@ -166,7 +197,10 @@ class IterativeUpsampling(Network):
         first: the first enlargement of the features.
         downs: reductions of the concatenated high-resolution features.
         ups: enlargements of the concatenated low-resolution features, one behind each of `downs`.
-        tail: concatenation of all high-resolution features, newest first, to image.
+        tail: concatenation of all high-resolution features to image; with `recursions`, of the newest of each pass.
+        recursions: passes through the units, which share their weights; each starts from the newest low-resolution
+            features of the one before. None for a single pass whose `tail` sees all high-resolution features.
+        newest_first: order of all concatenations but that of the passes, which stand oldest first.
         image_skip: upsampler whose image is added to the output of `tail`; None for none.
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
@@ -185,6 +219,8 @@ class IterativeUpsampling(Network):
         downs: list[nn.Module],
         ups: list[nn.Module],
         tail: nn.Module,
+        recursions: int | None = None,
+        newest_first: bool = True,
         image_skip: nn.Module | None = None,
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
@@ -192,7 +228,7 @@ class IterativeUpsampling(Network):
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            min_size=getattr(image_skip, "min_size", 1),
+            min_size=_least(image_skip),
             normalise=normalise,
             denormalise=denormalise,
         )
@@ -203,18 +239,36 @@ class IterativeUpsampling(Network):
         self.downs = nn.ModuleList(downs)
         self.ups = nn.ModuleList(ups)
         self.tail = tail
+        self.recursions = recursions
+        self.newest_first = newest_first
         self.image_skip = image_skip
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the images ``lr``."""
         image = self.normalise(lr)
-        high = self.first(self.head(image))
-        low: Tensor | None = None
-        for down, up in zip(self.downs, self.ups):  # noqa: B905 (torch.jit.script knows no strict=)
-            reduced = down(high)
-            low = reduced if low is None else torch.cat((reduced, low), 1)
-            high = torch.cat((up(low), high), 1)
-        sr = self.tail(high)
+        x = self.head(image)
+        if self.recursions is None:
+            sr = self.tail(torch.cat(self._pass(x)[0], 1))
+        else:
+            enlarged: list[Tensor] = []
+            for _ in range(self.recursions):
+                highs, x = self._pass(x)
+                enlarged.append(highs[0] if self.newest_first else highs[-1])
+            sr = self.tail(torch.cat(enlarged, 1))
         if self.image_skip is not None:
             sr = sr + self.image_skip(image)
         return self.denormalise(sr)
+
+    def _pass(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Run all units once; give all high-resolution features and the newest low-resolution ones."""
+        highs = [self.first(x)]
+        lows: list[Tensor] = []
+        for down, up in zip(self.downs, self.ups):  # noqa: B905 (torch.jit.script knows no strict=)
+            x = down(torch.cat(highs, 1))
+            if self.newest_first:
+                lows = [x] + lows  # noqa: RUF005 (torch.jit.script knows no unpacking)
+                highs = [up(torch.cat(lows, 1))] + highs  # noqa: RUF005
+            else:
+                lows = lows + [x]  # noqa: RUF005
+                highs = highs + [up(torch.cat(lows, 1))]  # noqa: RUF005
+        return highs, x

@@ -36,6 +36,7 @@ class Network(nn.Module):
         config: the constructor's arguments with their defaults, as far as JSON can hold them (no modules). For the
             networks of the registry that is all of them: ``type(net)(**net.config)`` and
             `srblocks.create_network` build the same network again.
+        scales: the scales that the weights serve, all by `at_scale`; `scale` alone for most networks.
     """
 
     if TYPE_CHECKING:
@@ -55,7 +56,11 @@ class Network(nn.Module):
                 config[name] = value
             elif value:
                 raise TypeError(f"{cls.__name__} has *{name}: give arguments by name, so that its config records them")
-        self.__dict__["config"] = {name: value for name, value in config.items() if _is_plain(value)}
+        self.__dict__["config"] = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in config.items()
+            if _is_plain(value)
+        }
         return self
 
     def __init__(
@@ -75,6 +80,7 @@ class Network(nn.Module):
         if scale < 1 or image_channels < 1:
             raise ValueError(f"{type(self).__name__}: scale={scale}, image_channels={image_channels}; both start at 1")
         self.scale = scale
+        self.scales: tuple[int, ...] = (scale,)
         self.image_channels = image_channels
         self.min_size = min_size
         self.size_multiple = size_multiple
@@ -105,6 +111,37 @@ class Network(nn.Module):
             or any(side % self.size_multiple for side in shape[2:])
         ):
             raise ValueError(f"{type(self).__name__}: images of shape {tuple(shape)}; give {wanted}")
+
+    def at_scale(self, scale: int) -> "Network":
+        """Give the network of one scale alone, which shares the parameters and statistics of this one.
+
+        Training or loading the one therefore changes the other; move the network to its device before, not after. The
+        result holds no branch of another scale.
+
+        Args:
+            scale: one of `scales`.
+
+        Raises:
+            ValueError: the weights do not serve that scale.
+        """
+        if scale not in self.scales:
+            served = ", ".join(map(str, self.scales))
+            raise ValueError(f"{type(self).__name__}: the weights do not serve scale={scale}; they serve {served}")
+        with torch.random.fork_rng(devices=[]):
+            net = type(self)(**self._config_at(scale))
+        held = self.state_dict(keep_vars=True)
+        if held:
+            tensor = next(iter(held.values()))
+            net.to(tensor.device, tensor.dtype if tensor.is_floating_point() else None)
+        net.load_state_dict({name: held[name] for name in net.state_dict()}, assign=True)
+        return net.train(self.training)
+
+    def _config_at(self, scale: int) -> dict[str, Any]:
+        """Give the constructor's arguments of the network of one of `scales` alone."""
+        config = {**self.config, "scale": scale}
+        if "scales" in config:
+            config["scales"] = [scale]
+        return config
 
     def supervised(self, lr: Tensor) -> list[Tensor]:
         """Give every image that training supervises, coarsest first; the last one is the output.

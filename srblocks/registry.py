@@ -150,7 +150,8 @@ def create_network(name: str, *, scale: int | None = None, **config: object) -> 
 
     Args:
         name: a name of `list_networks`.
-        scale: enlargement per side; None for the smallest declared scale.
+        scale: enlargement per side. A network with branches for several scales then has that of this scale alone, as
+            `Network.at_scale` gives it. None for the smallest declared scale, with the branches of all.
         config: further constructor arguments of the network, such as those of ``net.config``.
 
     Returns:
@@ -166,7 +167,12 @@ def create_network(name: str, *, scale: int | None = None, **config: object) -> 
         16
     """
     spec = network_spec(name)
-    return spec.build(scale=min(spec.scales) if scale is None else scale, **config)
+    if scale is None:
+        held = config.get("scales", spec.scales)
+        scale = min(held) if isinstance(held, (list, tuple)) and held else min(spec.scales)
+    elif "scales" in spec.arguments():
+        config.setdefault("scales", [scale])
+    return spec.build(scale=scale, **config)
 
 
 def network_name(net: Network) -> str:

@@ -32,21 +32,22 @@ def fill(net: nn.Module) -> None:
     """Give every tensor values that depend on its shape alone, so that two implementations can be compared.
 
     Element j (from 1) is u = 2 frac(sin(12.9898 j) 43758.5453) - 1: matrices 1.2 u / sqrt(fan in), biases 0.05 u, norm
-    weights 1 + 0.05 u, PReLU slopes 0.25 + 0.05 u; mean shifts keep their values.
+    weights 1 + 0.05 u, PReLU slopes and bare parameters 0.25 + 0.05 u; mean shifts keep their values.
     """
     for name, tensor in net.named_parameters():
         module = net.get_submodule(name.rpartition(".")[0])
         j = torch.arange(1, tensor.numel() + 1, dtype=torch.float64)
         wave = torch.sin(j * 12.9898) * 43758.5453
         u = 2 * (wave - wave.floor()) - 1
-        if isinstance(module, nn.PReLU) or tensor.ndim == 0:
-            values = 0.25 + 0.05 * u
-        elif tensor.ndim >= 2:
+        norm = isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d))
+        if tensor.ndim >= 2:
             values = 1.2 * u / math.sqrt(tensor.numel() / tensor.shape[0])
-        elif isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d)) and name.endswith("weight"):
+        elif norm and name.endswith("weight"):
             values = 1 + 0.05 * u
-        else:
+        elif norm or isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             values = 0.05 * u
+        else:
+            values = 0.25 + 0.05 * u
         tensor.copy_(values.view(tensor.shape))
 
 

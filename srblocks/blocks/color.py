@@ -1,7 +1,7 @@
 """Value range and mean of the images that a network works on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,7 +17,7 @@ class MeanShift(nn.Module):
 
     Lim et al., *Enhanced Deep Residual Networks for Single Image Super-Resolution*, CVPRW 2017, arXiv:1707.02921,
     section 4.2 (mean subtraction). The weights are buffers: never trained, but saved, because some published
-    checkpoints carry values that training moved.
+    checkpoints carry values that training moved. As long as they are the constructor's they are exact in every dtype.
 
     Args:
         sign: -1 to subtract the mean, +1 to add it.
@@ -39,7 +39,17 @@ class MeanShift(nn.Module):
     def __init__(self, sign: int, *, value_range: float = 1.0, mean: Sequence[float] = DIV2K_MEAN) -> None:
         super().__init__()
         self.register_buffer("weight", torch.eye(len(mean))[:, :, None, None].clone())
-        self.register_buffer("bias", torch.tensor([sign * value_range * channel for channel in mean]))
+        self.shift = [sign * value_range * channel for channel in mean]
+        self.register_buffer("bias", torch.tensor(self.shift))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Convert the module; a mean that no checkpoint changed comes from float64 each time."""
+        exact = torch.tensor(self.shift, dtype=torch.float64, device="cpu")
+        own = not self.bias.is_meta and torch.equal(self.bias, exact.to(self.bias))
+        super()._apply(fn, recurse)
+        if own and not self.bias.is_meta:
+            self.bias = exact.to(self.bias)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Shift the image ``x``."""

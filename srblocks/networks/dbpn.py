@@ -1,8 +1,10 @@
 """DBPN: back-projection, up and down in turn, densely connected."""
 
+from functools import partial
+
 from torch import nn
 
-from ..blocks import conv
+from ..blocks import DIV2K_MEAN, conv, normalisation
 from ..frameworks import IterativeUpsampling
 from ..init import he_
 from ..registry import Geometry, NetworkSpec, register
@@ -14,7 +16,7 @@ class DDBPN(IterativeUpsampling):
 
     Haris et al., *Deep Back-Projection Networks for Super-Resolution*, CVPR 2018, arXiv:1803.02735, Fig. 5 and
     section 3.3: T up-projections and T - 1 down-projections; each unit after the first three sees all earlier outputs
-    at its resolution through a 1x1 convolution, newest first.
+    at its resolution through a 1x1 convolution.
 
     Args:
         scale: enlargement per side (authors: 2, 4, 8).
@@ -22,14 +24,20 @@ class DDBPN(IterativeUpsampling):
         width: channels of the projections (n_R in the paper).
         head_width: channels of the first convolution (n_0 in the paper).
         stages: up-projections T (paper: 7).
+        recursions: run all projections so many times with the same weights, and let the end see the last enlargement
+            of each run (DBPN-RES-MR64-3: 3); None for once, where the end sees all enlargements.
         image_skip: add the bicubic enlargement of the input (the authors train with it and evaluate without).
+        newest_first: order in which the units see the earlier outputs (one port: oldest first).
+        shared_slope: one slope per activation; otherwise one per channel (that port).
+        mean_shift: subtract DIV2K's mean inside and add it back (that port); needs three channels.
+        value_range: the value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1
         (2 with ``image_skip``). 5,953,526 / 10,426,358 / 23,205,878 parameters at x2 / x4 / x8.
 
     Raises:
-        ValueError: ``stages < 1``.
+        ValueError: ``stages < 1``, ``recursions < 1``, or ``mean_shift`` with other than three channels.
     """
 
     def __init__(
@@ -40,33 +48,61 @@ class DDBPN(IterativeUpsampling):
         width: int = 64,
         head_width: int = 256,
         stages: int = 7,
+        recursions: int | None = None,
         image_skip: bool = False,
+        newest_first: bool = True,
+        shared_slope: bool = True,
+        mean_shift: bool = False,
+        value_range: float = 1.0,
     ) -> None:
         if stages < 1:
             raise ValueError(f"DDBPN: stages={stages} is below 1; the first up-projection is always there")
-        dense = [None if stage == 1 else stage * width for stage in range(1, stages)]
+        if recursions is not None and recursions < 1:
+            raise ValueError(f"DDBPN: recursions={recursions} is below 1; use None or 1 or more")
+        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        act = nn.PReLU if shared_slope else partial(nn.PReLU, width)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            head=nn.Sequential(conv(image_channels, head_width), nn.PReLU(), conv(head_width, width, 1), nn.PReLU()),
-            first=UpProjection(width, scale),
-            downs=[DownProjection(width, scale, in_channels=channels) for channels in dense],
-            ups=[UpProjection(width, scale, in_channels=channels) for channels in dense],
-            tail=conv(stages * width, image_channels),
+            normalise=normalise,
+            head=nn.Sequential(
+                conv(image_channels, head_width),
+                nn.PReLU() if shared_slope else nn.PReLU(head_width),
+                conv(head_width, width, 1),
+                act(),
+            ),
+            first=UpProjection(width, scale, act=act),
+            downs=[DownProjection(stage * width, scale, out_channels=width, act=act) for stage in range(1, stages)],
+            ups=[UpProjection(stage * width, scale, out_channels=width, act=act) for stage in range(1, stages)],
+            tail=conv((recursions or stages) * width, image_channels),
+            recursions=recursions,
+            newest_first=newest_first,
             image_skip=InterpolateUp(image_channels, scale) if image_skip else None,
+            denormalise=denormalise,
         )
         he_(self, mode="fan_in", transposed=True)
 
 
+_RADIUS = {2: 0, 4: 0, 8: 0}
+
 register(
-    NetworkSpec(
-        name="dbpn",
-        build=DDBPN,
-        paper="Haris et al., CVPR 2018, arXiv:1803.02735",
-        framework="iterative",
-        geometry={2: Geometry(radius=41), 4: Geometry(radius=21), 8: Geometry(radius=21)},
-        image_channels=3,
-        color="rgb",
-        reduced={"stages": 3},
+    *(
+        NetworkSpec(
+            name=name,
+            build=partial(DDBPN, **config),
+            paper="Haris et al., CVPR 2018, arXiv:1803.02735",
+            framework="iterative",
+            geometry={scale: Geometry(radius=0, min_size=2 if "image_skip" in config else 1) for scale in (2, 4, 8)},
+            image_channels=3,
+            color="rgb",
+            reduced={"stages": min(3, int(config["stages"]))},
+        )
+        for name, config in (
+            ("dbpn", {"stages": 7}),
+            ("dbpn_ll", {"stages": 10}),
+            ("dbpn_res_mr64_3", {"stages": 7, "recursions": 3, "image_skip": True}),
+            ("dbpn_s", {"stages": 2, "width": 32, "head_width": 128}),
+            ("dbpn_ss", {"stages": 2, "width": 18, "head_width": 64}),
+        )
     )
 )

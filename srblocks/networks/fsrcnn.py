@@ -8,7 +8,7 @@ from ..blocks import conv, normalisation
 from ..frameworks import PostUpsampling
 from ..init import he_
 from ..registry import Geometry, NetworkSpec, register
-from ..upsampling import DeconvUp
+from ..upsampling import DeconvUp, InterpolateUp
 
 
 class FSRCNN(PostUpsampling):
@@ -24,11 +24,15 @@ class FSRCNN(PostUpsampling):
         width: channels d of the feature extraction.
         shrunk_width: channels s of the mapping.
         depth: mapping convolutions m.
+        upsampling: "deconv" (paper), or "bilinear" with a convolution behind it (a Keras collection).
         value_range: the value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
         12,809 parameters for FSRCNN(56, 12, 4) on Y, 4,086 for FSRCNN-s(32, 5, 1), at every scale.
+
+    Raises:
+        ValueError: unknown `upsampling`.
     """
 
     def __init__(
@@ -39,14 +43,21 @@ class FSRCNN(PostUpsampling):
         width: int = 56,
         shrunk_width: int = 12,
         depth: int = 4,
+        upsampling: str = "deconv",
         value_range: float = 1.0,
     ) -> None:
+        if upsampling not in ("deconv", "bilinear"):
+            raise ValueError(f"FSRCNN: upsampling={upsampling!r} is unknown; use 'deconv' or 'bilinear'")
         normalise, denormalise = normalisation(image_channels, value_range)
         body: list[nn.Module] = [conv(width, shrunk_width, 1), nn.PReLU(shrunk_width)]
         for _ in range(depth):
             body += [conv(shrunk_width, shrunk_width), nn.PReLU(shrunk_width)]
         body += [conv(shrunk_width, width, 1), nn.PReLU(width)]
-        upsampler = DeconvUp(width, scale, out_channels=image_channels, kernel_size=9, padding=4)
+        upsampler: nn.Module = InterpolateUp(width, scale, mode="bilinear")
+        tail: nn.Module = conv(width, image_channels, 9)
+        if upsampling == "deconv":
+            upsampler = DeconvUp(width, scale, out_channels=image_channels, kernel_size=9, padding=4)
+            tail = nn.Identity()
         super().__init__(
             scale=scale,
             image_channels=image_channels,
@@ -54,12 +65,13 @@ class FSRCNN(PostUpsampling):
             head=nn.Sequential(conv(image_channels, width, 5), nn.PReLU(width)),
             body=nn.Sequential(*body),
             upsampler=upsampler,
-            tail=nn.Identity(),
+            tail=tail,
             denormalise=denormalise,
         )
         he_(self)
-        nn.init.normal_(upsampler.get_parameter("deconv.weight"), std=0.001)
-        nn.init.zeros_(upsampler.get_parameter("deconv.bias"))
+        last = tail if upsampling == "bilinear" else upsampler.get_submodule("deconv")
+        nn.init.normal_(last.get_parameter("weight"), std=0.001)
+        nn.init.zeros_(last.get_parameter("bias"))
 
 
 _PAPER = "Dong et al., ECCV 2016, arXiv:1608.00367"

@@ -1,16 +1,15 @@
 """LapSRN: a Laplacian pyramid that doubles features and image level by level."""
 
-from functools import partial
-
 from torch import nn
 
 from ..blocks import conv, normalisation
 from ..frameworks import ProgressiveUpsampling
 from ..init import he_
 from ..registry import Geometry, NetworkSpec, register
-from ..upsampling import BicubicResize, LaplacianLevel
+from ..upsampling import BicubicResize, LaplacianLevel, activated_convs
 
-_LEVELS = {2: 1, 3: 2, 4: 2, 8: 3}
+LEVELS = {2: 1, 3: 2, 4: 2, 8: 3}
+"""Doublings at each scale; x3 is x4, resized."""
 
 
 class LapSRN(ProgressiveUpsampling):
@@ -18,7 +17,8 @@ class LapSRN(ProgressiveUpsampling):
 
     Lai et al., *Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution*, CVPR 2017, arXiv:1704.03915,
     Fig. 1. As in the authors' code, x3 is the x4 network followed by MATLAB's bicubic reduction by 3/4, and the
-    released x8 network has five convolutions per level instead of ten.
+    released x8 network has five convolutions per level instead of ten. The first levels alone are the network of a
+    smaller scale (`at_scale`).
 
     Args:
         scale: enlargement per side: 2, 3, 4 or 8.
@@ -48,23 +48,32 @@ class LapSRN(ProgressiveUpsampling):
         bias: bool = True,
         value_range: float = 1.0,
     ) -> None:
-        if scale not in _LEVELS:
+        if scale not in LEVELS:
             raise ValueError(f"LapSRN: scale={scale} is no pyramid of doublings; use 2, 3 (by resizing x4), 4 or 8")
         normalise, denormalise = normalisation(image_channels, value_range)
         if depth is None:
             depth = 5 if scale == 8 else 10
-        level = partial(
-            LaplacianLevel, width, depth=depth, image_channels=image_channels, upconv_kernel=upconv_kernel, bias=bias
-        )
+        levels: list[nn.Module] = [
+            LaplacianLevel(
+                width,
+                body=activated_convs(width, depth, bias=bias),
+                image_channels=image_channels,
+                upconv_kernel=upconv_kernel,
+                bias=bias,
+            )
+            for _ in range(LEVELS[scale])
+        ]
         super().__init__(
             scale=scale,
             image_channels=image_channels,
             normalise=normalise,
             head=nn.Sequential(conv(image_channels, width, bias=bias), nn.LeakyReLU(0.2)),
-            levels=[level() for _ in range(_LEVELS[scale])],
+            levels=levels,
             resize=BicubicResize(image_channels, 3, 4) if scale == 3 else None,
             denormalise=denormalise,
         )
+        self.config["depth"] = depth
+        self.scales = tuple(each for each in LEVELS if LEVELS[each] <= LEVELS[scale])
         he_(self)
 
 

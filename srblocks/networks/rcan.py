@@ -23,6 +23,7 @@ class RCAN(PostUpsampling):
         groups: residual groups G (paper: 10).
         blocks_per_group: residual channel attention blocks B in each (paper: 20).
         reduction: squeeze ratio of the channel attention.
+        upsampling: "stepwise" (paper), or "direct" for one pixel shuffle straight to the image (a Keras collection).
         mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
         value_range: the value of white inside the network (authors: 255).
 
@@ -32,7 +33,7 @@ class RCAN(PostUpsampling):
         at the whole image.
 
     Raises:
-        ValueError: ``mean_shift`` with other than three channels.
+        ValueError: unknown `upsampling`, or ``mean_shift`` with other than three channels.
     """
 
     def __init__(
@@ -44,9 +45,13 @@ class RCAN(PostUpsampling):
         groups: int = 10,
         blocks_per_group: int = 20,
         reduction: int = 16,
+        upsampling: str = "stepwise",
         mean_shift: bool = True,
         value_range: float = 255.0,
     ) -> None:
+        if upsampling not in ("stepwise", "direct"):
+            raise ValueError(f"RCAN: upsampling={upsampling!r} is unknown; use 'stepwise' or 'direct'")
+        direct = upsampling == "direct"
         normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         block = partial(RCAB, reduction=reduction)
         body = [ResidualGroup(width, depth=blocks_per_group, block=block) for _ in range(groups)]
@@ -57,8 +62,10 @@ class RCAN(PostUpsampling):
             head=conv(image_channels, width),
             body=nn.Sequential(*body, conv(width, width)),
             long_skip=True,
-            upsampler=PixelShuffleUp(width, scale),
-            tail=conv(width, image_channels),
+            upsampler=PixelShuffleUp(
+                width, scale, out_channels=image_channels if direct else width, stepwise=not direct
+            ),
+            tail=nn.Identity() if direct else conv(width, image_channels),
             denormalise=denormalise,
         )
 

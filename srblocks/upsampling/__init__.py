@@ -8,3 +8,6 @@ from .post import PixelShuffleUp as PixelShuffleUp
 from .pre import BicubicResize as BicubicResize
 from .pre import InterpolateUp as InterpolateUp
 from .progressive import LaplacianLevel as LaplacianLevel
+from .progressive import LaplacianUp as LaplacianUp
+from .progressive import PyramidLevel as PyramidLevel
+from .progressive import activated_convs as activated_convs

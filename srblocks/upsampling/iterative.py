@@ -5,14 +5,15 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from ..blocks.conv import conv
-from .post import DeconvUp
+from .post import DeconvUp, prime_factors
 
 
-def _bottleneck(in_channels: int | None, channels: int, act: Callable[[], nn.Module]) -> nn.Module:
-    return nn.Sequential(conv(in_channels, channels, 1), act()) if in_channels else nn.Identity()
+def _bottleneck(channels: int, out: int, act: Callable[[], nn.Module]) -> nn.Module:
+    return nn.Identity() if channels == out else nn.Sequential(conv(channels, out, 1), act())
 
 
 def _down(channels: int, scale: int, act: Callable[[], nn.Module]) -> nn.Module:
+    prime_factors(scale)
     return nn.Sequential(nn.Conv2d(channels, channels, scale + 4, stride=scale, padding=2), act())
 
 
@@ -27,13 +28,14 @@ class UpProjection(nn.Module):
     and Fig. 3; the kernels are 6, 7, 8 and 12 at scales 2, 3, 4 and 8 with padding 2.
 
     Args:
-        channels: feature channels C.
+        channels: feature channels of the input.
         scale: enlargement per side, 2 or more.
-        in_channels: channels of a dense input that a 1x1 convolution first brings to C; None for C itself.
+        out_channels: channels of the output; others than `channels` come from a 1x1 convolution ahead, as in the dense
+            unit of Fig. 5. None keeps `channels`.
         act: factory of the activation after each convolution.
 
     Shape:
-        ``(N, in_channels, H, W) -> (N, C, scale * H, scale * W)``, any H, W >= 1.
+        ``(N, channels, H, W) -> (N, out_channels, scale * H, scale * W)``, any H, W >= 1.
 
     Example:
         >>> UpProjection(16, 4)(torch.rand(1, 16, 5, 7)).shape
@@ -45,14 +47,15 @@ class UpProjection(nn.Module):
         channels: int,
         scale: int,
         *,
-        in_channels: int | None = None,
+        out_channels: int | None = None,
         act: Callable[[], nn.Module] = nn.PReLU,
     ) -> None:
         super().__init__()
-        self.bottleneck = _bottleneck(in_channels, channels, act)
-        self.up1 = _up(channels, scale, act)
-        self.down = _down(channels, scale, act)
-        self.up2 = _up(channels, scale, act)
+        out = channels if out_channels is None else out_channels
+        self.bottleneck = _bottleneck(channels, out, act)
+        self.up1 = _up(out, scale, act)
+        self.down = _down(out, scale, act)
+        self.up2 = _up(out, scale, act)
 
     def forward(self, x: Tensor) -> Tensor:
         """Project the low-resolution features ``x`` up."""
@@ -68,13 +71,14 @@ class DownProjection(nn.Module):
     and Fig. 3.
 
     Args:
-        channels: feature channels C.
+        channels: feature channels of the input.
         scale: reduction per side, 2 or more.
-        in_channels: channels of a dense input that a 1x1 convolution first brings to C; None for C itself.
+        out_channels: channels of the output; others than `channels` come from a 1x1 convolution ahead, as in the dense
+            unit of Fig. 5. None keeps `channels`.
         act: factory of the activation after each convolution.
 
     Shape:
-        ``(N, in_channels, scale * H, scale * W) -> (N, C, H, W)``, any H, W >= 1.
+        ``(N, channels, scale * H, scale * W) -> (N, out_channels, H, W)``, any H, W >= 1.
 
     Example:
         >>> DownProjection(16, 4)(torch.rand(1, 16, 20, 28)).shape
@@ -86,14 +90,15 @@ class DownProjection(nn.Module):
         channels: int,
         scale: int,
         *,
-        in_channels: int | None = None,
+        out_channels: int | None = None,
         act: Callable[[], nn.Module] = nn.PReLU,
     ) -> None:
         super().__init__()
-        self.bottleneck = _bottleneck(in_channels, channels, act)
-        self.down1 = _down(channels, scale, act)
-        self.up = _up(channels, scale, act)
-        self.down2 = _down(channels, scale, act)
+        out = channels if out_channels is None else out_channels
+        self.bottleneck = _bottleneck(channels, out, act)
+        self.down1 = _down(out, scale, act)
+        self.up = _up(out, scale, act)
+        self.down2 = _down(out, scale, act)
 
     def forward(self, x: Tensor) -> Tensor:
         """Project the high-resolution features ``x`` down."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from ..blocks.conv import conv
+from ..init import icnr_
 from .pre import InterpolateUp
 
 
@@ -39,7 +40,10 @@ class PixelShuffleUp(nn.Sequential):
         out_channels: channels of the output; None keeps `channels`. The first step changes the width.
         kernel_size: side of the kernels, odd.
         stepwise: one step per prime factor of `scale` (x4 is twice x2) instead of a single step.
+        bias: the convolutions have a bias.
+        groups: groups of the convolutions; divides all channel counts.
         act: factory of an activation after each shuffle; None for none.
+        icnr: start as nearest-neighbour upsampling (see `srblocks.icnr_`), free of checkerboards.
 
     Shape:
         ``(N, channels, H, W) -> (N, out_channels, scale * H, scale * W)``, any H, W >= 1.
@@ -60,13 +64,21 @@ class PixelShuffleUp(nn.Sequential):
         out_channels: int | None = None,
         kernel_size: int = 3,
         stepwise: bool = True,
+        bias: bool = True,
+        groups: int = 1,
         act: Callable[[], nn.Module] | None = None,
+        icnr: bool = False,
     ) -> None:
         out = channels if out_channels is None else out_channels
         layers: list[nn.Module] = []
         steps = prime_factors(scale)
         for factor in steps if stepwise else [scale]:
-            layers += [conv(channels, out * factor**2, kernel_size), nn.PixelShuffle(factor)]
+            wide = conv(channels, out * factor**2, kernel_size, bias=bias, groups=groups)
+            if icnr:
+                icnr_(wide.weight, factor)
+                if wide.bias is not None:
+                    nn.init.zeros_(wide.bias)
+            layers += [wide, nn.PixelShuffle(factor)]
             if act:
                 layers.append(act())
             channels = out

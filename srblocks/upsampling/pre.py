@@ -8,6 +8,8 @@ from einops import einsum, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..blocks.conv import conv
+
 MATLAB_A = -0.5
 """Keys' parameter in MATLAB's imresize; torch's bicubic interpolation uses -0.75."""
 
@@ -108,17 +110,21 @@ class BicubicResize(nn.Module):
 
 
 class InterpolateUp(nn.Module):
-    """Upsample by interpolation, without learned weights.
+    """Upsample by interpolation, without learned weights as long as the channels stay.
 
     Args:
-        channels: image or feature channels C, unchanged.
+        channels: image or feature channels C.
         scale: enlargement per side; 1 is the identity.
+        out_channels: channels of the output; others than C come from a 1x1 convolution before the interpolation,
+            which is the same as behind it and cheaper. None keeps C.
+        act: factory of an activation behind it; None for none.
         mode: "bicubic" (MATLAB's with the defaults, see `BicubicResize`), "bilinear" (half-pixel centres) or "nearest".
         a: Keys' parameter of the bicubic kernel.
         border: border of the bicubic mode, "symmetric" or "replicate".
 
     Shape:
-        ``(N, C, H, W) -> (N, C, scale * H, scale * W)``, H, W >= `min_size` (2 for bicubic with a symmetric border).
+        ``(N, C, H, W) -> (N, out_channels, scale * H, scale * W)``, H, W >= `min_size` (2 for bicubic with a symmetric
+        border).
 
     Raises:
         ValueError: unknown mode or border, or `scale` is no integer of 1 or more.
@@ -129,7 +135,15 @@ class InterpolateUp(nn.Module):
     """
 
     def __init__(
-        self, channels: int, scale: int, *, mode: str = "bicubic", a: float = MATLAB_A, border: str = "symmetric"
+        self,
+        channels: int,
+        scale: int,
+        *,
+        out_channels: int | None = None,
+        act: Callable[[], nn.Module] | None = None,
+        mode: str = "bicubic",
+        a: float = MATLAB_A,
+        border: str = "symmetric",
     ) -> None:
         super().__init__()
         if mode not in ("bicubic", "bilinear", "nearest"):
@@ -140,17 +154,21 @@ class InterpolateUp(nn.Module):
         self.scale = scale
         self.mode = mode
         self.min_size = 1
+        out = channels if out_channels is None else out_channels
+        self.project = nn.Identity() if out == channels else conv(channels, out, 1)
+        self.act = act() if act else nn.Identity()
         if mode == "bicubic" and scale > 1:
-            self.bicubic: nn.Module = BicubicResize(channels, scale, a=a, border=border)
+            self.bicubic: nn.Module = BicubicResize(out, scale, a=a, border=border)
             self.min_size = 2 if border == "symmetric" else 1
         else:
             self.bicubic = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge ``x``."""
+        x = self.project(x)
         if self.scale == 1 or self.mode == "bicubic":
-            return self.bicubic(x)
-        return F.interpolate(x, size=[x.shape[2] * self.scale, x.shape[3] * self.scale], mode=self.mode)
+            return self.act(self.bicubic(x))
+        return self.act(F.interpolate(x, size=[x.shape[2] * self.scale, x.shape[3] * self.scale], mode=self.mode))
 
     def extra_repr(self) -> str:
         """Show scale and mode."""

@@ -45,6 +45,14 @@ def format_name(request: pytest.FixtureRequest, spec: NetworkSpec) -> str:
 
 
 def test_artifact_equals_the_network_at_several_sizes(
+    spec: NetworkSpec, format_name: str, tmp_path: Path, worker: Worker
+) -> None:
+    net = filled(create_network(spec.name, scale=max(spec.scales), **spec.reduced))
+    export_and_verify(net, format_name, tmp_path, worker)
+
+
+@pytest.mark.slow
+def test_artifact_of_every_scale_equals_the_network(
     spec: NetworkSpec, scale: int, format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
     net = filled(create_network(spec.name, scale=scale, **spec.reduced))

@@ -18,13 +18,15 @@ def net(spec: NetworkSpec, scale: int) -> Network:
 
 
 def image(net: Network, batch: int, height: int, width: int) -> torch.Tensor:
-    return torch.rand(batch, net.image_channels, height, width, dtype=next(net.parameters()).dtype)
+    """Random images of that size, rounded up to one that the network takes."""
+    sides = [max(-(-side // net.size_multiple) * net.size_multiple, net.min_size) for side in (height, width)]
+    return torch.rand(batch, net.image_channels, *sides, dtype=next(net.parameters()).dtype)
 
 
 def test_output_is_scale_times_the_input_at_odd_and_smallest_sizes(net: Network, scale: int) -> None:
-    least, step = net.min_size, net.size_multiple
-    for height, width in ((least, least), (least, 5 * step), (7 * step, 3 * step), (step * 11, step * 6)):
-        lr = image(net, 2, max(height, least), max(width, least))
+    step = net.size_multiple
+    for height, width in ((1, 1), (1, 5 * step), (7 * step, 3 * step), (11 * step, 6 * step), (9 * step, 13 * step)):
+        lr = image(net, 2, height, width)
         assert net(lr).shape == (2, net.image_channels, scale * lr.shape[2], scale * lr.shape[3])
 
 
@@ -43,25 +45,34 @@ def test_batch_items_are_independent(net: Network) -> None:
     assert relative_error(net(lr), alone) < 1e-10
 
 
+def dead_parameters(net: Network, outputs: list[torch.Tensor]) -> list[str]:
+    """Names of the parameters that no or a broken gradient reaches, or a gradient of zeros."""
+    sum(output.square().mean() for output in outputs).backward()
+    gradients = {name: parameter.grad for name, parameter in net.named_parameters()}
+    return [
+        name
+        for name, gradient in gradients.items()
+        if gradient is None or not gradient.isfinite().all() or not gradient.any()
+    ]
+
+
 def test_gradients_reach_every_parameter(net: Network) -> None:
-    net = net.train()
-    sum(output.square().mean() for output in net.supervised(image(net, 1, 9, 14))).backward()
-    without = [name for name, parameter in net.named_parameters() if parameter.grad is None]
-    broken = [name for name, parameter in net.named_parameters() if not parameter.grad.isfinite().all()]
-    dead = [name for name, parameter in net.named_parameters() if not parameter.grad.any()]
-    assert not without, without
-    assert not broken, broken
-    assert not dead, dead
+    net = net.double().train()
+    assert dead_parameters(net, net.supervised(image(net, 2, 9, 14))) == []
 
 
 def test_config_is_json_and_builds_the_same_network_again(net: Network, spec: NetworkSpec) -> None:
     config = json.loads(json.dumps(net.config))
-    assert network_name(net) == spec.name
     again = create_network(spec.name, **config)
     again.load_state_dict(net.state_dict())
     lr = image(net, 1, 9, 14)
     assert torch.equal(again.eval()(lr), net(lr))
     assert again.config == net.config
+
+
+def test_the_network_knows_the_name_of_its_row(spec: NetworkSpec) -> None:
+    with torch.device("meta"):
+        assert network_name(create_network(spec.name)) == spec.name
 
 
 def test_a_copy_is_the_same_network(net: Network) -> None:
@@ -86,8 +97,8 @@ def test_the_row_declares_what_the_network_asks_of_its_input(net: Network, spec:
 
 
 def test_tracing_generalises_over_sizes(net: Network) -> None:
-    traced = torch.jit.trace(net, image(net, 1, 8, 10))
-    lr = image(net, 2, 11, 7)
+    traced = torch.jit.trace(net, image(net, 1, 12, 18))
+    lr = image(net, 2, 11, 9)
     assert relative_error(traced(lr), net(lr)) < 1e-5
 
 
@@ -96,3 +107,37 @@ def test_supervised_images_end_with_the_output(net: Network) -> None:
     images = net.supervised(lr)
     assert torch.equal(images[-1], net(lr))
     assert all(item.shape[2] % lr.shape[2] == 0 for item in images)
+
+
+def multi_scale(spec: NetworkSpec) -> Network:
+    """The network with the branches of every scale that one set of weights serves."""
+    scale = None if "scales" in spec.arguments() else max(spec.scales)
+    return filled(create_network(spec.name, scale=scale, **spec.reduced).double())
+
+
+def test_one_set_of_weights_serves_all_scales_and_every_parameter_at_one_of_them(spec: NetworkSpec) -> None:
+    net = multi_scale(spec).train()
+    outputs = [output for scale in net.scales for output in net.at_scale(scale).supervised(image(net, 2, 9, 14))]
+    assert dead_parameters(net, outputs) == []
+
+
+def test_a_scale_alone_shares_its_parameters_and_gives_the_same(spec: NetworkSpec) -> None:
+    net = multi_scale(spec)
+    if len(net.scales) == 1:
+        with pytest.raises(ValueError, match=f"do not serve scale=7; they serve {net.scale}"):
+            net.at_scale(7)
+    held = {id(parameter) for parameter in net.parameters()}
+    for scale in net.scales:
+        alone = net.at_scale(scale)
+        lr = image(net, 1, 9, 14)
+        assert (alone.scale, alone.training) == (scale, net.training)
+        assert {id(parameter) for parameter in alone.parameters()} <= held
+        assert alone(lr).shape[2] == scale * lr.shape[2]
+        fresh = create_network(spec.name, **json.loads(json.dumps(alone.config))).double().eval()
+        fresh.load_state_dict(alone.state_dict())
+        assert torch.equal(fresh(lr), alone(lr))
+    assert torch.equal(net.at_scale(net.scale)(lr), net(lr))
+
+
+def test_the_row_declares_the_scales_that_one_set_of_weights_serves(spec: NetworkSpec) -> None:
+    assert set(multi_scale(spec).scales) <= set(spec.scales)

@@ -10,16 +10,38 @@ NETWORKS = {
     "RCAN G10R20 x2": ("rcan", {"scale": 2}),
     "EDSR baseline x2": ("edsr_baseline", {"scale": 2}),
     "EDSR full x2": ("edsr", {"scale": 2}),
+    "MDSR baseline(2+3+4) run at x2": ("mdsr_baseline", {"scale": 2, "scales": [2, 3, 4]}),
+    "SAN G20R10 x2": ("san", {"scale": 2}),
+    "CSNLN T12 x2": ("csnln", {"scale": 2}),
+    "RDN D20C6G32 x2": ("rdn_a", {"scale": 2}),
+    "RDN D16C8G64 x2": ("rdn", {"scale": 2}),
     "VDSR 20x64 bias, c=3, MeanShift(range 255) (input already at HR size)": (
         "vdsr",
         {"scale": 1, "image_channels": 3, "mean_shift": True, "value_range": 255.0},
     ),
+    "CARN multi_scale run at x2": ("carn", {"scale": 2, "scales": [2, 3, 4]}),
+    "CARN-M g4 multi_scale run at x2": ("carn_m", {"scale": 2, "scales": [2, 3, 4]}),
     "DBPN T=7 x2": ("dbpn", {"scale": 2}),
     "DBPN T=7 x4": ("dbpn", {"scale": 4}),
+    "DBPN-RES-MR64-3 x4": ("dbpn_res_mr64_3", {"scale": 4, "image_skip": False}),
+    "DBPN-SS x4": ("dbpn_ss", {"scale": 4}),
+    "DRN-S x4": ("drn_s", {"scale": 4}),
+    "ProSR_l (max_scale 8) run at x2": (
+        "prosr_l",
+        {"scale": 2, "scales": [2, 4, 8], "image_skip": False, "mean_shift": False, "value_range": 1.0},
+    ),
+    "MSRResNet x2": ("msrresnet", {"scale": 2}),
+    "SRResNet paper x2 (no output clamp)": ("srresnet", {"scale": 2}),
+    "SRResNet paper x4 (no output clamp)": ("srresnet", {"scale": 4}),
     "FSRCNN 56-12-4 Y x2": ("fsrcnn", {"scale": 2}),
     "ESPCN Y x2": ("espcn", {"scale": 2}),
     "SRCNN 9-5-5 Y (input at HR size)": ("srcnn", {"scale": 1}),
+    "SRDenseNet All x4 (yjn870)": ("srdensenet", {"scale": 4}),
 }
+
+
+def test_every_published_output_is_compared() -> None:
+    assert set(NETWORKS) == set(facts("fingerprints.json"))
 
 
 @pytest.mark.parametrize("row", NETWORKS)

@@ -2,9 +2,15 @@
 
 import pytest
 import torch
+from torch import nn
 
-from srblocks import create_network
+from srblocks import SRGANDiscriminator, create_network
 from support import facts
+
+COUNTS = {family: rows for family, rows in facts("params.json").items() if not family.startswith("_")}
+ALL_ROWS = [(family, row) for family, rows in COUNTS.items() for row in rows]
+# The Keras collection's images: RGB, enlarged bilinearly where that comes first.
+KERAS = {"image_channels": 3, "interpolation": "bilinear"}
 
 # One row of params.json per entry: (network, row) -> (name, constructor arguments); the scale comes from the row.
 ROWS = {
@@ -20,53 +26,212 @@ ROWS = {
     ("VDSR", "EDSR-PyTorch bias n_colors=1"): ("vdsr", {}),
     ("VDSR", "EDSR-PyTorch bias n_colors=3"): ("vdsr", {"image_channels": 3}),
     ("VDSR", "twtygqyy (no bias)"): ("vdsr", {"bias": False}),
+    ("DRCN", "f=256 R=16, Y, recon 256->1, 16 averaging w"): ("drcn", {}),
+    ("DRCN", "f=256 R=16, jiny2001 layout (concat x before last conv)"): ("drcn", {"skip": "concat"}),
+    ("DRCN", "jiny2001 default f=96 depth 9"): ("drcn", {"skip": "concat", "width": 96, "recursions": 9}),
+    **{
+        ("RED-Net", f"RED{depth} f={width} c={channels}"): (
+            f"rednet{depth}",
+            {"width": width, "image_channels": channels},
+        )
+        for depth in (10, 20, 30)
+        for width in (64, 128)
+        for channels in (1, 3)
+    },
+    **{
+        ("RED-Net", f"REDNet{depth} yjn870 RGB 64ch (stride-2 first/last)"): (
+            f"rednet{depth}",
+            {"width": 64, "image_channels": 3, "strides": "ends", "act_before_skip": True, "out_act": True},
+        )
+        for depth in (10, 20, 30)
+    },
+    **{
+        ("DRRN", f"B1U{units} {row}"): (f"drrn_b1u{units}", config)
+        for units in (9, 25)
+        for row, config in (
+            ("official (conv bias + unshared BN affine)", {}),
+            ("conv weights+biases only", {"norm": False}),
+            ("no BN no bias (jt827859032)", {"norm": False, "bias": False}),
+        )
+    },
+    ("LapSRN", "twtygqyy (no bias, k4 deconv)"): ("lapsrn", {"upconv_kernel": 4, "bias": False}),
+    ("LapSRN", "official MatConvNet (depth10, 3x3 deconv, biases)"): ("lapsrn", {"depth": 10}),
+    ("LapSRN", "official released x8 checkpoint (depth 5)"): ("lapsrn", {}),
+    **{
+        ("MS-LapSRN", f"D{depth}Rx (R-independent)"): ("ms_lapsrn", {"depth": depth, "recursions": depth})
+        for depth in (2, 4, 5, 10)
+    },
+    ("SRDenseNet", "All yjn870 (g16 b8 l8, lowlevel 128)"): ("srdensenet", {}),
+    ("SRDenseNet", "All twtygqyy (lowlevel 128, deconv 2x2, no bias on bottleneck/deconv/recon)"): (
+        "srdensenet",
+        {"deconv_kernel": 2, "bias": False},
+    ),
+    ("SRDenseNet", "All wxywhu (DenseNet-style, lowlevel 16, bottleneck 128, deconv 4x4)"): (
+        "srdensenet",
+        {"width": 16, "dense_input": True, "upsampler_width": 128, "deconv_kernel": 4},
+    ),
+    ("SRDenseNet", "All, DenseNet-style, lowlevel 16, bottleneck 256, deconv 3x3 256"): (
+        "srdensenet",
+        {"width": 16, "dense_input": True},
+    ),
+    ("SRDenseNet", "HL, yjn870-style blocks, lowlevel 128, deconv 3x3"): ("srdensenet_hl", {}),
+    ("SRDenseNet", "H, yjn870-style blocks, lowlevel 128, deconv 3x3"): ("srdensenet_h", {}),
+    ("SRResNet", "paper (BN, PReLU shared, k9) Lornatang"): ("srresnet", {}),
+    ("SRResNet", "paper layout with conv biases everywhere (sgrvinod)"): ("srresnet", {"bias": True}),
+    ("SRResNet", "twtygqyy (no bias, IN)"): ("srresnet", {"bias": False, "norm": "instance", "act": "leaky_relu"}),
+    ("SRResNet", "MSRResNet (BasicSR)"): ("msrresnet", {}),
+    ("MemNet", "M6R6 official train (shared conv per block, BN affine unshared)"): ("memnet", {}),
+    ("MemNet", "M6R6 convs w/o bias, no BN (paper-style)"): ("memnet", {"norm": False, "bias": False}),
+    ("MemNet", "M10R10 official train (shared conv per block, BN affine unshared)"): (
+        "memnet",
+        {"memories": 10, "recursions": 10},
+    ),
+    ("MemNet", "M10R10 convs w/o bias, no BN (paper-style)"): (
+        "memnet",
+        {"memories": 10, "recursions": 10, "norm": False, "bias": False},
+    ),
     ("EDSR", "baseline"): ("edsr_baseline", {}),
     ("EDSR", "full"): ("edsr", {}),
     ("EDSR", "BasicSR M"): ("edsr_baseline", {}),
     ("EDSR", "BasicSR L"): ("edsr", {}),
+    ("MDSR", "baseline"): ("mdsr_baseline", {}),
+    ("MDSR", "full"): ("mdsr", {}),
+    ("RDN", "D16C8G64"): ("rdn", {}),
+    ("RDN", "D20C6G32"): ("rdn_a", {}),
     ("RCAN", "G10R20"): ("rcan", {}),
     ("RCAN", "BasicSR G10B20"): ("rcan", {}),
-    ("LapSRN", "twtygqyy (no bias, k4 deconv)"): ("lapsrn", {"upconv_kernel": 4, "bias": False}),
-    ("LapSRN", "official MatConvNet (depth10, 3x3 deconv, biases)"): ("lapsrn", {"depth": 10}),
-    ("LapSRN", "official released x8 checkpoint (depth 5)"): ("lapsrn", {}),
+    ("DRN", "DRN-S"): ("drn_s", {}),
+    ("DRN", "DRN-L"): ("drn_l", {}),
     ("DBPN", "DBPN (T=7, feat256, base64) = D-DBPN"): ("dbpn", {}),
-    ("DBPN", "DBPNLL (T=10)"): ("dbpn", {"stages": 10}),
+    ("DBPN", "DBPNLL (T=10)"): ("dbpn_ll", {}),
+    ("DBPN", "DBPN-RES-MR64-3"): ("dbpn_res_mr64_3", {}),
+    ("DBPN", "DBPNS class, nR=32,n0=128 (paper DBPN-S)"): ("dbpn_s", {}),
+    ("DBPN", "DBPNS class, nR=18,n0=64 (paper DBPN-SS)"): ("dbpn_ss", {}),
+    ("DBPN", "EDSR-PyTorch ddbpn (n0=128,nr=32,depth6)"): (
+        "dbpn",
+        {"width": 32, "head_width": 128, "stages": 6, "newest_first": False, "shared_slope": False},
+    ),
+    ("CARN", "CARN"): ("carn", {}),
+    ("CARN", "CARN-M g=1"): ("carn_m", {"groups": 1}),
+    ("CARN", "CARN-M g=4"): ("carn_m", {}),
+    ("DSRN", "u128 T7 public model file (x2)"): ("dsrn", {}),
+    ("ProSR", "ProSR_l"): ("prosr_l", {}),
+    ("ProSR", "ProSR_s"): ("prosr_s", {}),
+    ("SAN", "G20R10"): ("san", {}),
+    ("CSNLN", "T12"): ("csnln", {}),
+    ("Keras K", "SRCNN"): ("srcnn_915", KERAS),
+    ("Keras K", "FSRCNN shared_axes"): ("fsrcnn", {"image_channels": 3, "upsampling": "bilinear"}),
+    ("Keras K", "ESPCN x2"): ("espcn", {"image_channels": 3}),
+    ("Keras K", "ESPCN x3"): ("espcn", {"image_channels": 3}),
+    ("Keras K", "ESPCN x4"): ("espcn", {"image_channels": 3}),
+    ("Keras K", "VDSR d20"): ("vdsr", KERAS),
+    ("Keras K", "VDSR d10"): ("vdsr", {**KERAS, "depth": 10}),
+    ("Keras K", "RED d=6"): ("rednet30", {**KERAS, "width": 64, "depth": 26, "strides": "pairs"}),
+    ("Keras K", "RED d=3"): ("rednet30", {**KERAS, "width": 64, "depth": 14, "strides": "pairs"}),
+    ("Keras K", "DRRN b1u25"): ("drrn_b1u25", {**KERAS, "norm": False, "pre_activation": False}),
+    ("Keras K", "DRRN b1u10"): ("drrn_b1u9", {**KERAS, "norm": False, "pre_activation": False, "recursions": 10}),
+    ("Keras K", "RDN d16c8"): ("rdn", {"upsampling": "bilinear", "fusion_width": 16 * 64}),
+    ("Keras K", "RDN d3c3"): ("rdn", {"upsampling": "bilinear", "fusion_width": 3 * 64, "depth": 3, "layers": 3}),
+    ("Keras K", "RCAN g10b20 x2"): ("rcan", {"upsampling": "direct", "mean_shift": False}),
+    ("Keras K", "RCAN g3b3 x2"): (
+        "rcan",
+        {"upsampling": "direct", "mean_shift": False, "groups": 3, "blocks_per_group": 3},
+    ),
 }
+
+# Rows that are no network of the registry, and what they are; those that a count can check have tests below.
+OTHERS = {
+    **{(family, row): "weights without biases" for family, row in ALL_ROWS if row.endswith("weights-only")},
+    **{(family, row): "shared convolutions stored once per run" for family, row in ALL_ROWS if "deploy" in row},
+    **{(family, row): "dual models" for family, row in ALL_ROWS if "dual" in row},
+    **{(family, row): "discriminators" for family, row in ALL_ROWS if family == "SRGAN-D"},
+    ("DRCN", "f=256 R=16, Y, recon without averaging w"): "without the averaging weights",
+    ("Keras K", "FSRCNN 128x128 (PReLU unshared)"): "a slope per pixel: it takes images of one size alone",
+}
+
+
+def count(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def build(name: str, scale: int | None, arguments: dict) -> nn.Module:
+    with torch.device("meta"):
+        return create_network(name, scale=scale, **arguments)
 
 
 def cases() -> list:
-    counts = facts("params.json")
-    return [
-        pytest.param(name, 2 if scale == "any" else int(scale), arguments, count, id=f"{name}-{row}-x{scale}")
-        for (network, row), (name, arguments) in ROWS.items()
-        for scale, count in counts[network][row].items()
-        if scale == "any" or scale.isdigit()
-    ]
+    found = []
+    for (family, row), (name, arguments) in ROWS.items():
+        for key, expected in COUNTS[family][row].items():
+            if not isinstance(expected, int):
+                continue
+            extra = {"scales": [2, 4, 8][: int(key).bit_length() - 1]} if family == "ProSR" else {}
+            scale = None if key in ("2+3+4", "multi") else int(key.lstrip("x")) if key.lstrip("x").isdigit() else 2
+            scale = {"ESPCN x3": 3, "ESPCN x4": 4}.get(row, scale)
+            used = expected - COUNTS[family][row].get("unused_in_forward", {}).get("params", 0)
+            found.append(pytest.param(name, scale, {**arguments, **extra}, used, id=f"{name}-{row}-{key}"))
+    return found
 
 
-@pytest.mark.parametrize("name,scale,arguments,count", cases())
-def test_parameter_count_is_the_published_one(name: str, scale: int, arguments: dict, count: int) -> None:
+@pytest.mark.parametrize("name,scale,arguments,expected", cases())
+def test_parameter_count_is_the_published_one(name: str, scale: int | None, arguments: dict, expected: int) -> None:
+    assert count(build(name, scale, arguments)) == expected
+
+
+@pytest.mark.parametrize("family,row", [key for key, kind in OTHERS.items() if kind == "weights without biases"])
+def test_weights_alone_are_the_published_count(family: str, row: str) -> None:
+    name, arguments = ROWS[family, row.removesuffix(" weights-only")]
+    weights = [value for value in build(name, 2, arguments).parameters() if value.ndim > 1]
+    assert sum(value.numel() for value in weights) == COUNTS[family][row]["any"]
+
+
+def test_drcn_without_its_averaging_weights() -> None:
+    net = build("drcn", 2, {})
+    assert count(net) - count(net.average) == COUNTS["DRCN"]["f=256 R=16, Y, recon without averaging w"]["any"]
+
+
+@pytest.mark.parametrize("memories,row", [(6, "M6R6"), (10, "M10R10")])
+def test_memnet_with_a_copy_of_the_shared_convolutions_per_run(memories: int, row: str) -> None:
+    net = build("memnet", 2, {"memories": memories, "recursions": memories})
+    shared = sum(count(block.recursive.convs) for block in net.body)
+    stored = count(net) + (memories - 1) * shared
+    assert stored == COUNTS["MemNet"][f"{row} unshared convs (deploy prototxt storage)"]["any"]
+
+
+@pytest.mark.parametrize("variant,scale", [("S", 4), ("S", 8), ("L", 4), ("L", 8)])
+def test_dual_models_have_the_published_counts(variant: str, scale: int) -> None:
+    duals = build(f"drn_{variant.lower()}", scale, {}).dual_models()
+    published = COUNTS["DRN"][f"DRN-{variant} dual (each)"][str(scale)]
+    assert [count(dual) for dual in duals] == [published] * (scale.bit_length() - 1)
+
+
+@pytest.mark.parametrize(
+    "row,arguments",
+    [
+        ("paper D (96x96, k3, fc1024) Lornatang", {}),
+        ("twtygqyy 96x96", {"strided_kernel": 4, "head_bias": False}),
+        (
+            "VGGStyleDiscriminator128 (BasicSR)",
+            {"image_size": 128, "widths": (64, 128, 256, 512, 512), "strided_kernel": 4, "hidden": 100},
+        ),
+    ],
+)
+def test_discriminators_have_the_published_counts(row: str, arguments: dict) -> None:
     with torch.device("meta"):
-        net = create_network(name, scale=scale, **arguments)
-    assert sum(parameter.numel() for parameter in net.parameters()) == count
+        net = SRGANDiscriminator(**arguments)
+    assert count(net) == COUNTS["SRGAN-D"][row]["any"]
 
 
-# Rows of the same families that are counts of something else, or of variants that the registry does not have yet.
-OTHERS = {
-    "SRCNN": {row: "weights without biases" for row in facts("params.json")["SRCNN"] if row.endswith("weights-only")},
-    "DBPN": {
-        "EDSR-PyTorch ddbpn (n0=128,nr=32,depth6)": "another topology",
-        "DBPN-RES-MR64-3": "not here yet",
-        "DBPNS class, nR=32,n0=128 (paper DBPN-S)": "not here yet",
-        "DBPNS class, nR=18,n0=64 (paper DBPN-SS)": "not here yet",
-    },
-}
+@pytest.mark.parametrize(
+    "name,scale,subset", [("prosr_l", 4, 13418403), ("prosr_l", 8, 15520003), ("prosr_s", 4, 1667699)]
+)
+def test_prosr_of_one_scale_holds_what_it_uses(name: str, scale: int, subset: int) -> None:
+    assert count(build(name, scale, {})) == subset
 
 
-def test_every_published_row_of_our_families_is_accounted_for() -> None:
-    for family in {family for family, _ in ROWS}:
-        rows = set(facts("params.json")[family])
-        assert rows == {row for name, row in ROWS if name == family} | set(OTHERS.get(family, {}))
+def test_every_published_row_is_accounted_for() -> None:
+    assert set(ALL_ROWS) == set(ROWS) | set(OTHERS)
+    assert not set(ROWS) & set(OTHERS)
 
 
 def test_every_network_has_a_published_count(spec) -> None:

@@ -1,0 +1,201 @@
+"""Recursion: the same convolutions run again and again, and what collects their outputs."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .conv import PreActivatedConv, conv
+
+
+class RecursiveBlock(nn.Module):
+    """Run one unit of convolutions several times with shared weights: ``x <- skip + unit(x)``.
+
+    - DRCN's inference network (Kim et al., CVPR 2016, arXiv:1511.04491, Fig. 3): one convolution, post-activated, no
+      skip: ``depth=1, norm=None, pre_activation=False, skip="none"``.
+    - DRRN's recursive block (Tai et al., CVPR 2017, Fig. 4): two pre-activated convolutions, skip from the block's
+      input: the defaults.
+    - MemNet's recursive unit (Tai et al., ICCV 2017, arXiv:1708.02209, Fig. 3): ``skip="previous"``.
+    - MS-LapSRN's feature embedding (Lai et al., TPAMI 2018, arXiv:1710.01992, Fig. 4c): D convolutions, no norm.
+
+    Only the convolutions are shared: each run has normalisations of its own, as in the authors' networks.
+
+    Args:
+        channels: feature channels C.
+        recursions: runs of the unit.
+        depth: convolutions in the unit.
+        norm: factory ``channels -> module`` of the normalisation beside each convolution; None for none.
+        act: factory of the activation beside each convolution.
+        bias: the convolutions have a bias.
+        pre_activation: ``conv(act(norm(x)))`` instead of ``act(norm(conv(x)))``.
+        skip: what each run adds: "source" (the block's input), "previous" (the run's input) or "none".
+
+    Shape:
+        ``(N, C, H, W) -> (N, C, H, W)``, any H, W >= 1; `states` gives the output of every run.
+
+    Raises:
+        ValueError: unknown skip, or fewer than one recursion or convolution.
+
+    Example:
+        >>> block = RecursiveBlock(16, recursions=9, norm=None)
+        >>> sum(p.numel() for p in block.parameters()) == 2 * (16 * 16 * 9 + 16)
+        True
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        recursions: int,
+        depth: int = 2,
+        norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
+        act: Callable[[], nn.Module] = nn.ReLU,
+        bias: bool = True,
+        pre_activation: bool = True,
+        skip: str = "source",
+    ) -> None:
+        super().__init__()
+        if skip not in ("source", "previous", "none"):
+            raise ValueError(f"RecursiveBlock: skip={skip!r} is unknown; use 'source', 'previous' or 'none'")
+        if recursions < 1 or depth < 1:
+            raise ValueError(f"RecursiveBlock: recursions={recursions}, depth={depth}; both start at 1")
+        self.convs = nn.ModuleList(conv(channels, channels, bias=bias) for _ in range(depth))
+        self.norms = nn.ModuleList(
+            nn.ModuleList(norm(channels) if norm else nn.Identity() for _ in range(depth)) for _ in range(recursions)
+        )
+        self.act = act()
+        self.pre_activation = pre_activation
+        self.skip = skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the output of the last run on the features ``x``."""
+        return self.states(x)[-1]
+
+    def states(self, x: Tensor) -> list[Tensor]:
+        """Give the output of every run, first to last."""
+        source = x
+        outputs: list[Tensor] = []
+        for norms in self.norms:
+            y = x
+            for norm, layer in zip(norms, self.convs):  # noqa: B905 (torch.jit.script knows no strict=)
+                y = layer(self.act(norm(y))) if self.pre_activation else self.act(norm(layer(y)))
+            if self.skip == "source":
+                y = y + source
+            elif self.skip == "previous":
+                y = y + x
+            x = y
+            outputs.append(x)
+        return outputs
+
+
+class MemoryBlock(nn.Module):
+    """Recursive unit and gate unit of MemNet: what to remember of the runs and of all earlier memories.
+
+    Tai et al., *MemNet: A Persistent Memory Network for Image Restoration*, ICCV 2017, arXiv:1708.02209, Fig. 3 and
+    eq. (5) to (8): a 1x1 convolution gates the concatenation of the earlier memories and of the runs' outputs.
+
+    Args:
+        channels: feature channels C.
+        memories: earlier memories M that the gate sees, the block's own input among them.
+        recursions: runs R of the recursive unit.
+        norm: factory ``channels -> module`` of the normalisations; None for none.
+        bias: the convolutions have a bias.
+
+    Shape:
+        ``M tensors (N, C, H, W) -> (N, C, H, W)``, any H, W >= 1; the last of them is the input of the recursion.
+
+    Example:
+        >>> MemoryBlock(16, memories=2, recursions=3)([torch.rand(1, 16, 8, 8)] * 2).shape
+        torch.Size([1, 16, 8, 8])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        memories: int,
+        recursions: int,
+        norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.recursive = RecursiveBlock(channels, recursions=recursions, norm=norm, bias=bias, skip="previous")
+        self.gate = PreActivatedConv((memories + recursions) * channels, channels, 1, norm=norm, bias=bias)
+
+    def forward(self, memories: list[Tensor]) -> Tensor:
+        """Give the next memory."""
+        return self.gate(torch.cat(memories + self.recursive.states(memories[-1]), 1))
+
+
+class LearnedAverage(nn.Module):
+    """Weighted sum of several tensors with learned scalar weights, which start at ``1 / count``.
+
+    Kim et al., *Deeply-Recursive Convolutional Network for Image Super-Resolution*, CVPR 2016, arXiv:1511.04491,
+    eq. (5): the ensemble of the intermediate predictions.
+
+    Args:
+        count: number of tensors.
+        normalised: divide by the sum of the weights.
+
+    Shape:
+        ``count tensors of one shape -> that shape``.
+
+    Example:
+        >>> LearnedAverage(2)([torch.zeros(1), torch.ones(1)])
+        tensor([0.5000], grad_fn=<AddBackward0>)
+    """
+
+    def __init__(self, count: int, *, normalised: bool = False) -> None:
+        super().__init__()
+        if count < 1:
+            raise ValueError(f"LearnedAverage: count={count}; average 1 tensor or more")
+        self.weight = nn.Parameter(torch.full((count,), 1 / count))
+        self.normalised = normalised
+
+    def forward(self, tensors: list[Tensor]) -> Tensor:
+        """Average the tensors."""
+        weight = self.weight / self.weight.sum() if self.normalised else self.weight
+        average = weight[0] * tensors[0]
+        for i in range(1, len(tensors)):
+            average = average + weight[i] * tensors[i]
+        return average
+
+
+class DualStateUnit(nn.Module):
+    """One step of a two-state recurrence: a low- and a high-resolution state that exchange features.
+
+    Han et al., *Image Super-Resolution via Dual-State Recurrent Networks*, CVPR 2018, arXiv:1805.02704, Fig. 4:
+    ``low' = relu(low + F(low) + pool(high))``, ``high' = relu(high + G(high) + up(low))``; F and G are two
+    convolutions each.
+
+    Args:
+        channels: feature channels C of both states.
+        up: C channels of the low-resolution state to high resolution; it fixes the scale.
+        scale: enlargement of `up`; the way back is an average over ``scale * scale`` pixels.
+
+    Shape:
+        ``low (N, C, H, W), high (N, C, scale * H, scale * W)`` to the same, any H, W >= 1.
+
+    Example:
+        >>> unit = DualStateUnit(8, nn.ConvTranspose2d(8, 8, 2, stride=2), scale=2)
+        >>> low, high = unit(torch.rand(1, 8, 4, 5), torch.rand(1, 8, 8, 10))
+        >>> low.shape, high.shape
+        (torch.Size([1, 8, 4, 5]), torch.Size([1, 8, 8, 10]))
+    """
+
+    def __init__(self, channels: int, up: nn.Module, *, scale: int) -> None:
+        super().__init__()
+        self.low = nn.Sequential(conv(channels, channels), nn.ReLU(), conv(channels, channels))
+        self.high = nn.Sequential(conv(channels, channels), nn.ReLU(), conv(channels, channels))
+        self.up = up
+        self.pool = nn.AvgPool2d(scale)
+        self.act = nn.ReLU()
+
+    def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        """Step both states."""
+        next_low = self.act(low + self.low(low) + self.pool(high))
+        return next_low, self.act(high + self.high(high) + self.up(low))
+
+    def first(self, low: Tensor) -> tuple[Tensor, Tensor]:
+        """Step from the low-resolution state alone, while the other does not exist yet."""
+        return self.act(low + self.low(low)), self.act(self.up(low))

@@ -1,0 +1,115 @@
+"""DRCN: one convolution run sixteen times, and an average over what every run gives."""
+
+import torch
+from torch import Tensor, nn
+
+from ..blocks import LearnedAverage, RecursiveBlock, conv, normalisation
+from ..frameworks import PreUpsampling
+from ..init import he_
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import InterpolateUp
+
+
+class _Reconstruction(nn.Module):
+    """Features and the interpolated image to an image."""
+
+    def __init__(self, width: int, image_channels: int, *, skip: str, act: nn.Module) -> None:
+        super().__init__()
+        self.skip = skip
+        self.act = act
+        self.conv1 = conv(width, width)
+        self.conv2 = conv(width + image_channels if skip == "concat" else width, image_channels)
+
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        x = self.act(self.conv1(x))
+        if self.skip == "concat":
+            return self.act(self.conv2(torch.cat((x, image), 1)))
+        return self.act(self.conv2(x)) + image
+
+
+class DRCN(PreUpsampling):
+    """Deeply-recursive convolutional network.
+
+    Kim et al., *Deeply-Recursive Convolutional Network for Image Super-Resolution*, CVPR 2016, arXiv:1511.04491,
+    Fig. 1 to 3: embedding, a convolution shared by all recursions, and a reconstruction shared by all of them; the
+    output is a learned average of the reconstructions. `supervised` gives each reconstruction, then the average.
+
+    Args:
+        scale: enlargement per side; 1 when the input is interpolated already.
+        image_channels: 1 = Y (paper), 3 = RGB.
+        width: feature channels (paper: 256).
+        recursions: runs of the shared convolution D (paper: 16).
+        skip: how a reconstruction sees the interpolated image: "add" (its mult-adds are the published ones) or "concat"
+            (a widely used port: ahead of the last convolution).
+        reconstruction_act: ReLU behind both convolutions of the reconstruction (that port).
+        normalised_average: divide by the sum of the learned weights (that port).
+        interpolation: "bicubic" (MATLAB's) or "bilinear".
+        value_range: the value of white inside the network.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
+        1,775,121 parameters on Y.
+
+    Raises:
+        ValueError: unknown `skip`, or no recursion.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        image_channels: int = 1,
+        width: int = 256,
+        recursions: int = 16,
+        skip: str = "add",
+        reconstruction_act: bool = False,
+        normalised_average: bool = False,
+        interpolation: str = "bicubic",
+        value_range: float = 1.0,
+    ) -> None:
+        if skip not in ("add", "concat"):
+            raise ValueError(f"DRCN: skip={skip!r} is unknown; use 'add' or 'concat'")
+        normalise, denormalise = normalisation(image_channels, value_range)
+        body = RecursiveBlock(width, recursions=recursions, depth=1, norm=None, pre_activation=False, skip="none")
+        act = nn.ReLU() if reconstruction_act else nn.Identity()
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            normalise=normalise,
+            upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
+            head=nn.Sequential(conv(image_channels, width), nn.ReLU(), conv(width, width), nn.ReLU()),
+            body=body,
+            tail=_Reconstruction(width, image_channels, skip=skip, act=act),
+            denormalise=denormalise,
+        )
+        self.average = LearnedAverage(recursions, normalised=normalised_average)
+        he_(self)
+        nn.init.dirac_(body.get_parameter("convs.0.weight"))
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Enlarge the images ``lr``."""
+        return self.denormalise(self.average(self._reconstructions(lr)))
+
+    def supervised(self, lr: Tensor) -> list[Tensor]:
+        """Give the image of every recursion, first to last, and their average, which is ``forward``'s."""
+        images = self._reconstructions(lr)
+        return [self.denormalise(image) for image in [*images, self.average(images)]]
+
+    def _reconstructions(self, lr: Tensor) -> list[Tensor]:
+        image = self.upsampler(self.normalise(lr))
+        images: list[Tensor] = []
+        for x in self.body.states(self.head(image)):
+            images.append(self.tail(x, image))
+        return images
+
+
+register(
+    NetworkSpec(
+        name="drcn",
+        build=DRCN,
+        paper="Kim et al., CVPR 2016, arXiv:1511.04491",
+        framework="pre",
+        geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 3, 4)},
+        reduced={"recursions": 3},
+    )
+)

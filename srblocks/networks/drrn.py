@@ -1,0 +1,102 @@
+"""DRRN: one residual unit run again and again, always added to the block's first features."""
+
+from functools import partial
+
+from torch import nn
+
+from ..blocks import PreActivatedConv, RecursiveBlock, conv, normalisation
+from ..frameworks import PreUpsampling
+from ..init import he_
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import InterpolateUp
+
+
+class DRRN(PreUpsampling):
+    """Deep recursive residual network.
+
+    Tai, Yang and Liu, *Image Super-Resolution via Deep Recursive Residual Network*, CVPR 2017, Fig. 2 to 4 and
+    section 3: B recursive blocks of U residual units with shared convolutions. As in the authors' networks every
+    convolution, the first and the last included, is normalisation, ReLU, convolution, and each run of a unit has
+    normalisations of its own.
+
+    Args:
+        scale: enlargement per side; 1 when the input is interpolated already.
+        image_channels: 1 = Y (paper), 3 = RGB.
+        width: feature channels (paper: 128).
+        blocks: recursive blocks B.
+        recursions: residual units U in each block.
+        norm: batch normalisation (some ports have none).
+        bias: convolutions have a bias (some ports have none).
+        pre_activation: as the authors; False puts ReLU behind the convolutions, and none behind the last.
+        interpolation: "bicubic" (MATLAB's) or "bilinear".
+        value_range: the value of white inside the network.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
+        302,467 parameters on Y for B1U9, 310,659 for B1U25.
+
+    Raises:
+        ValueError: ``blocks < 1`` or ``recursions < 1``.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        image_channels: int = 1,
+        width: int = 128,
+        blocks: int = 1,
+        recursions: int = 9,
+        norm: bool = True,
+        bias: bool = True,
+        pre_activation: bool = True,
+        interpolation: str = "bicubic",
+        value_range: float = 1.0,
+    ) -> None:
+        if blocks < 1:
+            raise ValueError(f"DRRN: blocks={blocks}; use 1 recursive block or more")
+        normalise, denormalise = normalisation(image_channels, value_range)
+        norm_factory = nn.BatchNorm2d if norm else None
+
+        def layer(in_channels: int, out_channels: int) -> nn.Module:
+            if pre_activation:
+                return PreActivatedConv(in_channels, out_channels, norm=norm_factory, bias=bias)
+            return nn.Sequential(conv(in_channels, out_channels, bias=bias), nn.ReLU())
+
+        body: list[nn.Module] = []
+        for block in range(blocks):
+            if block:
+                body.append(layer(width, width))
+            body.append(
+                RecursiveBlock(
+                    width, recursions=recursions, norm=norm_factory, bias=bias, pre_activation=pre_activation
+                )
+            )
+        tail = layer(width, image_channels) if pre_activation else conv(width, image_channels, bias=bias)
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            normalise=normalise,
+            upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
+            head=layer(image_channels, width),
+            body=nn.Sequential(*body),
+            tail=tail,
+            image_skip=True,
+            denormalise=denormalise,
+        )
+        he_(self, mode="fan_in")
+
+
+register(
+    *(
+        NetworkSpec(
+            name=f"drrn_b1u{units}",
+            build=partial(DRRN, recursions=units),
+            paper="Tai et al., CVPR 2017",
+            framework="pre",
+            geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 3, 4)},
+            reduced={"recursions": units // 8 + 1},
+        )
+        for units in (9, 25)
+    )
+)

@@ -1,0 +1,82 @@
+"""MDSR: one body for several scales, between heads and upsamplers of their own."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from torch import nn
+
+from ..blocks import DIV2K_MEAN, MultiScale, ResidualBlock, conv, normalisation
+from ..frameworks import PostUpsampling
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import PixelShuffleUp
+
+
+class MDSR(PostUpsampling):
+    """Multi-scale deep super-resolution network.
+
+    Lim et al., *Enhanced Deep Residual Networks for Single Image Super-Resolution*, CVPRW 2017, arXiv:1707.02921,
+    Fig. 5 and Table 1: two residual blocks with 5x5 kernels per scale, a body for all, an upsampler per scale.
+
+    Args:
+        scale: enlargement per side that the network runs at, one of `scales`; `at_scale` gives the others.
+        scales: scales that have branches (paper: 2, 3, 4).
+        image_channels: 3 = RGB (paper), 1 = Y.
+        width: feature channels.
+        depth: residual blocks of the body (baseline: 16, full: 80).
+        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
+        value_range: the value of white inside the network (authors: 255).
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
+        3,227,203 parameters with three scales for the baseline, 7,953,987 for the full network.
+
+    Raises:
+        ValueError: `scale` is not among `scales`, or ``mean_shift`` with other than three channels.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        scales: Sequence[int] = (2, 3, 4),
+        image_channels: int = 3,
+        width: int = 64,
+        depth: int = 16,
+        mean_shift: bool = True,
+        value_range: float = 255.0,
+    ) -> None:
+        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        block = partial(ResidualBlock, width, kernel_size=5)
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            normalise=normalise,
+            head=nn.Sequential(
+                conv(image_channels, width),
+                MultiScale(scale, {each: nn.Sequential(block(), block()) for each in scales}),
+            ),
+            body=nn.Sequential(*(ResidualBlock(width) for _ in range(depth)), conv(width, width)),
+            long_skip=True,
+            upsampler=MultiScale(scale, {each: PixelShuffleUp(width, each) for each in scales}),
+            tail=conv(width, image_channels),
+            denormalise=denormalise,
+        )
+        self.scales = tuple(scales)
+
+
+register(
+    *(
+        NetworkSpec(
+            name=name,
+            build=partial(MDSR, depth=depth),
+            paper="Lim et al., CVPRW 2017, arXiv:1707.02921",
+            framework="post",
+            geometry={scale: Geometry(radius=0) for scale in (2, 3, 4)},
+            image_channels=3,
+            color="rgb",
+            value_range=255.0,
+            reduced={"depth": depth // 16},
+        )
+        for name, depth in (("mdsr_baseline", 16), ("mdsr", 80))
+    )
+)

@@ -1,0 +1,99 @@
+"""MemNet: memory blocks that gate what all earlier ones remembered."""
+
+from torch import Tensor, nn
+
+from ..blocks import LearnedAverage, MemoryBlock, PreActivatedConv, conv, normalisation
+from ..frameworks import PreUpsampling
+from ..init import he_
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import InterpolateUp
+
+
+class MemNet(PreUpsampling):
+    """Persistent memory network, multi-supervised.
+
+    Tai et al., *MemNet: A Persistent Memory Network for Image Restoration*, ICCV 2017, arXiv:1708.02209, Fig. 2 to 4:
+    M memory blocks, each with R runs of a shared residual unit and a gate over all earlier memories; every memory
+    gives an image, and the output is their learned average. `supervised` gives these images, then the average. As in
+    the authors' networks every convolution is normalisation, ReLU, convolution; the runs and the images share
+    convolutions, not normalisations.
+
+    Args:
+        scale: enlargement per side; 1 when the input is interpolated already.
+        image_channels: 1 = Y (paper), 3 = RGB.
+        width: feature channels (paper: 64).
+        memories: memory blocks M.
+        recursions: residual units R in each.
+        norm: batch normalisation.
+        bias: convolutions have a bias.
+        value_range: the value of white inside the network.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
+        695,497 parameters on Y for M6R6; the published 677K counts the weights of the convolutions alone.
+
+    Raises:
+        ValueError: ``memories < 1`` or ``recursions < 1``.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        image_channels: int = 1,
+        width: int = 64,
+        memories: int = 6,
+        recursions: int = 6,
+        norm: bool = True,
+        bias: bool = True,
+        value_range: float = 1.0,
+    ) -> None:
+        normalise, denormalise = normalisation(image_channels, value_range)
+        norm_factory = nn.BatchNorm2d if norm else None
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            normalise=normalise,
+            upsampler=InterpolateUp(image_channels, scale),
+            head=PreActivatedConv(image_channels, width, norm=norm_factory, bias=bias),
+            body=nn.ModuleList(
+                MemoryBlock(width, memories=i + 1, recursions=recursions, norm=norm_factory, bias=bias)
+                for i in range(memories)
+            ),
+            tail=conv(width, image_channels, bias=bias),
+            denormalise=denormalise,
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) if norm else nn.Identity() for _ in range(memories))
+        self.act = nn.ReLU()
+        self.average = LearnedAverage(memories)
+        he_(self, mode="fan_in")
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Enlarge the images ``lr``."""
+        return self.denormalise(self.average(self._images(lr)))
+
+    def supervised(self, lr: Tensor) -> list[Tensor]:
+        """Give the image of every memory, first to last, and their average, which is ``forward``'s."""
+        images = self._images(lr)
+        return [self.denormalise(image) for image in [*images, self.average(images)]]
+
+    def _images(self, lr: Tensor) -> list[Tensor]:
+        image = self.upsampler(self.normalise(lr))
+        memories = [self.head(image)]
+        images: list[Tensor] = []
+        for block, norm in zip(self.body, self.norms):  # noqa: B905 (torch.jit.script knows no strict=)
+            memories.append(block(memories))
+            images.append(image + self.tail(self.act(norm(memories[-1]))))
+        return images
+
+
+register(
+    NetworkSpec(
+        name="memnet",
+        build=MemNet,
+        paper="Tai et al., ICCV 2017, arXiv:1708.02209",
+        framework="pre",
+        geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 3, 4)},
+        reduced={"memories": 2, "recursions": 2},
+    )
+)

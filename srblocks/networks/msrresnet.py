@@ -1,0 +1,73 @@
+"""MSRResNet: SRResNet without normalisation, added to the bilinear enlargement."""
+
+from functools import partial
+
+import torch
+from torch import nn
+
+from ..blocks import ResidualBlock, conv, normalisation
+from ..frameworks import PostUpsampling
+from ..init import he_
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import InterpolateUp, PixelShuffleUp
+
+
+class MSRResNet(PostUpsampling):
+    """Modified SRResNet, the baseline of ESRGAN's authors.
+
+    Wang et al., *ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks*, ECCVW 2018, arXiv:1809.00219,
+    section 3.1 and the authors' code: residual blocks without normalisation, no skip around them, LeakyReLU.
+
+    Args:
+        scale: enlargement per side (authors: 2, 3, 4).
+        image_channels: 3 = RGB, 1 = Y.
+        width: feature channels.
+        depth: residual blocks.
+        value_range: the value of white inside the network.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
+        1,369,859 / 1,554,499 / 1,517,571 parameters at x2 / x3 / x4, as many as EDSR's baseline.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 4,
+        image_channels: int = 3,
+        width: int = 64,
+        depth: int = 16,
+        value_range: float = 1.0,
+    ) -> None:
+        normalise, denormalise = normalisation(image_channels, value_range)
+        leaky = partial(nn.LeakyReLU, 0.1)
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            normalise=normalise,
+            head=nn.Sequential(conv(image_channels, width), leaky()),
+            body=nn.Sequential(*(ResidualBlock(width) for _ in range(depth))),
+            upsampler=PixelShuffleUp(width, scale, act=leaky),
+            tail=nn.Sequential(conv(width, width), leaky(), conv(width, image_channels)),
+            image_skip=InterpolateUp(image_channels, scale, mode="bilinear"),
+            denormalise=denormalise,
+        )
+        he_(self, mode="fan_in")
+        with torch.no_grad():
+            for layer in self.modules():
+                if isinstance(layer, nn.Conv2d):
+                    layer.weight *= 0.1
+
+
+register(
+    NetworkSpec(
+        name="msrresnet",
+        build=MSRResNet,
+        paper="Wang et al., ECCVW 2018, arXiv:1809.00219",
+        framework="post",
+        geometry={scale: Geometry(radius=0) for scale in (2, 3, 4)},
+        image_channels=3,
+        color="rgb",
+        reduced={"depth": 2},
+    )
+)

@@ -1,0 +1,145 @@
+"""ProSR: pyramids of dense blocks, each of which doubles the features."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from torch import Tensor, nn
+
+from ..blocks import DIV2K_MEAN, RDB, DenseBlock, MultiScale, conv, normalisation
+from ..network import Network
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import InterpolateUp, PyramidLevel
+
+_DEVIATION = 0.0039215
+"""What the authors divide by: 1 / 255 with four digits."""
+
+reflected = partial(conv, padding_mode="reflect")
+
+
+def _layer(in_channels: int, growth: int) -> nn.Module:
+    return nn.Sequential(conv(in_channels, 4 * growth, 1), nn.ReLU(), reflected(4 * growth, growth))
+
+
+class _DoubleUp(nn.Sequential):
+    """Pixel shuffle x2 behind a reflection-padded convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(reflected(channels, 4 * channels), nn.PixelShuffle(2), nn.ReLU())
+
+
+class ProSR(Network):
+    """Fully progressive super-resolution network.
+
+    Wang et al., *A Fully Progressive Approach to Single-Image Super-Resolution*, CVPRW 2018, arXiv:1804.02900, Fig. 2:
+    asymmetric pyramids, each one dense blocks and a doubling; a scale runs the first of them, between an input and an
+    output convolution of its own. All 3x3 convolutions reflect the border.
+
+    Args:
+        scale: enlargement per side that the network runs at, one of `scales`; `at_scale` gives the others.
+        scales: powers of 2 that have an input and an output convolution (authors: 2, 4, 8).
+        image_channels: 3 = RGB (paper), 1 = Y.
+        width: channels of the input convolutions.
+        growth: channels that each dense layer adds.
+        blocks: dense blocks in each pyramid.
+        depth: layers in each dense block.
+        residual: ProSR_l's residual dense blocks with skips around the pyramids, instead of ProSR_s's compressed ones.
+        image_skip: add the bicubic enlargement of the input (the authors add it outside the network).
+        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
+        value_range: the value of white inside the network.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
+        15,537,609 parameters with three scales for ProSR_l, 2,550,191 for ProSR_s.
+
+    Raises:
+        ValueError: `scale` is not among `scales`, one of them is no power of 2, or needs more pyramids than `blocks`
+            has, or ``mean_shift`` with other than three channels.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        scales: Sequence[int] = (2, 4, 8),
+        image_channels: int = 3,
+        width: int = 160,
+        growth: int = 40,
+        blocks: Sequence[int] = (9, 3, 1),
+        depth: int = 8,
+        residual: bool = True,
+        image_skip: bool = True,
+        mean_shift: bool = True,
+        value_range: float = 1 / _DEVIATION,
+    ) -> None:
+        levels = {each: each.bit_length() - 1 for each in scales}
+        if any(each != 2**level or not 1 <= level <= len(blocks) for each, level in levels.items()):
+            raise ValueError(
+                f"ProSR: scales={list(scales)} with {len(blocks)} pyramids; use powers of 2 up to {2 ** len(blocks)}"
+            )
+        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            min_size=2,
+            normalise=normalise,
+            denormalise=denormalise,
+        )
+        self.scales = tuple(scales)
+        self.head = MultiScale(scale, {each: reflected(image_channels, width) for each in scales})
+        pyramids: list[nn.Module] = []
+        channels, ends = width, [0]
+        for level in range(max(levels.values())):
+            body: list[nn.Module] = []
+            if level:
+                kept = width if residual else channels // 2
+                body.append(conv(channels, kept, 1, bias=False))
+                channels = kept
+            for block in range(blocks[level]):
+                if residual:
+                    body.append(RDB(channels, growth=growth, depth=depth, layer=_layer, fuse_bias=False, res_scale=0.2))
+                    continue
+                dense = DenseBlock(channels, growth=growth, depth=depth, layer=_layer)
+                body.append(dense)
+                channels = dense.out_channels
+                if block < blocks[level] - 1:
+                    body.append(conv(channels, int(0.4 * channels), 1, bias=False))
+                    channels = int(0.4 * channels)
+            body.append(reflected(channels, channels))
+            pyramids.append(PyramidLevel(nn.Sequential(*body), _DoubleUp(channels), skip=residual))
+            ends.append(channels)
+        self.levels = nn.ModuleList(pyramids)
+        self.steps = levels.get(scale, 0)
+        self.tail = MultiScale(scale, {each: reflected(ends[level], image_channels) for each, level in levels.items()})
+        self.image_skip = InterpolateUp(image_channels, scale) if image_skip else None
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Enlarge the images ``lr``."""
+        image = self.normalise(lr)
+        x = self.head(image)
+        for i, level in enumerate(self.levels):
+            if i < self.steps:
+                x = level(x)
+        sr = self.tail(x)
+        if self.image_skip is not None:
+            sr = sr + self.image_skip(image)
+        return self.denormalise(sr)
+
+
+_SMALL = {"width": 24, "growth": 12, "blocks": [4, 2, 1], "depth": 6, "residual": False}
+
+register(
+    *(
+        NetworkSpec(
+            name=name,
+            build=partial(ProSR, **config),
+            paper="Wang et al., CVPRW 2018, arXiv:1804.02900",
+            framework="progressive",
+            geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 4, 8)},
+            image_channels=3,
+            color="rgb",
+            value_range=1 / _DEVIATION,
+            reduced={"blocks": blocks, "depth": 2},
+        )
+        for name, config, blocks in (("prosr_l", {}, [1, 1, 1]), ("prosr_s", _SMALL, [2, 1, 1]))
+    )
+)

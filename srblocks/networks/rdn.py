@@ -1,0 +1,94 @@
+"""RDN: residual dense blocks, all of which the end sees."""
+
+from functools import partial
+
+from torch import nn
+
+from ..blocks import RDB, FeatureFusion, conv, normalisation
+from ..frameworks import PostUpsampling
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import InterpolateUp, PixelShuffleUp
+
+
+class RDN(PostUpsampling):
+    """Residual dense network.
+
+    Zhang et al., *Residual Dense Network for Image Super-Resolution*, CVPR 2018, arXiv:1802.08797, Fig. 2 and 3. As
+    in the widely used port, the upsampler works at the width of the growth.
+
+    Args:
+        scale: enlargement per side.
+        image_channels: 3 = RGB (paper), 1 = Y.
+        width: feature channels G0.
+        depth: residual dense blocks D.
+        layers: layers C in each.
+        growth: channels G that each layer adds.
+        fusion_width: channels of the global feature fusion; None for `width` (a Keras collection keeps all).
+        upsampling: "pixel_shuffle" (paper) or "bilinear" (that collection), which works at `width`.
+        value_range: the value of white inside the network.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
+        22,123,395 / 22,308,035 / 22,271,107 parameters at x2 / x3 / x4 for D16C8G64, 5,541,795 / 5,634,115 / 5,578,787
+        for D20C6G32.
+
+    Raises:
+        ValueError: unknown `upsampling`, or no block or layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        image_channels: int = 3,
+        width: int = 64,
+        depth: int = 16,
+        layers: int = 8,
+        growth: int = 64,
+        fusion_width: int | None = None,
+        upsampling: str = "pixel_shuffle",
+        value_range: float = 1.0,
+    ) -> None:
+        if upsampling not in ("pixel_shuffle", "bilinear"):
+            raise ValueError(f"RDN: upsampling={upsampling!r} is unknown; use 'pixel_shuffle' or 'bilinear'")
+        if depth < 1:
+            raise ValueError(f"RDN: depth={depth}; use 1 residual dense block or more")
+        normalise, denormalise = normalisation(image_channels, value_range)
+        fused = width if fusion_width is None else fusion_width
+        shuffled = upsampling == "pixel_shuffle"
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            normalise=normalise,
+            head=conv(image_channels, width),
+            body=nn.Sequential(
+                conv(width, width),
+                FeatureFusion(
+                    [RDB(width, growth=growth, depth=layers) for _ in range(depth)],
+                    nn.Sequential(conv(depth * width, fused, 1), conv(fused, width)),
+                ),
+            ),
+            long_skip=True,
+            upsampler=PixelShuffleUp(width, scale, out_channels=growth)
+            if shuffled
+            else InterpolateUp(width, scale, mode="bilinear"),
+            tail=conv(growth if shuffled else width, image_channels),
+            denormalise=denormalise,
+        )
+
+
+register(
+    *(
+        NetworkSpec(
+            name=name,
+            build=partial(RDN, **config),
+            paper="Zhang et al., CVPR 2018, arXiv:1802.08797",
+            framework="post",
+            geometry={scale: Geometry(radius=0) for scale in (2, 3, 4)},
+            image_channels=3,
+            color="rgb",
+            reduced={"depth": 2, "layers": 2},
+        )
+        for name, config in (("rdn", {"depth": 16}), ("rdn_a", {"depth": 20, "layers": 6, "growth": 32}))
+    )
+)

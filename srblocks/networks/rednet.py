@@ -1,0 +1,136 @@
+"""RED-Net: convolutions encode, transposed convolutions decode, and skips join the two symmetrically."""
+
+import math
+from functools import partial
+
+from torch import Tensor, nn
+
+from ..blocks import normalisation
+from ..frameworks import PreUpsampling
+from ..init import he_
+from ..registry import Geometry, NetworkSpec, register
+from ..upsampling import InterpolateUp
+
+
+def _conv(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1)
+
+
+def _deconv(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=stride, padding=1, output_padding=stride - 1)
+
+
+class _EncoderDecoder(nn.Module):
+    """All layers between the first and the last, with a skip between every second pair of mirrored ones."""
+
+    def __init__(self, width: int, strides: list[int], *, skips: bool, act_before_skip: bool) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(_conv(width, width, stride) for stride in strides)
+        self.deconvs = nn.ModuleList(_deconv(width, width, stride) for stride in reversed(strides))
+        self.act = nn.ReLU()
+        self.skips = skips
+        self.act_before_skip = act_before_skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        encoded: list[Tensor] = []
+        for layer in self.convs:
+            x = self.act(layer(x))
+            encoded.append(x)
+        last = len(encoded) - 1
+        for i, layer in enumerate(self.deconvs):
+            x = layer(x)
+            mirrored = last - 1 - i
+            if self.skips and mirrored >= 0 and mirrored % 2 == 0:
+                x = (self.act(x) if self.act_before_skip else x) + encoded[mirrored]
+            x = self.act(x)
+        return x
+
+
+class REDNet(PreUpsampling):
+    """Residual encoder-decoder network with symmetric skip connections.
+
+    Mao, Shen and Yang, *Image Restoration Using Very Deep Convolutional Encoder-Decoder Networks with Symmetric Skip
+    Connections*, NIPS 2016, arXiv:1603.09056, Fig. 1 and section 3: the outputs of every second convolution are added
+    to those of the mirrored transposed convolutions.
+
+    Args:
+        scale: enlargement per side; 1 when the input is interpolated already.
+        image_channels: 1 = Y (paper), 3 = RGB.
+        width: feature channels (RED30: 128).
+        depth: number of layers, half of them transposed (10, 20 or 30).
+        skips: inner skips (RED20 and RED30 have them, RED10 has not).
+        strides: "none" (paper), "ends" (the first and the last layer have stride 2, as in a widely used port) or
+            "pairs" (every second layer has stride 2, as in a Keras collection; `depth` is 4 d + 2 for d pairs).
+        act_before_skip: ReLU before each inner sum as well as after it (that port).
+        out_act: ReLU behind the last sum (that port).
+        interpolation: "bicubic" (MATLAB's) or "bilinear".
+        value_range: the value of white inside the network.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2. With
+        strides the enlarged image must be a multiple of them, and so H and W of `size_multiple`.
+        RED30 at width 128 has 4,134,785 parameters on Y.
+
+    Raises:
+        ValueError: odd `depth` or below 4, unknown `strides`, or a depth that "pairs" does not divide.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int = 2,
+        image_channels: int = 1,
+        width: int = 128,
+        depth: int = 30,
+        skips: bool = True,
+        strides: str = "none",
+        act_before_skip: bool = False,
+        out_act: bool = False,
+        interpolation: str = "bicubic",
+        value_range: float = 1.0,
+    ) -> None:
+        if depth < 4 or depth % 2:
+            raise ValueError(f"REDNet: depth={depth}; half of the layers are transposed, use an even number from 4 on")
+        if strides not in ("none", "ends", "pairs"):
+            raise ValueError(f"REDNet: strides={strides!r} is unknown; use 'none', 'ends' or 'pairs'")
+        inner = depth // 2 - 1
+        if strides == "pairs" and inner % 2:
+            raise ValueError(f"REDNet: depth={depth} is no number of strided pairs; use 4 d + 2, such as 26")
+        reduction = {"none": 1, "ends": 2, "pairs": 2 ** (inner // 2)}[strides]
+        end = 2 if strides == "ends" else 1
+        normalise, denormalise = normalisation(image_channels, value_range)
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            size_multiple=reduction // math.gcd(reduction, scale),
+            normalise=normalise,
+            upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
+            head=nn.Sequential(_conv(image_channels, width, end), nn.ReLU()),
+            body=_EncoderDecoder(
+                width,
+                [1, 2] * (inner // 2) if strides == "pairs" else [1] * inner,
+                skips=skips,
+                act_before_skip=act_before_skip,
+            ),
+            tail=_deconv(width, image_channels, end),
+            image_skip=True,
+            denormalise=nn.Sequential(nn.ReLU(), denormalise) if out_act else denormalise,
+        )
+        he_(self, mode="fan_in", transposed=True)
+
+
+_PAPER = "Mao et al., NIPS 2016, arXiv:1603.09056"
+
+register(
+    *(
+        NetworkSpec(
+            name=f"rednet{depth}",
+            build=partial(REDNet, depth=depth, skips=depth > 10),
+            paper=_PAPER,
+            framework="pre",
+            geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 3, 4)},
+            reduced={"depth": depth // 3 // 2 * 2 + 2},
+        )
+        for depth in (10, 20, 30)
+    )
+)
