@@ -24,10 +24,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from srblocks import create_network, load_weights, network_spec, save_checkpoint
 from srblocks.files import atomic_path
+from srblocks.losses import CharbonnierLoss, SupervisedLoss
 from srblocks.protocol import imresize, psnr, reduced_pair, rgb_to_y
 
 SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
-LOSSES = {"l1": nn.L1Loss, "l2": nn.MSELoss}
+LOSSES = {"l1": nn.L1Loss, "l2": nn.MSELoss, "charbonnier": CharbonnierLoss}
 Pair = tuple[Tensor, Tensor]
 
 
@@ -128,13 +129,13 @@ class Training:
         self.average.eval()
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=args.lr)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, args.steps, eta_min=args.lr / 100)
-        self.loss_of = LOSSES[args.loss]()
+        self.loss_of = SupervisedLoss(LOSSES[args.loss]())
         self.parts = {name: getattr(self, name) for name in ("net", "average", "optimiser", "schedule")}
 
     def update(self, pair: Pair) -> float:
         """One step on a batch; give its loss."""
         low, high = (images.to(self.args.device) for images in pair)
-        loss = self.loss_of(self.net(low), high)
+        loss = self.loss_of(self.net.supervised(low), high)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()

@@ -126,7 +126,7 @@ def list_networks() -> list[str]:
 
     Example:
         >>> list_networks()[:2]
-        ['dbpn', 'edsr']
+        ['carn', 'carn_m']
     """
     return [spec.name for spec in network_specs()]
 

@@ -57,7 +57,7 @@ def test_commands_parse_and_name_what_exists() -> None:
         assert (REPOSITORY / script).is_file()
 
 
-@pytest.mark.parametrize("script", ["quickstart.py", "demo.py"])
+@pytest.mark.parametrize("script", ["new_network_from_blocks.py", "demo.py"])
 def test_examples_run(script: str, tmp_path: Path) -> None:
     command = [sys.executable, str(REPOSITORY / "examples" / script)]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)

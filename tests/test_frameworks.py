@@ -54,7 +54,10 @@ def post(skip: bool, inner: bool) -> Flow:
 
 
 def pyramid(resize: bool, inner: bool) -> tuple[Network, Callable[[Tensor], list[Tensor]]]:
-    levels = [LaplacianLevel(4, depth=1), LaplacianLevel(4, depth=2)]
+    levels = [
+        LaplacianLevel(4, body=conv(4, 4)),
+        LaplacianLevel(4, body=nn.Sequential(conv(4, 4), nn.ReLU(), conv(4, 4))),
+    ]
     smaller = BicubicResize(1, 3, 4) if resize else None
     slots = {"head": conv(1, 4), "levels": levels, "resize": smaller, **inner_range(inner)}
     net = ProgressiveUpsampling(scale=3 if resize else 4, image_channels=1, **slots)
@@ -76,8 +79,8 @@ def progressive(resize: bool, inner: bool) -> Flow:
 
 def iterative(skip: bool, deep: bool) -> Flow:
     scale = 2 + deep
-    downs = [DownProjection(4, scale), DownProjection(4, scale, in_channels=8)][: 1 + deep]
-    ups = [Up(4, scale), Up(4, scale, in_channels=8)][: 1 + deep]
+    downs = [DownProjection(4, scale), DownProjection(8, scale, out_channels=4)][: 1 + deep]
+    ups = [Up(4, scale), Up(8, scale, out_channels=4)][: 1 + deep]
     slots = {"head": conv(1, 4), "first": Up(4, scale), "downs": downs, "ups": ups, "tail": conv(12 if deep else 8, 1)}
     image_skip = InterpolateUp(1, scale) if skip else None
     net = IterativeUpsampling(scale=scale, image_channels=1, image_skip=image_skip, **slots)
@@ -159,7 +162,8 @@ class Tiny(PostUpsampling):
 
 def test_config_holds_the_plain_arguments_as_given_and_their_defaults() -> None:
     net = PostUpsampling(scale=2, image_channels=5, **dict.fromkeys(("head", "body", "upsampler", "tail"), Rescale(1)))
-    defaults = {"long_skip": False, "normalise": None, "denormalise": None}
+    defaults = {"long_skip": False, "image_skip": None, "min_size": 1, "size_multiple": 1}
+    defaults |= {"normalise": None, "denormalise": None}
     assert net.config == {"scale": 2, "image_channels": 5, **defaults}
     assert (net.scale, net.image_channels) == (2, 5)
     assert Tiny().config == {"width": 4, "scale": 2, "depth": None}

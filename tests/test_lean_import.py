@@ -10,7 +10,7 @@ import pytest
 from support import REPOSITORY
 
 HEAVY = {"timm", "torchvision", "onnx", "onnxruntime", "onnxscript", "tensorrt", "PIL", "rich", "scipy", "skimage"}
-LAYERS = ["files", "protocol", "init", "network", "blocks", "upsampling", "frameworks", "registry"]
+LAYERS = ["files", "protocol", "losses", "init", "network", "blocks", "upsampling", "frameworks", "registry"]
 LAYERS += ["networks", "checkpoints", "pretrained"]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,11 +38,11 @@ def timm_attention(name: str, **arguments: object) -> Callable[[int], nn.Module]
         torch.Size([1, 64, 8, 8])
     """
     try:
-        from timm.layers import get_attn  # noqa: PLC0415 (import srblocks is to stay light)
+        from timm.layers.create_attn import get_attn  # noqa: PLC0415 (import srblocks is to stay light)
     except ImportError as error:
         raise ImportError('timm_attention needs timm; pip install "srblocks[timm]"') from error
     try:
-        attention = get_attn(name)
+        attention: Any = get_attn(name)
     except (AssertionError, KeyError, AttributeError) as error:
         raise ValueError(f"timm has no attention {name!r}; see timm.layers.get_attn") from error
     return partial(attention, **arguments)

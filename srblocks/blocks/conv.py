@@ -1,6 +1,7 @@
 """Convolutions that keep the size of their input."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from torch import nn
 
@@ -13,7 +14,7 @@ def conv(
     bias: bool = True,
     groups: int = 1,
     dilation: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: Literal["zeros", "reflect", "replicate"] = "zeros",
 ) -> nn.Conv2d:
     """Padded convolution with stride 1 that keeps height and width.
 

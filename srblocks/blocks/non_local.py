@@ -17,6 +17,13 @@ def _tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
+def _gather(query: Tensor, key: Tensor, value: Tensor, scale: float, size: list[int]) -> Tensor:
+    """Values weighted by ``softmax(scale * query . key)``, as a map of that size."""
+    heads = [tokens.unsqueeze(1) for tokens in (query, key, value)]
+    found = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], scale=scale).squeeze(1)
+    return found.transpose(1, 2).unflatten(2, size)
+
+
 class NonLocal(nn.Module):
     """Every pixel gathers the values of all pixels, weighted by the softmax of ``query . key``.
 
@@ -66,8 +73,7 @@ class NonLocal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Gather over the features ``x``."""
         query, key, value = self.query(x), self.pool(self.key(x)), self.pool(self.value(x))
-        y = F.scaled_dot_product_attention(_tokens(query), _tokens(key), _tokens(value), scale=1.0)
-        y = y.transpose(1, 2).unflatten(2, [x.shape[2], x.shape[3]])
+        y = _gather(_tokens(query), _tokens(key), _tokens(value), 1.0, [x.shape[2], x.shape[3]])
         return y if self.skip is None else x + self.skip(y)
 
 
@@ -184,11 +190,11 @@ class CrossScaleNonLocal(nn.Module):
         reduced = F.interpolate(x, size=[h // self.scale, w // self.scale], mode="bilinear")
         query = _tokens(self.surroundings(self.query(x)))
         key = _tokens(self.surroundings(self.key(reduced)))
-        key = key / key.norm(dim=2, keepdim=True).clamp(min=1e-4)
+        key = key / key.square().sum(2, keepdim=True).sqrt().clamp(min=1e-4)
         value = _tokens(self.exemplars(self.value(x)))
-        found = F.scaled_dot_product_attention(query, key, value, scale=self.softmax_scale)
-        # Up to 3 x 3 patches lie over a pixel; the authors divide by 6.
-        return self.exemplars.paste(found.transpose(1, 2).unflatten(2, [h, w])) / 6
+        found = _gather(query, key, value, self.softmax_scale, [h, w])
+        # 3 x 3 patches lie over a pixel; the authors divide by 6.
+        return self.exemplars.paste(found) / 6
 
 
 class MultiSourceProjection(nn.Module):

@@ -77,7 +77,7 @@ class RecursiveBlock(nn.Module):
         outputs: list[Tensor] = []
         for norms in self.norms:
             y = x
-            for norm, layer in zip(norms, self.convs):  # noqa: B905 (torch.jit.script knows no strict=)
+            for norm, layer in zip(norms, self.convs):  # noqa: B905 (torch.jit.script) # pyright: ignore[reportArgumentType]
                 y = layer(self.act(norm(y))) if self.pre_activation else self.act(norm(layer(y)))
             if self.skip == "source":
                 y = y + source

@@ -74,7 +74,7 @@ register(
             build=partial(CARN, mobile=mobile),
             paper="Ahn et al., ECCV 2018, arXiv:1803.08664",
             framework="post",
-            geometry={scale: Geometry(radius=0) for scale in (2, 3, 4)},
+            geometry={scale: Geometry(radius=21) for scale in (2, 3, 4)},
             image_channels=3,
             color="rgb",
             reduced={"depth": 2},

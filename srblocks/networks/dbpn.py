@@ -83,8 +83,6 @@ class DDBPN(IterativeUpsampling):
         he_(self, mode="fan_in", transposed=True)
 
 
-_RADIUS = {2: 0, 4: 0, 8: 0}
-
 register(
     *(
         NetworkSpec(
@@ -92,17 +90,20 @@ register(
             build=partial(DDBPN, **config),
             paper="Haris et al., CVPR 2018, arXiv:1803.02735",
             framework="iterative",
-            geometry={scale: Geometry(radius=0, min_size=2 if "image_skip" in config else 1) for scale in (2, 4, 8)},
+            geometry={
+                scale: Geometry(radius=radius, min_size=2 if "image_skip" in config else 1)
+                for scale, radius in zip((2, 4, 8), radii, strict=True)
+            },
             image_channels=3,
             color="rgb",
             reduced={"stages": min(3, int(config["stages"]))},
         )
-        for name, config in (
-            ("dbpn", {"stages": 7}),
-            ("dbpn_ll", {"stages": 10}),
-            ("dbpn_res_mr64_3", {"stages": 7, "recursions": 3, "image_skip": True}),
-            ("dbpn_s", {"stages": 2, "width": 32, "head_width": 128}),
-            ("dbpn_ss", {"stages": 2, "width": 18, "head_width": 64}),
+        for name, radii, config in (
+            ("dbpn", (41, 21, 21), {"stages": 7}),
+            ("dbpn_ll", (59, 30, 30), {"stages": 10}),
+            ("dbpn_res_mr64_3", (113, 57, 57), {"stages": 7, "recursions": 3, "image_skip": True}),
+            ("dbpn_s", (11, 6, 6), {"stages": 2, "width": 32, "head_width": 128}),
+            ("dbpn_ss", (11, 6, 6), {"stages": 2, "width": 18, "head_width": 64}),
         )
     )
 )

@@ -98,7 +98,7 @@ class DRCN(PreUpsampling):
     def _reconstructions(self, lr: Tensor) -> list[Tensor]:
         image = self.upsampler(self.normalise(lr))
         images: list[Tensor] = []
-        for x in self.body.states(self.head(image)):
+        for x in self.body.states(self.head(image)):  # pyright: ignore[reportCallIssue]
             images.append(self.tail(x, image))
         return images
 
@@ -109,7 +109,7 @@ register(
         build=DRCN,
         paper="Kim et al., CVPR 2016, arXiv:1511.04491",
         framework="pre",
-        geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 3, 4)},
+        geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in {2: 12, 3: 8, 4: 7}.items()},
         reduced={"recursions": 3},
     )
 )

@@ -94,9 +94,9 @@ register(
             build=partial(DRRN, recursions=units),
             paper="Tai et al., CVPR 2017",
             framework="pre",
-            geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 3, 4)},
+            geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in radii.items()},
             reduced={"recursions": units // 8 + 1},
         )
-        for units in (9, 25)
+        for units, radii in {9: {2: 12, 3: 8, 4: 7}, 25: {2: 28, 3: 19, 4: 15}}.items()
     )
 )

@@ -83,7 +83,7 @@ register(
         paper="Han et al., CVPR 2018, arXiv:1805.02704",
         framework="other",
         framework_note="dual-state",
-        geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 3, 4)},
+        geometry={scale: Geometry(radius=12, min_size=2) for scale in (2, 3, 4)},
         image_channels=3,
         color="rgb",
         reduced={"steps": 3},

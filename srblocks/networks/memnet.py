@@ -81,7 +81,7 @@ class MemNet(PreUpsampling):
         image = self.upsampler(self.normalise(lr))
         memories = [self.head(image)]
         images: list[Tensor] = []
-        for block, norm in zip(self.body, self.norms):  # noqa: B905 (torch.jit.script knows no strict=)
+        for block, norm in zip(self.body, self.norms):  # noqa: B905 (torch.jit.script) # pyright: ignore[reportArgumentType]
             memories.append(block(memories))
             images.append(image + self.tail(self.act(norm(memories[-1]))))
         return images
@@ -93,7 +93,7 @@ register(
         build=MemNet,
         paper="Tai et al., ICCV 2017, arXiv:1708.02209",
         framework="pre",
-        geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 3, 4)},
+        geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in {2: 39, 3: 26, 4: 20}.items()},
         reduced={"memories": 2, "recursions": 2},
     )
 )

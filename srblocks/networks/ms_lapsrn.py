@@ -72,7 +72,7 @@ register(
         build=MSLapSRN,
         paper="Lai et al., TPAMI 2018, arXiv:1710.01992",
         framework="progressive",
-        geometry={scale: Geometry(radius=0) for scale in (2, 3, 4, 8)},
+        geometry={scale: Geometry(radius=radius) for scale, radius in {2: 42, 3: 63, 4: 62, 8: 72}.items()},
         reduced={"depth": 2, "recursions": 2},
     )
 )

@@ -65,7 +65,7 @@ register(
         build=MSRResNet,
         paper="Wang et al., ECCVW 2018, arXiv:1809.00219",
         framework="post",
-        geometry={scale: Geometry(radius=0) for scale in (2, 3, 4)},
+        geometry={scale: Geometry(radius=35) for scale in (2, 3, 4)},
         image_channels=3,
         color="rgb",
         reduced={"depth": 2},

@@ -134,12 +134,15 @@ register(
             build=partial(ProSR, **config),
             paper="Wang et al., CVPRW 2018, arXiv:1804.02900",
             framework="progressive",
-            geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 4, 8)},
+            geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in radii.items()},
             image_channels=3,
             color="rgb",
             value_range=1 / _DEVIATION,
             reduced={"blocks": blocks, "depth": 2},
         )
-        for name, config, blocks in (("prosr_l", {}, [1, 1, 1]), ("prosr_s", _SMALL, [2, 1, 1]))
+        for name, config, radii, blocks in (
+            ("prosr_l", {}, {2: 76, 4: 89, 8: 91}, [1, 1, 1]),
+            ("prosr_s", _SMALL, {2: 28, 4: 35, 8: 37}, [2, 1, 1]),
+        )
     )
 )

@@ -84,11 +84,14 @@ register(
             build=partial(RDN, **config),
             paper="Zhang et al., CVPR 2018, arXiv:1802.08797",
             framework="post",
-            geometry={scale: Geometry(radius=0) for scale in (2, 3, 4)},
+            geometry={scale: Geometry(radius=radius) for scale in (2, 3, 4)},
             image_channels=3,
             color="rgb",
             reduced={"depth": 2, "layers": 2},
         )
-        for name, config in (("rdn", {"depth": 16}), ("rdn_a", {"depth": 20, "layers": 6, "growth": 32}))
+        for name, radius, config in (
+            ("rdn", 133, {"depth": 16}),
+            ("rdn_a", 125, {"depth": 20, "layers": 6, "growth": 32}),
+        )
     )
 )

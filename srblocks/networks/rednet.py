@@ -128,9 +128,9 @@ register(
             build=partial(REDNet, depth=depth, skips=depth > 10),
             paper=_PAPER,
             framework="pre",
-            geometry={scale: Geometry(radius=0, min_size=2) for scale in (2, 3, 4)},
+            geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in radii.items()},
             reduced={"depth": depth // 3 // 2 * 2 + 2},
         )
-        for depth in (10, 20, 30)
+        for depth, radii in {10: {2: 7, 3: 5, 4: 4}, 20: {2: 12, 3: 8, 4: 7}, 30: {2: 17, 3: 12, 4: 9}}.items()
     )
 )

@@ -116,7 +116,7 @@ register(
             build=partial(SRDenseNet, skips=skips),
             paper="Tong et al., ICCV 2017",
             framework="post",
-            geometry={4: Geometry(radius=0)},
+            geometry={4: Geometry(radius=66)},
             reduced={"blocks": 2, "depth": 3},
         )
         for name, skips in (("srdensenet", "all"), ("srdensenet_hl", "hl"), ("srdensenet_h", "h"))

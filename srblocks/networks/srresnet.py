@@ -160,7 +160,7 @@ register(
         build=SRResNet,
         paper="Ledig et al., CVPR 2017, arXiv:1609.04802",
         framework="post",
-        geometry={scale: Geometry(radius=0) for scale in (2, 4, 8)},
+        geometry={scale: Geometry(radius=40) for scale in (2, 4, 8)},
         image_channels=3,
         color="rgb",
         reduced={"depth": 2},

@@ -50,10 +50,10 @@ def double(unit: nn.Module) -> nn.Module:
 def test_up_projection_enlarges_what_its_reduction_lost(
     scale: int, channels: int, dense: int | None, height: int, width: int
 ) -> None:
-    unit = double(UpProjection(channels, scale, in_channels=dense))
+    unit = double(UpProjection(dense or channels, scale, out_channels=channels))
     step = Functional(unit, scale)
     x = torch.randn(2, dense or channels, height, width, dtype=torch.float64)
-    low = step.squeeze(x) if dense else x
+    low = x if dense in (None, channels) else step.squeeze(x)
     first = step.up(low, "up1")
     error = step.down(first, "down") - low
     y = unit(x)
@@ -66,10 +66,10 @@ def test_up_projection_enlarges_what_its_reduction_lost(
 def test_down_projection_reduces_what_its_enlargement_lost(
     scale: int, channels: int, dense: int | None, height: int, width: int
 ) -> None:
-    unit = double(DownProjection(channels, scale, in_channels=dense))
+    unit = double(DownProjection(dense or channels, scale, out_channels=channels))
     step = Functional(unit, scale)
     x = torch.randn(2, dense or channels, scale * height, scale * width, dtype=torch.float64)
-    high = step.squeeze(x) if dense else x
+    high = x if dense in (None, channels) else step.squeeze(x)
     first = step.down(high, "down1")
     error = step.up(first, "up") - high
     y = unit(x)
@@ -99,11 +99,11 @@ def test_kernels_are_the_papers(unit: type[nn.Module], scale: int, kernel: int) 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_dense_input_is_first_squeezed_and_every_layer_has_its_own_activation(unit: type[nn.Module]) -> None:
-    dense = unit(2, 2, in_channels=6)
+    dense = unit(6, 2, out_channels=2)
     assert dense.bottleneck[0].weight.shape == (2, 6, 1, 1)
     assert sum(isinstance(module, nn.PReLU) for module in dense.modules()) == 4
     assert sum(isinstance(module, nn.PReLU) for module in unit(2, 2).modules()) == 3
-    assert sum(isinstance(module, nn.ReLU) for module in unit(2, 2, in_channels=6, act=nn.ReLU).modules()) == 4
+    assert sum(isinstance(module, nn.ReLU) for module in unit(6, 2, out_channels=2, act=nn.ReLU).modules()) == 4
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -112,13 +112,13 @@ def test_a_scale_that_enlarges_nothing_is_refused(unit: type[nn.Module]) -> None
         unit(4, 1)
 
 
-@pytest.mark.parametrize("options", [{}, {"in_channels": 3}, {"act": partial(nn.LeakyReLU, 0.1)}])
+@pytest.mark.parametrize("options", [{}, {"out_channels": 3}, {"act": partial(nn.LeakyReLU, 0.1)}])
 @pytest.mark.parametrize("unit", UNITS)
 def test_input_is_left_alone_gradients_are_right_and_the_script_computes_the_same(
     unit: type[nn.Module], options: dict
 ) -> None:
     module = unit(2, 2, **options)
-    channels = options.get("in_channels", 2)
+    channels = 2
     scripted = torch.jit.script(module)
     for size in ((4, 4), (6, 8)):
         x = torch.rand(1, channels, *size)

@@ -7,10 +7,17 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srblocks.upsampling import LaplacianLevel
+from srblocks.upsampling import LaplacianLevel, LaplacianUp, PyramidLevel, activated_convs
 
 SIZES = st.integers(1, 7)
 OPTIONS = [{}, {"upconv_kernel": 4}, {"bias": False}, {"image_channels": 3}, {"act": nn.PReLU}]
+
+
+def lapsrn_level(channels: int, *, depth: int, **options: object) -> LaplacianLevel:
+    """A level with LapSRN's body of convolutions."""
+    return LaplacianLevel(
+        channels, body=activated_convs(channels, depth, bias=bool(options.get("bias", True))), **options
+    )
 
 
 def functional(level: LaplacianLevel, x: Tensor, image: Tensor, depth: int) -> tuple[Tensor, Tensor]:
@@ -42,7 +49,7 @@ def functional(level: LaplacianLevel, x: Tensor, image: Tensor, depth: int) -> t
 def test_level_is_convolutions_a_cropped_deconvolution_and_a_residual(
     *, channels: int, depth: int, image_channels: int, bias: bool, height: int, width: int
 ) -> None:
-    level = LaplacianLevel(channels, depth=depth, image_channels=image_channels, bias=bias).double()
+    level = lapsrn_level(channels, depth=depth, image_channels=image_channels, bias=bias).double()
     nn.init.normal_(level.image_up.deconv.weight)
     x = torch.randn(2, channels, height, width, dtype=torch.float64)
     image = torch.rand(2, image_channels, height, width, dtype=torch.float64)
@@ -54,7 +61,7 @@ def test_level_is_convolutions_a_cropped_deconvolution_and_a_residual(
 
 
 def test_hand_computed_level() -> None:
-    level = LaplacianLevel(1, depth=0, bias=False)
+    level = lapsrn_level(1, depth=0, bias=False)
     with torch.no_grad():
         level.upsampler.deconv.weight.copy_(torch.arange(9.0).view(3, 3) - 4)
         level.residual.weight.zero_()[0, 0, 1, 1] = 8
@@ -66,7 +73,7 @@ def test_hand_computed_level() -> None:
 
 
 def test_the_kernel_of_the_papers_text_drops_a_pixel_at_every_side() -> None:
-    level = LaplacianLevel(2, depth=0, upconv_kernel=4).double()
+    level = lapsrn_level(2, depth=0, upconv_kernel=4).double()
     x = torch.randn(1, 2, 5, 4, dtype=torch.float64)
     features, _ = level(x, x[:, :1])
     deconv = level.upsampler.deconv
@@ -75,7 +82,7 @@ def test_the_kernel_of_the_papers_text_drops_a_pixel_at_every_side() -> None:
 
 
 def test_the_image_starts_as_its_bilinear_enlargement() -> None:
-    level = LaplacianLevel(2, depth=1, image_channels=3).double()
+    level = lapsrn_level(2, depth=1, image_channels=3).double()
     nn.init.zeros_(level.residual.weight)
     nn.init.zeros_(level.residual.bias)
     image = torch.rand(1, 3, 6, 5, dtype=torch.float64)
@@ -86,26 +93,26 @@ def test_the_image_starts_as_its_bilinear_enlargement() -> None:
 
 
 def test_the_images_enlargement_is_trained() -> None:
-    level = LaplacianLevel(2, depth=1)
+    level = lapsrn_level(2, depth=1)
     level(torch.rand(1, 2, 4, 4), torch.rand(1, 1, 4, 4))[1].sum().backward()
     assert level.image_up.deconv.weight.grad.any()
 
 
 def test_without_bias_no_layer_has_one() -> None:
-    assert not [name for name in LaplacianLevel(4, depth=2, bias=False).state_dict() if name.endswith("bias")]
-    biases = [name for name in LaplacianLevel(4, depth=2).state_dict() if name.endswith("bias")]
+    assert not [name for name in lapsrn_level(4, depth=2, bias=False).state_dict() if name.endswith("bias")]
+    biases = [name for name in lapsrn_level(4, depth=2).state_dict() if name.endswith("bias")]
     assert biases == ["body.0.bias", "body.2.bias", "upsampler.deconv.bias", "residual.bias"]
 
 
 def test_every_activation_is_its_own() -> None:
-    level = LaplacianLevel(4, depth=2, act=nn.PReLU)
-    slopes = [name for name, module in level.named_modules() if isinstance(module, nn.PReLU)]
+    level = lapsrn_level(4, depth=2, act=nn.PReLU)
+    slopes = [name for name, module in level.named_modules() if isinstance(module, (nn.PReLU, nn.LeakyReLU))]
     assert slopes == ["body.1", "body.3", "upsampler.act"]
 
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_inputs_are_left_alone_gradients_are_right_and_the_script_computes_the_same(options: dict) -> None:
-    level = LaplacianLevel(2, depth=1, **options)
+    level = lapsrn_level(2, depth=1, **options)
     planes = options.get("image_channels", 1)
     scripted = torch.jit.script(level)
     for size in ((4, 4), (3, 8)):
@@ -116,3 +123,23 @@ def test_inputs_are_left_alone_gradients_are_right_and_the_script_computes_the_s
     before = [item.detach().clone() for item in inputs]
     assert torch.autograd.gradcheck(level.double(), inputs)
     assert all(torch.equal(item, copy) for item, copy in zip(inputs, before, strict=True))
+
+
+def test_a_pyramid_level_doubles_the_features_and_what_its_body_adds() -> None:
+    body, up = nn.Conv2d(2, 2, 1), nn.Upsample(scale_factor=2)
+    x = torch.rand(1, 2, 3, 4)
+    torch.testing.assert_close(PyramidLevel(body, up, skip=True)(x), up(x + body(x)))
+    torch.testing.assert_close(PyramidLevel(body, up, skip=False)(x), up(body(x)))
+
+
+def test_laplacian_up_adds_each_level_to_a_smooth_enlargement() -> None:
+    up = LaplacianUp(2, 4, out_channels=3).double()
+    x = torch.rand(1, 2, 3, 4, dtype=torch.float64)
+    features, image = x, up.image(x)
+    for level in up.levels:
+        smooth = torch.cat([level.image_up.deconv(image)], 1)
+        features = level.upsampler(level.body(features))
+        image = smooth + level.residual(features)
+    torch.testing.assert_close(up(x), image)
+    with pytest.raises(ValueError, match="scale=6 is no pyramid of doublings; use 2, 4, 8"):
+        LaplacianUp(2, 6)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # running an artifact needs neither torch nor the networks
 ARRAYS = "numpy"
 _METADATA = "srblocks"
 INPUT, OUTPUT = "lr", "sr"
+_AXES = {0: "batch", 2: "height", 3: "width"}
 
 
 def write(
@@ -36,21 +37,22 @@ def write(
     import onnx
     import torch
 
-    from .pt2 import dynamic_shapes, example_input
+    from .pt2 import export_program
 
-    dynamic = dynamic_shapes(shapes)
+    names = {axis: name for axis, name in _AXES.items() if shapes.minimum[axis] != shapes.maximum[axis]}
     try:
         with _quiet():
             program = torch.onnx.export(
-                net,
-                (example_input(net, shapes),),
+                export_program(net, shapes),
                 dynamo=True,
-                dynamic_shapes=dynamic,
+                dynamic_shapes=(names,) if names else None,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 opset_version=request.opset,
                 verbose=False,
             )
+    except ExportError:
+        raise
     except Exception as error:  # the exporter raises many types, its own and the network's
         raise ExportError(
             502,
@@ -59,6 +61,9 @@ def write(
         ) from error
     assert program is not None
     model = program.model_proto
+    for axis, name in names.items():
+        size = model.graph.output[0].type.tensor_type.shape.dim[axis]
+        size.dim_param = name if axis == 0 else f"{net.scale}*{name}"
     written = next(entry.version for entry in model.opset_import if entry.domain == "")
     if written != request.opset:
         raise ExportError(

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._dynamo.exc import UserError, UserErrorType
 from torch.export import Dim
 
 from srblocks.network import Network
@@ -35,14 +36,19 @@ def example_input(net: Network, shapes: Shapes) -> Tensor:
     return torch.zeros(size)
 
 
-def dynamic_shapes(shapes: Shapes) -> tuple[dict[int, Any]] | None:
-    """The dynamic dimensions of the one input under readable names; None for a static export."""
+def dynamic_shapes(shapes: Shapes, *, proven: bool = True) -> tuple[dict[int, Any]] | None:
+    """The dynamic dimensions of the one input; None for a static export.
+
+    With readable names, whose whole ranges torch.export must prove; or as hints, which leave the check to the artifact.
+    """
     if shapes.static:
         return None
     dims: dict[int, Any] = {}
     for axis, name, multiple in ((0, "batch", 1), (2, "height", shapes.multiple), (3, "width", shapes.multiple)):
         low, high = shapes.minimum[axis], shapes.maximum[axis]
-        if low != high:
+        if low != high and not proven:
+            dims[axis] = Dim.DYNAMIC(min=low, max=high)
+        elif low != high:
             limit = None if high is None else high // multiple
             dim = Dim(name, min=-(-low // multiple), max=limit)
             dims[axis] = multiple * dim if multiple > 1 else dim
@@ -55,9 +61,15 @@ def export_program(net: Network, shapes: Shapes) -> torch.export.ExportedProgram
     Raises:
         ExportError: E502, torch.export cannot trace the network with these ranges.
     """
-    dynamic = dynamic_shapes(shapes)
+    example = (example_input(net, shapes),)
     try:
-        program = torch.export.export(net, (example_input(net, shapes),), dynamic_shapes=dynamic)
+        try:
+            program = torch.export.export(net, example, dynamic_shapes=dynamic_shapes(shapes))
+        except UserError as error:
+            # Halves of a size, as SAN takes them, are beyond what torch.export can prove of a range.
+            if error.error_type != UserErrorType.CONSTRAINT_VIOLATION or shapes.static:
+                raise
+            program = torch.export.export(net, example, dynamic_shapes=dynamic_shapes(shapes, proven=False))
     except Exception as error:  # torch.export raises many types, its own and the network's
         raise ExportError(
             502,
