@@ -259,11 +259,11 @@ def test_timm_features_in_channels_last_order_are_turned() -> None:
         assert [tuple(x.shape) for x in features(torch.rand(1, 3, 224, 224))] == [(1, 96, 56, 56)]
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 32, 32), (3, 32, 32), (1, 4, 32, 32)])
+@pytest.mark.parametrize("shape", [(1, 1, 32, 32), (1, 4, 32, 32), (3, 32, 32), (3, 3, 32)])
 def test_timm_features_refuse_images_that_would_be_broadcast(shape: tuple[int, ...]) -> None:
     pytest.importorskip("timm")
     features = timm_features("resnet18", pretrained=False, out_indices=[0])
-    with pytest.raises(ValueError, match=r"the image is \(.*32, 32\); this network takes \(N, 3, H, W\); repeat"):
+    with pytest.raises(ValueError, match=r"the image is \(.*32\); this network takes \(N, 3, H, W\); repeat"):
         features(torch.rand(shape))
 
 
@@ -469,6 +469,10 @@ def test_dual_regression_trains_duals_and_network() -> None:
     assert set(loss.parameters()) == set(duals.parameters())
     loss(outputs, targets).backward()
     assert all(x.grad is not None and x.grad.abs().sum() > 0 for x in [*outputs, *duals.parameters()])
+    # Perfect images leave the dual terms alone: their gradient goes to all images but the smallest.
+    perfect = [target.clone().requires_grad_() for target in targets]
+    smallest, *others = torch.autograd.grad(loss(perfect, targets), perfect)
+    assert not smallest.any() and all(gradient.abs().sum() > 0 for gradient in others)
 
 
 def test_dual_regression_counts_its_duals() -> None:
@@ -490,6 +494,7 @@ def test_recursive_supervision_by_hand() -> None:
     outputs = [torch.full(GREY, value) for value in (1.0, 2.0, 4.0, 3.0)]
     # the recursions' mean square is (1 + 4 + 16) / 3 = 7, the result's is 9
     loss = RecursiveSupervisionLoss()
+    assert loss(outputs, hr).item() == pytest.approx(7)
     for alpha, expected in ((1.0, 7), (0.0, 9), (0.25, 8.5)):
         loss.alpha = alpha
         assert loss(outputs, hr).item() == pytest.approx(expected)
