@@ -11,7 +11,7 @@ from srblocks.registry import Geometry, NetworkSpec, UnknownNetworkError, networ
 def test_an_unknown_name_lists_the_closest_and_stops() -> None:
     with pytest.raises(UnknownNetworkError, match="unknown network 'edsr-base'; did you mean edsr_baseline"):
         create_network("edsr-base")
-    with pytest.raises(UnknownNetworkError, match="known are dbpn, edsr"):
+    with pytest.raises(UnknownNetworkError, match="known are carn, carn_m"):
         create_network("zzz")
 
 

@@ -38,8 +38,9 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
     if scale not in spec.scales and not (scale == 1 and spec.framework == "pre"):
         raise ExportError(205, f"{name} has no scale {scale}", f"use --scale {', '.join(map(str, spec.scales))}")
     torch.manual_seed(source.seed)
+    arguments = _arguments(source.arguments, spec)
     try:
-        net = create_network(name, scale=scale, **_arguments(source.arguments, spec)).eval()
+        net = create_network(name, scale=scale, **arguments).eval()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         cause = f"{name} cannot be built: {first_line(error)}"
         raise ExportError(206, cause, "see the arguments in its docstring") from None
@@ -49,10 +50,27 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
             f"warning: fresh weights (seed {source.seed}) of {name} x{scale}; give trained ones with --weights"
         ]
     try:
-        load_weights(net, weights)
+        return _with_weights(net, weights, spec, arguments), []
     except (CheckpointError, OSError) as error:
         raise _bad_file(error) from error
-    return net, []
+
+
+def _with_weights(net: Network, weights: Path, spec: NetworkSpec, arguments: dict[str, object]) -> Network:
+    """Load the weights of a network of this scale, or of one with branches for several scales."""
+    try:
+        load_weights(net, weights)
+    except CheckpointError:
+        if "scales" not in spec.arguments():
+            raise
+        whole: Network | None = spec.build(**arguments)
+        try:
+            load_weights(whole, weights)
+        except CheckpointError:
+            whole = None
+        if whole is None:
+            raise
+        return whole.eval().at_scale(net.scale)
+    return net
 
 
 def _from_checkpoint(source: Source) -> tuple[Network, list[str]]:
@@ -63,9 +81,11 @@ def _from_checkpoint(source: Source) -> tuple[Network, list[str]]:
         net = load_checkpoint(path)
     except (CheckpointError, OSError) as error:
         raise _bad_file(error) from error
-    if source.scale not in (None, net.scale):
-        raise ExportError(205, f"{path} is a network of scale {net.scale}, not {source.scale}", "leave out --scale")
-    return net, []
+    scale = net.scale if source.scale is None else source.scale
+    if scale not in net.scales:
+        served = " or ".join(map(str, net.scales))
+        raise ExportError(205, f"{path} is a network of scale {served}, not {scale}", "leave out --scale")
+    return net.at_scale(scale), []
 
 
 def _bad_file(error: Exception) -> ExportError:
@@ -99,6 +119,6 @@ def _value(key: str, text: str, default: object) -> object:
         value = json.loads(text.lower())
         if kind is float and type(value) is int:
             return float(value)
-        if type(value) is kind:
+        if type(value) is kind or (kind is tuple and type(value) is list):
             return value
     raise ExportError(206, f"--arg {key}={text!r} is no {kind.__name__}", f"give a value like the default, {default}")

@@ -76,9 +76,9 @@ class CSNLN(Network):
         value_range: the value of white inside the network.
 
     Shape:
-        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; H and W multiples
-        of 2 (x2, x4) or 3 (x3). 3,061,265 / 6,010,385 / 6,568,603 parameters at x2 / x3 / x4. The attention looks at
-        the whole image; time grows with ``(H * W) ** 2``.
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; H and W
+        multiples of 2 (x2, x4) or 3 (x3), and at least 4 or 6. 3,061,265 / 6,010,385 / 6,568,603 parameters at
+        x2 / x3 / x4. The attention looks at the whole image; time grows with ``(H * W) ** 2``.
 
     Raises:
         ValueError: another scale, no run, or ``mean_shift`` with other than three channels.
@@ -103,7 +103,7 @@ class CSNLN(Network):
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            min_size=multiple,
+            min_size=2 * multiple,
             size_multiple=multiple,
             normalise=normalise,
             denormalise=denormalise,
@@ -130,7 +130,7 @@ register(
         paper="Mei et al., CVPR 2020, arXiv:2006.01424",
         framework="post",
         geometry={
-            scale: Geometry(radius=None, min_size=multiple, size_multiple=multiple)
+            scale: Geometry(radius=None, min_size=2 * multiple, size_multiple=multiple)
             for scale, multiple in ((2, 2), (3, 3), (4, 2))
         },
         image_channels=3,

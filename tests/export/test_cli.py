@@ -60,6 +60,23 @@ def test_weights_come_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: 
         assert torch.equal(load(out / "espcn_x3_fp32_dyn.ts")(lr), reference.eval()(lr).detach())
 
 
+def test_weights_with_branches_for_several_scales_serve_each_of_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    net, file = create_network("carn_m", width=8).eval(), tmp_path / "carn_m.safetensors"
+    save_checkpoint(net, file)
+    lr = torch.rand(1, 3, 6, 5)
+    for scale, arguments in ((3, [file, "--scale", "3"]), (4, ["carn_m", "--scale", "4", "--arg", "width=8"])):
+        weights = [] if arguments[0] == file else ["--weights", file]
+        code, _, err = run(capsys, *arguments, *weights, "--torchscript", "-o", tmp_path / str(scale), "-q")
+        assert code == 0, err
+        artifact = load(tmp_path / str(scale) / f"carn_m_x{scale}_fp32_dyn.ts")
+        torch.testing.assert_close(artifact(lr), net.at_scale(scale)(lr))
+    code, _, err = run(capsys, file, "--scale", "8")
+    assert code == 2
+    assert "is a network of scale 2 or 3 or 4, not 8" in err
+
+
 def test_a_file_named_like_a_network_does_not_hide_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from support import run
 @pytest.mark.parametrize(
     "arguments,code,message",
     [
-        (["edsr_basline"], 2, "E201 unknown network 'edsr_basline'; did you mean edsr_baseline or edsr?"),
+        (["edsr_basline"], 2, "E201 unknown network 'edsr_basline'; did you mean edsr_baseline or mdsr_baseline"),
         (["vdsr", "--scale", "7"], 2, "E205 vdsr has no scale 7; use --scale 2, 3, 4"),
         (["vdsr", "--scale", "two"], 2, "E200 argument --scale: invalid int value: 'two'; see srblocks-export --help"),
         (
