@@ -41,6 +41,8 @@ def conv(
     """
     if in_channels < 1 or out_channels < 1:
         raise ValueError(f"conv: {in_channels} to {out_channels} channels; use 1 or more")
+    if groups < 1 or in_channels % groups or out_channels % groups:
+        raise ValueError(f"conv: groups={groups} does not divide {in_channels} to {out_channels} channels")
     if kernel_size % 2 == 0:
         raise ValueError(f"conv: kernel_size={kernel_size} is even; a convolution that keeps the size needs an odd one")
     return nn.Conv2d(

@@ -150,7 +150,15 @@ class SRGANDiscriminator(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Give one logit per image, high for photographs."""
+        """Give one logit per image, high for photographs.
+
+        Raises:
+            ValueError: images of another size.
+        """
+        if image.shape[2] != self.image_size or image.shape[3] != self.image_size:
+            raise ValueError(
+                f"SRGANDiscriminator: images of {image.shape[2:]}; crop them to {self.image_size} per side"
+            )
         return self.classifier(self.features(image))
 
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srblocks.blocks import conv
+from srblocks.blocks import DepthwiseSeparableConv, PreActivatedConv, conv
 
 SIZES = st.integers(1, 9)
 ODD = st.sampled_from([1, 3, 5, 7, 9])
@@ -81,3 +81,37 @@ def test_scripted_it_computes_the_same_at_another_size() -> None:
     for size in ((4, 4), (3, 8)):
         x = torch.rand(1, 2, *size)
         torch.testing.assert_close(scripted(x), layer(x))
+
+
+def test_groups_must_divide_the_channels() -> None:
+    with pytest.raises(ValueError, match="groups=3 does not divide 64 to 64 channels"):
+        conv(64, 64, groups=3)
+
+
+def test_dilation_keeps_the_size_and_spreads_the_taps() -> None:
+    layer = conv(1, 1, 3, bias=False, dilation=2)
+    nn.init.ones_(layer.weight)
+    x = torch.zeros(1, 1, 7, 7)
+    x[0, 0, 3, 3] = 1
+    assert layer(x)[0, 0].nonzero().tolist() == [[r, c] for r in (1, 3, 5) for c in (1, 3, 5)]
+
+
+def test_reflection_continues_the_image_over_its_border() -> None:
+    layer = conv(1, 1, 3, padding_mode="reflect")
+    x = torch.rand(1, 1, 4, 5)
+    expected = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), layer.weight, layer.bias)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_separable_convolution_filters_each_channel_and_then_mixes() -> None:
+    layer = DepthwiseSeparableConv(3, 5)
+    x = torch.rand(1, 3, 4, 5)
+    filtered = torch.cat([F.conv2d(x[:, i : i + 1], layer.depthwise.weight[i : i + 1], padding=1) for i in range(3)], 1)
+    torch.testing.assert_close(layer(x), F.conv2d(filtered, layer.pointwise.weight, layer.pointwise.bias))
+
+
+def test_pre_activated_convolution_is_norm_activation_convolution() -> None:
+    layer = PreActivatedConv(3, 2).eval()
+    nn.init.normal_(layer.norm.bias)
+    x = torch.rand(1, 3, 4, 5)
+    torch.testing.assert_close(layer(x), layer.conv(layer.norm(x).relu()))

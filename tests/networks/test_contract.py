@@ -137,6 +137,7 @@ def test_a_scale_alone_shares_its_parameters_and_gives_the_same(spec: NetworkSpe
         fresh.load_state_dict(alone.state_dict())
         assert torch.equal(fresh(lr), alone(lr))
     assert torch.equal(net.at_scale(net.scale)(lr), net(lr))
+    assert relative_error(torch.jit.script(net)(lr), net(lr)) < 1e-12
 
 
 def test_the_row_declares_the_scales_that_one_set_of_weights_serves(spec: NetworkSpec) -> None:
