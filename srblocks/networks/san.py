@@ -54,7 +54,8 @@ class SAN(PostUpsampling):
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 8.
         15,712,776 / 15,897,416 / 15,860,488 / 16,008,200 parameters at x2 / x3 / x4 / x8 with the 38,044 unused ones
-        of the authors' class. The attention looks at the whole image.
+        of the authors' class. The attention looks at the whole image. torch.export of torch 2.11
+        ties an export to sizes with even quarters, and says so when another comes; that of 2.14 does not.
 
     Raises:
         ValueError: ``mean_shift`` with other than three channels, or a width below 8.
