@@ -28,6 +28,7 @@ class PreUpsampling(Network):
         size_multiple: H and W must be multiples of it.
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
+        color: what the channels are, see `Network`.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class PreUpsampling(Network):
         size_multiple: int = 1,
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
+        color: str | None = None,
     ) -> None:
         super().__init__(
             scale=scale,
@@ -51,6 +53,7 @@ class PreUpsampling(Network):
             size_multiple=size_multiple,
             normalise=normalise,
             denormalise=denormalise,
+            color=color,
         )
         self.upsampler = upsampler
         self.head = head
@@ -83,6 +86,7 @@ class PostUpsampling(Network):
         size_multiple: H and W must be multiples of it.
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
+        color: what the channels are, see `Network`.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class PostUpsampling(Network):
         size_multiple: int = 1,
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
+        color: str | None = None,
     ) -> None:
         super().__init__(
             scale=scale,
@@ -108,6 +113,7 @@ class PostUpsampling(Network):
             size_multiple=size_multiple,
             normalise=normalise,
             denormalise=denormalise,
+            color=color,
         )
         self.head = head
         self.body = body

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+COLORS = {"y": 1, "rgb": 3, "ycbcr": 3}
+"""What the channels of an image can be -> their number."""
+
+
 def _is_plain(value: object) -> bool:
     """Tell whether JSON can hold a value: a number, a string, None, or a list of such."""
     if isinstance(value, (list, tuple)):
@@ -31,6 +35,8 @@ class Network(nn.Module):
         size_multiple: H and W must be multiples of it.
         normalise: from [0, 1] into the value range that the network works in, first in ``forward``; None for none.
         denormalise: back to [0, 1], last in ``forward``; None for none.
+        color: what the channels are: "y" (luma, studio range), "rgb", "ycbcr" (full range) or "other"; None tells it
+            from their number.
 
     Attributes:
         config: the constructor's arguments with their defaults, as far as JSON can hold them (no modules). For the
@@ -72,6 +78,7 @@ class Network(nn.Module):
         size_multiple: int = 1,
         normalise: nn.Module | None = None,
         denormalise: nn.Module | None = None,
+        color: str | None = None,
     ) -> None:
         super().__init__()
         for name, value in {**self.config, "scale": scale, "image_channels": image_channels}.items():
@@ -82,6 +89,9 @@ class Network(nn.Module):
         self.scale = scale
         self.scales: tuple[int, ...] = (scale,)
         self.image_channels = image_channels
+        self.color = color or {1: "y", 3: "rgb"}.get(image_channels, "other")
+        if COLORS.get(self.color, image_channels) != image_channels:
+            raise ValueError(f"{type(self).__name__}: color={color!r} does not fit image_channels={image_channels}")
         self.min_size = min_size
         self.size_multiple = size_multiple
         self.normalise = normalise or nn.Identity()

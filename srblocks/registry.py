@@ -3,11 +3,12 @@
 import difflib
 import importlib
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from .network import Network
+from .network import COLORS, Network
 
 FRAMEWORKS = ("pre", "post", "progressive", "iterative", "other")
 
@@ -71,8 +72,8 @@ class NetworkSpec:
             raise ValueError(
                 f"{self.name}: framework={self.framework!r} is unknown; use one of {', '.join(FRAMEWORKS)}"
             )
-        if self.color not in ("y", "rgb", "ycbcr"):
-            raise ValueError(f"{self.name}: color={self.color!r} is unknown; use y, rgb or ycbcr")
+        if self.color not in COLORS:
+            raise ValueError(f"{self.name}: color={self.color!r} is unknown; use {', '.join(COLORS)}")
         if not self.geometry:
             raise ValueError(f"{self.name}: geometry is empty; declare at least one scale")
 
@@ -145,13 +146,18 @@ def network_spec(name: str) -> NetworkSpec:
     return _specs[name]
 
 
-def create_network(name: str, *, scale: int | None = None, **config: object) -> Network:
-    """Build a registered network with fresh weights, in training mode.
+def create_network(
+    name: str, *, scale: int | None = None, weights: str | os.PathLike[str] | None = None, **config: object
+) -> Network:
+    """Build a registered network, in training mode.
 
     Args:
         name: a name of `list_networks`.
         scale: enlargement per side. A network with branches for several scales then has that of this scale alone, as
-            `Network.at_scale` gives it. None for the smallest declared scale, with the branches of all.
+            `Network.at_scale` gives it. None for the smallest declared scale, with the branches of all; with `weights`
+            for theirs.
+        weights: file with the weights, and with them the arguments that `config` does not give, see
+            `srblocks.load_checkpoint`; None for fresh ones.
         config: further constructor arguments of the network, such as those of ``net.config``.
 
     Returns:
@@ -159,7 +165,7 @@ def create_network(name: str, *, scale: int | None = None, **config: object) -> 
 
     Raises:
         UnknownNetworkError: no such network; the message names the closest ones.
-        ValueError: an argument has no legal value.
+        ValueError: an argument has no legal value; `srblocks.CheckpointError` when the weights are the cause.
         TypeError: the network has no such argument.
 
     Example:
@@ -167,6 +173,10 @@ def create_network(name: str, *, scale: int | None = None, **config: object) -> 
         16
     """
     spec = network_spec(name)
+    if weights is not None:
+        from .checkpoints import load_checkpoint  # noqa: PLC0415 (it builds networks of this table)
+
+        return load_checkpoint(weights, network=name, scale=scale, **config).train()
     if scale is None:
         held = config.get("scales", spec.scales)
         scale = min(held) if isinstance(held, (list, tuple)) and held else min(spec.scales)

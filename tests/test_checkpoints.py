@@ -62,13 +62,13 @@ def test_pickled_modules_are_refused_and_never_executed(net: Network, tmp_path: 
     torch.save({"head.0.weight": Hostile(tmp_path / "executed")}, tmp_path / "hostile.pth")
     (tmp_path / "bare.pth").write_bytes(pickle.dumps(Hostile(tmp_path / "executed"), protocol=2))
     for name in ("module.pth", "hostile.pth", "bare.pth"):
-        with pytest.raises(CheckpointError, match=r"holds pickled Python objects or is corrupt, and was not executed"):
+        with pytest.raises(CheckpointError, match=r"was not executed|nothing was executed"):
             load_weights(net, tmp_path / name)
     assert not (tmp_path / "executed").exists()
 
 
 def test_a_published_pickled_module_is_refused(net: Network, data: Path) -> None:
-    with pytest.raises(CheckpointError, match="was not executed"):
+    with pytest.raises(CheckpointError, match=r"pickled Python object \(vdsr.Net\).*was not executed.*state_dict"):
         load_weights(net, data / "weights" / "vdsr_twtygqyy_model_epoch_50.pth")
 
 
@@ -147,7 +147,7 @@ def test_truncated_files_are_refused(net: Network, tmp_path: Path, part: float) 
 
 def test_a_file_without_configuration_or_with_a_foreign_one_builds_no_network(net: Network, tmp_path: Path) -> None:
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
-    with pytest.raises(CheckpointError, match=r"no srblocks configuration inside; build the network"):
+    with pytest.raises(CheckpointError, match=r"no known layout.* saved them without its configuration, name it"):
         load_checkpoint(tmp_path / "bare.safetensors")
     foreign = [("unheard_of", {}), ("fsrcnn", {"colour": 3}), ("fsrcnn", {"scale": 0}), ("edsr", {"scale": 2.5})]
     for network, config in [*foreign, (5, {}), ("fsrcnn", {"width": -3}), ("fsrcnn", 3)]:

@@ -28,12 +28,9 @@ def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
 
     try:
         name = network_name(net)
-        framework, color = network_spec(name).framework, network_spec(name).color
+        framework = network_spec(name).framework
     except ValueError:  # a network of the caller's own
         name, framework = type(net).__name__, "other"
-        color = {1: "y", 3: "rgb"}.get(net.image_channels, "other")
-    if net.image_channels == 1:
-        color = "y"
     sides = [low if low == high else AXES[axis] for axis, (low, high) in enumerate(shapes.ranges)]
     enlarged = [side * net.scale if isinstance(side, int) else f"{net.scale}*{side}" for side in sides[2:]]
     return {
@@ -51,7 +48,7 @@ def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
                 "name": "lr",
                 "dtype": "float32",
                 "layout": "NCHW",
-                "color": color,
+                "color": net.color,
                 "range": [0, 1],
                 "dims": sides,
             }

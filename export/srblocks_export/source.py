@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -55,7 +56,7 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
         raise _bad_file(error) from error
 
 
-def _with_weights(net: Network, weights: Path, spec: NetworkSpec, arguments: dict[str, object]) -> Network:
+def _with_weights(net: Network, weights: Path, spec: NetworkSpec, arguments: dict[str, Any]) -> Network:
     """Load the weights of a network of this scale, or of one with branches for several scales."""
     try:
         load_weights(net, weights)
@@ -96,10 +97,10 @@ def _bad_file(error: Exception) -> ExportError:
     return ExportError(901, str(error), "give a file of this network's weights")
 
 
-def _arguments(pairs: Sequence[str], spec: NetworkSpec) -> dict[str, object]:
+def _arguments(pairs: Sequence[str], spec: NetworkSpec) -> dict[str, Any]:
     """Read KEY=VALUE pairs; each value must be of the kind of the argument's default."""
     defaults = spec.arguments()
-    arguments: dict[str, object] = {}
+    arguments: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():

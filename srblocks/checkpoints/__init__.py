@@ -1,6 +1,6 @@
-"""Saving networks with their configuration, and loading weights."""
+"""Saving networks with their configuration; loading ours and other people's weights."""
 
-from .storage import CheckpointError as CheckpointError
+from .errors import CheckpointError as CheckpointError
 from .storage import load_checkpoint as load_checkpoint
 from .storage import load_weights as load_weights
 from .storage import save_checkpoint as save_checkpoint

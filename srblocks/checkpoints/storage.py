@@ -1,31 +1,28 @@
-"""Checkpoint files: safetensors with the configuration in the metadata, and state dicts of torch."""
+"""Saving networks with their configuration, and loading ours and other people's weights."""
 
 import errno
 import json
 import os
-import pickle
-import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..files import atomic_path
 from ..frameworks import PreUpsampling
 from ..network import Network
-from ..registry import create_network, network_name
+from ..registry import create_network, network_name, network_spec
+from .errors import CheckpointError
+from .reading import METADATA_KEY, read_contents
+from .recognition import Recognition, recognise
 
-METADATA_KEY = "srblocks"
+PathLike = str | os.PathLike[str]
 
 
-class CheckpointError(ValueError):
-    """A weights file that is corrupt, foreign, or of another network."""
-
-
-def save_checkpoint(net: Network, path: str | os.PathLike[str], *, record: dict[str, Any] | None = None) -> None:
+def save_checkpoint(net: Network, path: PathLike, *, record: dict[str, Any] | None = None) -> None:
     """Write weights, network name and configuration into one safetensors file, atomically.
 
     Args:
@@ -45,103 +42,191 @@ def save_checkpoint(net: Network, path: str | os.PathLike[str], *, record: dict[
         save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)})
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> Network:
-    """Build the network that a file of `save_checkpoint` describes, with its weights, in eval mode.
+def load_checkpoint(
+    path: PathLike, *, network: str | None = None, scale: int | None = None, **config: object
+) -> Network:
+    """Build the network that a weights file belongs to, with its weights, in eval mode.
+
+    The network and its variant come from the configuration that `save_checkpoint` wrote, else from the names and
+    shapes of the tensors: the layouts of many authors and ports are known (``docs/checkpoints.md``). What tensors do
+    not show, such as the value range or a residual scale, comes from the layout, else from an argument. The network
+    is in double precision where the file is, else in single.
+
+    Args:
+        path: safetensors; a torch file of a state dict, also inside a training checkpoint; MatConvNet's .mat. Pickled
+            modules are refused, never executed.
+        network: registry name that the file must be of; None to recognise it. Needed for a plain state dict with our
+            names, which holds no configuration.
+        scale: enlargement per side; one of those that the weights serve, of which it then holds that alone. None for
+            the file's own: of several the smallest, and 1 for a network that enlarges first, whose weights serve all.
+        config: constructor arguments that the file does not show.
 
     Raises:
-        CheckpointError: the file is corrupt, or carries no srblocks configuration.
+        CheckpointError: the file is corrupt, of an unknown layout or another network, or does not show all arguments;
+            the message says which.
         OSError: the file cannot be read.
+
+    Example:
+        >>> from srblocks.pretrained import pretrained_path
+        >>> load_checkpoint(pretrained_path("fsrcnn", scale=2)).scale
+        2
     """
-    tensors, metadata = _read(Path(path))
-    if not metadata:
-        raise CheckpointError(
-            f"{path}: no srblocks configuration inside; build the network with create_network() and use load_weights()"
-        )
-    try:
-        net = create_network(metadata["network"], **metadata["config"])
-    except Exception as error:  # whatever a foreign configuration leads to
-        raise CheckpointError(f"{path}: its srblocks configuration builds no network here ({error})") from error
-    _fill(net, tensors, path)
+    contents = read_contents(Path(path))
+    tensors = contents.tensors
+    double = all(tensor.dtype == torch.float64 for tensor in tensors.values() if tensor.is_floating_point())
+    net: Network | None = None
+    found: Recognition | None = None
+    if contents.metadata:
+        net = _recorded(contents.metadata, path, scale, config)
+    elif network is not None:
+        net = _plain(tensors, network, scale, config, path)
+    if net is None:
+        like = network_spec(network).constructor[0] if network is not None else None
+        found = recognise(tensors, path, facts=contents.facts, like=like)
+        net = _foreign(found, path, scale, config)
+    if double:
+        net.double()
+    if network is not None:
+        _check_name(net, network, config, path)
+    _fill(net, _completed(found, net) if found else tensors, path)
+    if scale is not None and (scale != net.scale or len(net.scales) > 1):
+        if scale not in net.scales:
+            served = " or ".join(f"x{each}" for each in net.scales)
+            raise CheckpointError(f"{path}: weights of {network_name(net)} for {served}, not for x{scale}")
+        net = net.at_scale(scale)
     return net.eval()
 
 
-def load_weights(net: Network, path: str | os.PathLike[str], *, same_config: bool = True) -> None:
+def load_weights(net: Network, path: PathLike, *, same_config: bool = True) -> None:
     """Load the weights of a file into an existing network; every tensor must fit.
 
     Args:
         net: the network, changed only when everything fits.
-        path: safetensors, or a torch file that holds a plain state dict. Pickled modules are refused, never executed.
-        same_config: refuse a file whose recorded configuration is another one; False to start a training from the
-            weights of another scale, say. The scale of a network that enlarges first is not part of its weights.
+        path: a file as `load_checkpoint` takes it.
+        same_config: refuse a file whose configuration is another one; False to start a training from the weights of
+            another scale, say. The scale of a network that enlarges first is not part of its weights.
 
     Raises:
         CheckpointError: the file is corrupt, or its tensors are not those of `net`.
         OSError: the file cannot be read.
     """
-    tensors, metadata = _read(Path(path))
-    if same_config and metadata:
-        _compare(net, metadata, path)
+    contents = read_contents(Path(path))
+    tensors, config = contents.tensors, contents.metadata.get("config", {} if not contents.metadata else None)
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: its srblocks configuration is unreadable")
+    if not contents.metadata and not _has_our_names(tensors, net.state_dict()):
+        found = recognise(tensors, path, facts=contents.facts, like=type(net))
+        tensors, config = _completed(found, net), dict(found.seen)
+    if same_config:
+        ignored = frozenset({"scale"} if isinstance(net, PreUpsampling) else ())
+        _compare(net.config, config, path, ignored=ignored)
     _fill(net, tensors, path)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors of a weights file, and the srblocks metadata (empty where it has none)."""
-    with path.open("rb") as file:
-        start = file.read(9)
-    if path.suffix == ".safetensors" or start[8:] == b"{":
-        return _read_safetensors(path)
-    return _read_torch(path), {}
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _recorded(
+    metadata: Mapping[str, Any], path: PathLike, scale: int | None, arguments: Mapping[str, object]
+) -> Network:
+    """Build the network that `save_checkpoint` recorded."""
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-    except (SafetensorError, json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error}); was it downloaded whole?") from error
-    if not isinstance(metadata, dict):
-        raise CheckpointError(f"{path}: its srblocks configuration is unreadable")
-    return tensors, metadata
+        name, config = str(metadata["network"]), dict(metadata["config"])
+        if network_spec(name).framework == "pre" and scale is not None:
+            config["scale"] = scale
+        _compare(arguments, config, path)
+        with torch.random.fork_rng(devices=[]):
+            return create_network(name, **config)
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever a foreign configuration leads to
+        raise CheckpointError(f"{path}: its srblocks configuration builds no network here ({error})") from error
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
+def _plain(
+    tensors: Mapping[str, Tensor], network: str, scale: int | None, arguments: Mapping[str, Any], path: PathLike
+) -> Network | None:
+    """Build the network of a state dict with our names and no configuration; None where the names are not ours."""
+    spec = network_spec(network)
+    scales: list[int | None] = [scale] if scale else [1] if spec.framework == "pre" else [*spec.scales]
+    if "scales" in spec.arguments():
+        scales.append(None)
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    fits: dict[int, tuple[int, ...]] = {}
+    for each in scales:
+        with torch.device("meta"):
+            net = create_network(network, scale=each, **arguments)
+        own = {name: tensor.shape for name, tensor in net.state_dict().items()}
+        if own == shapes:
+            fits[each or 0] = net.scales
+        elif each == scales[0] and not _has_our_names(shapes, own):
+            return None
+    # The x3 of a pyramid is its x4, resized.
+    best = min(fits, key=lambda each: (each == 3, each), default=scales[0])
+    if not set(fits) <= {best, *fits.get(best or 0, ())}:
+        choices = ", ".join(map(str, fits))
+        raise CheckpointError(f"{path}: its tensors do not show the scale ({choices}); give it as an argument")
+    return _build(network, {**arguments, "scale": best or None}, path)
+
+
+def _has_our_names(names: Collection[str], own: Collection[str]) -> bool:
+    """Tell whether names are ours, some of them missing or strange at the most."""
+    return 2 * len(set(own).intersection(names)) >= len(own)
+
+
+def _foreign(found: Recognition, path: PathLike, scale: int | None, arguments: Mapping[str, object]) -> Network:
+    """Build the network of a state dict with somebody else's names."""
+    name = found.dialect.network
+    if scale is not None and (network_spec(name).framework == "pre" or "scale" in found.dialect.unseen):
+        arguments = {**arguments, "scale": scale}
+    return _build(name, found.configuration(arguments, path), path)
+
+
+def _build(network: str, config: Mapping[str, Any], path: PathLike) -> Network:
+    """Build a network whose fresh weights cost the caller's random state nothing."""
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: holds pickled Python objects or is corrupt, and was not executed; where you trust its source, "
-            "load it there with weights_only=False and save its state_dict() as safetensors"
-        ) from error
-    except Exception as error:  # on a damaged file the restricted unpickler raises whatever the bytes lead to
-        raise CheckpointError(f"{path}: neither safetensors nor a torch checkpoint, or truncated") from error
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
-    ):
-        raise CheckpointError(f"{path}: holds no plain state dict (name -> tensor); save net.state_dict() instead")
-    return content
+        with torch.random.fork_rng(devices=[]):
+            return create_network(network, **config)
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: {network} cannot be built for these weights ({error})") from error
 
 
-def _compare(net: Network, metadata: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    recorded = metadata.get("config")
-    if not isinstance(recorded, dict):
-        raise CheckpointError(f"{path}: its srblocks configuration is unreadable")
-    ignored = {"scale"} if isinstance(net, PreUpsampling) else set[str]()
+def _completed(found: Recognition, net: Network) -> dict[str, Tensor]:
+    """Add what foreign files leave out: constants, and the counters that older versions of torch did not save."""
+    left_out = {
+        name: tensor
+        for name, tensor in net.state_dict().items()
+        if name.startswith(found.dialect.absent) or name.endswith(".num_batches_tracked")
+    }
+    return {**left_out, **found.tensors}
+
+
+def _check_name(net: Network, network: str, given: Mapping[str, object], path: PathLike) -> None:
+    """Refuse a network that is not the named row's: of another class, or of another variant."""
+    name = network_name(net)
+    bound = {key: value for key, value in network_spec(network).constructor[1].items() if key not in given}
+    others = network_spec(name).constructor[1]
+    another_variant = name != network and others and all(net.config[key] == value for key, value in others.items())
+    if type(net) is not network_spec(network).constructor[0] or another_variant:
+        raise CheckpointError(f"{path}: weights of {name}, not of {network}")
+    _compare(bound, net.config, path)
+
+
+def _compare(
+    wanted: Mapping[str, Any], found: Mapping[str, Any], path: PathLike, *, ignored: frozenset[str] = frozenset()
+) -> None:
+    """Refuse a configuration that differs from the wanted one where both say something."""
     others = [
-        f"{name}={recorded[name]!r} instead of {value!r}"
-        for name, value in net.config.items()
-        if name in recorded and name not in ignored and recorded[name] != value
+        f"{name}={found[name]!r} instead of {value!r}"
+        for name, value in wanted.items()
+        if name in found and name not in ignored and found[name] != (list(value) if isinstance(value, tuple) else value)
     ]
     if others:
         raise CheckpointError(
-            f"{path}: weights of {metadata.get('network')} with {', '.join(others)}; "
+            f"{path}: weights of a network with {', '.join(others)}; "
             "build the network with the file's own configuration (load_checkpoint does)"
         )
 
 
-def _fill(net: Network, tensors: dict[str, Tensor], path: str | os.PathLike[str]) -> None:
+def _fill(net: Network, tensors: Mapping[str, Tensor], path: PathLike) -> None:
+    """Load tensors by our names, when every one of them fits."""
     expected = net.state_dict()
     missing = sorted(expected.keys() - tensors.keys())
     unexpected = sorted(tensors.keys() - expected.keys())

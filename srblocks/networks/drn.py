@@ -94,6 +94,7 @@ class DRN(Network):
         bottom = width * scale
         widths = [width * 2**level for level in range(levels)]
         self.width = width
+        self.config |= {"width": width, "depth": depth}
         self.upsampler = InterpolateUp(image_channels, scale, a=-0.75, border="replicate")
         self.head = conv(image_channels, width)
         self.downs = nn.ModuleList(

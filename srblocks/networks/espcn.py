@@ -20,8 +20,10 @@ class ESPCN(PostUpsampling):
     Args:
         scale: enlargement per side.
         image_channels: 1 = Y (paper), 3 = RGB.
-        width: channels of the first convolution (paper: 64); the second halves them.
+        width: channels of the convolutions ahead of the sub-pixel one (paper: 64); the last of them has half.
+        depth: number of convolutions ahead of the sub-pixel one (paper: 2; PyTorch's tutorial: 3).
         act: "tanh" (the paper's final choice) or "relu".
+        color: what the channels are; "ycbcr" (full range) for three channels of a port, None for Y or RGB.
         value_range: the value of white inside the network.
 
     Shape:
@@ -29,7 +31,7 @@ class ESPCN(PostUpsampling):
         21,284 / 22,729 / 24,752 / 38,624 parameters on Y at x2 / x3 / x4 / x8.
 
     Raises:
-        ValueError: unknown activation.
+        ValueError: unknown activation or colour, or ``depth < 2``.
     """
 
     def __init__(
@@ -38,22 +40,30 @@ class ESPCN(PostUpsampling):
         scale: int = 2,
         image_channels: int = 1,
         width: int = 64,
+        depth: int = 2,
         act: str = "tanh",
+        color: str | None = None,
         value_range: float = 1.0,
     ) -> None:
         if act not in _ACTIVATIONS:
             raise ValueError(f"ESPCN: act={act!r} is unknown; use {' or '.join(map(repr, _ACTIVATIONS))}")
+        if depth < 2:
+            raise ValueError(f"ESPCN: depth={depth} is below 2; the first and the halving convolution are always there")
         normalise, denormalise = normalisation(image_channels, value_range)
+        body: list[nn.Module] = []
+        for layer in range(depth - 1):
+            body += [conv(width, width // 2 if layer == depth - 2 else width), _ACTIVATIONS[act]()]
         upsampler = PixelShuffleUp(width // 2, scale, out_channels=image_channels, stepwise=False)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
             normalise=normalise,
             head=nn.Sequential(conv(image_channels, width, 5), _ACTIVATIONS[act]()),
-            body=nn.Sequential(conv(width, width // 2), _ACTIVATIONS[act]()),
+            body=nn.Sequential(*body),
             upsampler=upsampler,
             tail=nn.Identity(),
             denormalise=denormalise,
+            color=color,
         )
         he_(self)
         nn.init.normal_(upsampler.get_parameter("0.weight"), std=0.001)

@@ -22,6 +22,7 @@ class SRCNN(PreUpsampling):
         width: channels after patch extraction (paper: 64); the mapping halves them.
         mapping_kernel: middle kernel; 5 gives 9-5-5, 1 the 9-1-5 of the ECCV 2014 paper.
         interpolation: "bicubic" (MATLAB's) or "bilinear".
+        color: what the channels are; "ycbcr" (full range) for three channels of a port, None for Y or RGB.
         value_range: the value of white inside the network.
 
     Shape:
@@ -37,6 +38,7 @@ class SRCNN(PreUpsampling):
         width: int = 64,
         mapping_kernel: int = 5,
         interpolation: str = "bicubic",
+        color: str | None = None,
         value_range: float = 1.0,
     ) -> None:
         normalise, denormalise = normalisation(image_channels, value_range)
@@ -49,6 +51,7 @@ class SRCNN(PreUpsampling):
             body=nn.Sequential(conv(width, width // 2, mapping_kernel), nn.ReLU()),
             tail=conv(width // 2, image_channels, 5),
             denormalise=denormalise,
+            color=color,
         )
 
 

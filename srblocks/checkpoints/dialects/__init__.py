@@ -1,0 +1,48 @@
+"""The layouts of other people's weights, one file per network."""
+
+from ..dialect import Dialect
+from . import (
+    carn,
+    csnln,
+    dbpn,
+    drcn,
+    drn,
+    edsr,
+    espcn,
+    fsrcnn,
+    lapsrn,
+    mdsr,
+    ms_lapsrn,
+    msrresnet,
+    prosr,
+    rcan,
+    rdn,
+    san,
+    srcnn,
+    srdensenet,
+    srresnet,
+    vdsr,
+)
+
+DIALECTS: tuple[Dialect, ...] = (
+    *srcnn.DIALECTS,
+    *fsrcnn.DIALECTS,
+    *espcn.DIALECTS,
+    *vdsr.DIALECTS,
+    *drcn.DIALECTS,
+    *lapsrn.DIALECTS,
+    *ms_lapsrn.DIALECTS,
+    *srdensenet.DIALECTS,
+    *srresnet.DIALECTS,
+    *msrresnet.DIALECTS,
+    *edsr.DIALECTS,
+    *mdsr.DIALECTS,
+    *rdn.DIALECTS,
+    *rcan.DIALECTS,
+    *drn.DIALECTS,
+    *dbpn.DIALECTS,
+    *carn.DIALECTS,
+    *prosr.DIALECTS,
+    *san.DIALECTS,
+    *csnln.DIALECTS,
+)

@@ -1,0 +1,82 @@
+"""DBPN: the authors', all variants."""
+
+from typing import Any
+
+from ..dialect import Dialect, Layout, UnfitError
+
+_SCALES = {6: 2, 8: 4, 12: 8}
+"""Side of the projections' kernels -> scale."""
+
+
+_UP = {
+    "up_conv1.deconv": "up1.deconv",
+    "up_conv1.act": "up1.act",
+    "up_conv2.conv": "down.0",
+    "up_conv2.act": "down.1",
+    "up_conv3.deconv": "up2.deconv",
+    "up_conv3.act": "up2.act",
+    "conv.conv": "bottleneck.0",
+    "conv.act": "bottleneck.1",
+}
+_DOWN = {
+    "down_conv1.conv": "down1.0",
+    "down_conv1.act": "down1.1",
+    "down_conv2.deconv": "up.deconv",
+    "down_conv2.act": "up.act",
+    "down_conv3.conv": "down2.0",
+    "down_conv3.act": "down2.1",
+    "conv.conv": "bottleneck.0",
+    "conv.act": "bottleneck.1",
+}
+
+
+def _read(layout: Layout, *, recursive: bool) -> dict[str, Any]:
+    head_width, image_channels, _ = layout.kernel("feat0.conv.weight", side=3)
+    width, _, _ = layout.kernel("feat1.conv.weight", side=1)
+    _, _, side = layout.kernel("up1.up_conv1.deconv.weight")
+    _, channels, _ = layout.kernel("output_conv.conv.weight", side=3)
+    if side not in _SCALES:
+        raise UnfitError(f"up1.up_conv1 has kernels of {side}")
+    stages = layout.count("up{}.up_conv1.deconv.weight", start=1)
+    if recursive == (channels == stages * width):
+        raise UnfitError(f"output_conv sees {channels} channels")
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "head_width": head_width,
+        "stages": stages,
+        "recursions": channels // width if recursive else None,
+        "scale": _SCALES[side],
+    }
+
+
+def _single(layout: Layout) -> dict[str, Any]:
+    return _read(layout, recursive=False)
+
+
+def _recursive(layout: Layout) -> dict[str, Any]:
+    return _read(layout, recursive=True)
+
+
+_KEYS = {
+    "feat0.conv": "head.0",
+    "feat0.act": "head.1",
+    "feat1.conv": "head.2",
+    "feat1.act": "head.3",
+    **{f"up1.{theirs}": f"first.{ours}" for theirs, ours in _UP.items()},
+    **{f"down{{i}}.{theirs}": f"downs.{{i-1}}.{ours}" for theirs, ours in _DOWN.items()},
+    **{f"up{{i}}.{theirs}": f"ups.{{i-2}}.{ours}" for theirs, ours in _UP.items()},
+    "output_conv.conv": "tail",
+}
+_IMPLIED = {"newest_first": True, "shared_slope": True, "mean_shift": False, "value_range": 1.0}
+
+DIALECTS = (
+    Dialect(network="dbpn", source="the authors", keys=_KEYS, read=_single, implied={**_IMPLIED, "image_skip": False}),
+    Dialect(
+        network="dbpn_res_mr64_3",
+        source="the authors",
+        keys=_KEYS,
+        read=_recursive,
+        implied={**_IMPLIED, "image_skip": True},
+    ),
+)

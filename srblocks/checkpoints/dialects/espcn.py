@@ -1,0 +1,49 @@
+"""ESPCN: the ports of yjn870 and Nhat-Thanh, and PyTorch's tutorial."""
+
+from typing import Any
+
+from ..dialect import Dialect, Layout
+
+
+def _read(layout: Layout, first: str, last: str) -> dict[str, Any]:
+    width, image_channels, _ = layout.kernel(first, side=5)
+    layout.kernel(last, side=3)
+    return {"image_channels": image_channels, "width": width, "scale": layout.factor(last, image_channels)}
+
+
+def _yjn870(layout: Layout) -> dict[str, Any]:
+    return _read(layout, "first_part.0.weight", "last_part.0.weight")
+
+
+def _nhat_thanh(layout: Layout) -> dict[str, Any]:
+    facts = _read(layout, "conv_1.weight", "conv_3.weight")
+    return {**facts, "color": "ycbcr" if facts["image_channels"] == 3 else "y"}
+
+
+def _tutorial(layout: Layout) -> dict[str, Any]:
+    return _read(layout, "conv1.weight", "conv4.weight")
+
+
+DIALECTS = (
+    Dialect(
+        network="espcn",
+        source="yjn870",
+        keys={"first_part.0": "head.0", "first_part.2": "body.0", "last_part.0": "upsampler.0"},
+        read=_yjn870,
+        implied={"act": "tanh", "value_range": 1.0},
+    ),
+    Dialect(
+        network="espcn",
+        source="Nhat-Thanh",
+        keys={"conv_1": "head.0", "conv_2": "body.0", "conv_3": "upsampler.0"},
+        read=_nhat_thanh,
+        implied={"act": "tanh", "value_range": 1.0},
+    ),
+    Dialect(
+        network="espcn",
+        source="PyTorch's tutorial",
+        keys={"conv1": "head.0", "conv2": "body.0", "conv3": "body.2", "conv4": "upsampler.0"},
+        read=_tutorial,
+        implied={"act": "relu", "depth": 3, "value_range": 1.0},
+    ),
+)

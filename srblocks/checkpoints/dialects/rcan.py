@@ -1,0 +1,70 @@
+"""RCAN: the authors', and BasicSR."""
+
+from typing import Any
+
+from ..dialect import MEAN_SHIFT, Dialect, Layout
+
+
+def _authors(layout: Layout) -> dict[str, Any]:
+    width, image_channels, _ = layout.kernel("head.0.weight", side=3)
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "groups": layout.count("body.{}.body.0.body.0.weight"),
+        "blocks_per_group": layout.count("body.0.body.{}.body.0.weight"),
+        "reduction": width // layout.kernel("body.0.body.0.body.3.conv_du.0.weight")[0],
+        "scale": layout.factors("tail.0.{}.weight", width),
+        **layout.mean_shift(),
+    }
+
+
+def _basicsr(layout: Layout) -> dict[str, Any]:
+    width, image_channels, _ = layout.kernel("conv_first.weight", side=3)
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "groups": layout.count("body.{}.conv.weight"),
+        "blocks_per_group": layout.count("body.0.residual_group.{}.rcab.0.weight"),
+        "reduction": width // layout.kernel("body.0.residual_group.0.rcab.3.attention.1.weight")[0],
+        "scale": layout.factors("upsample.{}.weight", width),
+    }
+
+
+DIALECTS = (
+    Dialect(
+        network="rcan",
+        source="the authors",
+        keys={
+            **MEAN_SHIFT,
+            "head.0": "head",
+            "body.{g}.body.{b}.body.0": "body.{g}.body.{b}.conv1",
+            "body.{g}.body.{b}.body.2": "body.{g}.body.{b}.conv2",
+            "body.{g}.body.{b}.body.3.conv_du.0": "body.{g}.body.{b}.attention.squeeze",
+            "body.{g}.body.{b}.body.3.conv_du.2": "body.{g}.body.{b}.attention.excite",
+            "body.{g}.body.{blocks_per_group}": "body.{g}.body.{blocks_per_group}",
+            "body.{groups}": "body.{groups}",
+            "tail.0.{k}": "upsampler.{k}",
+            "tail.1": "tail",
+        },
+        read=_authors,
+        unseen={"value_range": "255 or 1"},
+    ),
+    Dialect(
+        network="rcan",
+        source="BasicSR",
+        keys={
+            "conv_first": "head",
+            "body.{g}.residual_group.{b}.rcab.0": "body.{g}.body.{b}.conv1",
+            "body.{g}.residual_group.{b}.rcab.2": "body.{g}.body.{b}.conv2",
+            "body.{g}.residual_group.{b}.rcab.3.attention.1": "body.{g}.body.{b}.attention.squeeze",
+            "body.{g}.residual_group.{b}.rcab.3.attention.3": "body.{g}.body.{b}.attention.excite",
+            "body.{g}.conv": "body.{g}.body.{blocks_per_group}",
+            "conv_after_body": "body.{groups}",
+            "upsample.{k}": "upsampler.{k}",
+            "conv_last": "tail",
+        },
+        read=_basicsr,
+        implied={"value_range": 255.0, "mean_shift": True},
+        absent=("normalise.", "denormalise."),
+    ),
+)

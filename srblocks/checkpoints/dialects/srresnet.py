@@ -1,0 +1,68 @@
+"""SRResNet and SRGAN's generator: Lornatang's port, and two generations of leftthomas's."""
+
+from typing import Any
+
+from ..dialect import Dialect, Layout
+
+
+def _lornatang(layout: Layout) -> dict[str, Any]:
+    width, image_channels, _ = layout.kernel("conv1.0.weight", side=9)
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "depth": layout.count("trunk.{}.rcb.0.weight"),
+        "scale": layout.factors("upsampling.{}.upsample_block.0.weight", width),
+    }
+
+
+def _leftthomas(layout: Layout) -> dict[str, Any]:
+    width, image_channels, _ = layout.kernel("block1.0.weight", side=9)
+    depth = layout.count("block{}.conv1.weight", start=2)
+    last = max(layout.indices(f"block{depth + 3}.{{}}.weight"), default=0)
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "depth": depth,
+        "body_end": "norm" if f"block{depth + 2}.1.running_mean" in layout else "act",
+        "scale": layout.factors(f"block{depth + 3}.{{}}.conv.weight", width),
+        "_last": last,
+    }
+
+
+DIALECTS = (
+    Dialect(
+        network="srresnet",
+        source="Lornatang",
+        keys={
+            "conv1.{n}": "head.{n}",
+            "trunk.{i}.rcb.0": "body.{i}.conv1",
+            "trunk.{i}.rcb.1": "body.{i}.norm1",
+            "trunk.{i}.rcb.2": "body.{i}.act",
+            "trunk.{i}.rcb.3": "body.{i}.conv2",
+            "trunk.{i}.rcb.4": "body.{i}.norm2",
+            "conv2.{n}": "body.{depth+n}",
+            "upsampling.{k}.upsample_block.{n}": "upsampler.{3*k+n}",
+            "conv3": "tail",
+        },
+        read=_lornatang,
+        implied={"norm": "batch", "act": "prelu", "body_end": "norm", "output": "linear", "value_range": 1.0},
+    ),
+    Dialect(
+        network="srresnet",
+        source="leftthomas",
+        keys={
+            "block1.{n}": "head.{n}",
+            "block{i}.conv1": "body.{i-2}.conv1",
+            "block{i}.bn1": "body.{i-2}.norm1",
+            "block{i}.prelu": "body.{i-2}.act",
+            "block{i}.conv2": "body.{i-2}.conv2",
+            "block{i}.bn2": "body.{i-2}.norm2",
+            "block{depth+2}.{n}": "body.{depth+n}",
+            "block{depth+3}.{k}.conv": "upsampler.{3*k}",
+            "block{depth+3}.{k}.prelu": "upsampler.{3*k+2}",
+            "block{depth+3}.{_last}": "tail.0",
+        },
+        read=_leftthomas,
+        implied={"norm": "batch", "act": "prelu", "bias": True, "output": "tanh01", "value_range": 1.0},
+    ),
+)

@@ -1,0 +1,66 @@
+"""VDSR: the authors' MatConvNet file, twtygqyy's port, EDSR-PyTorch."""
+
+from typing import Any
+
+from ..dialect import MEAN_SHIFT, Dialect, Layout, UnfitError
+
+
+def _chain(layout: Layout, pattern: str, *, start: int) -> dict[str, Any]:
+    """Read a chain of 3x3 convolutions, from image to image."""
+    depth = layout.count(pattern, start)
+    names = [pattern.format(start + i) for i in range(depth)]
+    kernels = [layout.kernel(name, side=3) for name in names]
+    width, image_channels, _ = kernels[0]
+    if depth < 2 or kernels[-1][0] != image_channels:
+        raise UnfitError("the last convolution gives no image")
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "depth": depth,
+        "bias": names[0].replace("weight", "bias") in layout,
+    }
+
+
+def _official(layout: Layout) -> dict[str, Any]:
+    return _chain(layout, "conv{}.weight", start=1)
+
+
+def _twtygqyy(layout: Layout) -> dict[str, Any]:
+    width, image_channels, _ = layout.kernel("input.weight", side=3)
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "depth": layout.count("residual_layer.{}.conv.weight") + 2,
+        "bias": "input.bias" in layout,
+    }
+
+
+def _edsr_pytorch(layout: Layout) -> dict[str, Any]:
+    facts = _chain(layout, "body.{}.0.weight", start=0)
+    return {**facts, "_last": facts["depth"] - 1, **layout.mean_shift()}
+
+
+DIALECTS = (
+    Dialect(
+        network="vdsr",
+        source="the authors (MatConvNet)",
+        keys={"conv1": "head.0", "conv{depth}": "tail", "conv{i}": "body.{2*i-4}"},
+        read=_official,
+        implied={"scale": 1, "value_range": 1.0},
+    ),
+    Dialect(
+        network="vdsr",
+        source="twtygqyy",
+        keys={"input": "head.0", "residual_layer.{i}.conv": "body.{2*i}", "output": "tail"},
+        read=_twtygqyy,
+        implied={"scale": 1, "value_range": 1.0},
+    ),
+    Dialect(
+        network="vdsr",
+        source="EDSR-PyTorch",
+        keys={**MEAN_SHIFT, "body.0.0": "head.0", "body.{_last}.0": "tail", "body.{i}.0": "body.{2*i-2}"},
+        read=_edsr_pytorch,
+        implied={"scale": 1},
+        unseen={"value_range": "255 or 1"},
+    ),
+)

@@ -1,0 +1,128 @@
+"""Weights files as tensors by name: safetensors, torch files and MatConvNet's. Nothing in them is ever executed."""
+
+import json
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from .errors import CheckpointError
+from .matconvnet import read_matconvnet
+
+METADATA_KEY = "srblocks"
+WRAPPERS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
+"""Entries of training checkpoints that hold the state dict, in the order in which they are tried."""
+
+PREFIXES = ("module.", "netG.", "generator.", "_orig_mod.")
+"""What DataParallel, GAN trainers and torch.compile write ahead of every name."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a weights file holds.
+
+    Attributes:
+        tensors: by name.
+        metadata: the configuration that srblocks wrote, empty where another program wrote the file.
+        facts: constructor arguments that the file shows by other means than its tensors.
+    """
+
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def read_contents(path: Path) -> Contents:
+    """Read a weights file.
+
+    Raises:
+        CheckpointError: the file is corrupt or holds something else.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(512)
+    if path.suffix == ".safetensors" or start[8:9] == b"{":
+        return _read_safetensors(path)
+    if path.suffix == ".mat" or start.startswith(b"MATLAB"):
+        return Contents(*read_matconvnet(path, start))
+    _refuse_text(path, start)
+    return Contents(_plain(_unwrapped(_read_torch(path)), path))
+
+
+def _read_safetensors(path: Path) -> Contents:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+    except (SafetensorError, json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error}); was it downloaded whole?") from error
+    if not isinstance(metadata, dict):
+        raise CheckpointError(f"{path}: its srblocks configuration is unreadable")
+    return Contents(tensors if metadata else _plain(tensors, path), metadata)
+
+
+def _refuse_text(path: Path, start: bytes) -> None:
+    """Refuse what downloads leave behind instead of weights."""
+    if path.suffix == ".onnx":
+        raise CheckpointError(f"{path}: an ONNX graph, not weights; run it with onnxruntime, or save its initialisers")
+    lower = start.lstrip().lower()
+    if lower.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise CheckpointError(f"{path}: a web page, not weights; download the file itself (the 'raw' link)")
+    if start.startswith(b"version https://git-lfs"):
+        raise CheckpointError(f"{path}: a pointer of Git LFS, not weights; run 'git lfs pull' in its repository")
+    if b"\xef\xbf\xbd" in start:
+        raise CheckpointError(f"{path}: mangled by a copy as text; copy or download it again as a binary file")
+
+
+def _read_torch(path: Path) -> object:
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if found := re.search(r"GLOBAL (\S+)", str(error)):
+            raise CheckpointError(
+                f"{path}: holds a pickled Python object ({found[1]}); loading it would execute its code, so it was not "
+                "executed; where you trust it and have that code, load it there with torch.load(path, "
+                "weights_only=False) and save module.state_dict() alone"
+            ) from error
+        raise CheckpointError(
+            f"{path}: corrupt, or pickled Python objects in place of weights; nothing was executed"
+        ) from error
+    except Exception as error:  # on a damaged file the restricted unpickler raises whatever the bytes lead to
+        if "TorchScript" in str(error):
+            raise CheckpointError(
+                f"{path}: a TorchScript archive, not weights; save the module's state_dict()"
+            ) from error
+        raise CheckpointError(f"{path}: neither safetensors nor a torch checkpoint, or truncated") from error
+
+
+def _unwrapped(content: object) -> object:
+    while isinstance(content, dict):
+        inner = [content[name] for name in WRAPPERS if isinstance(content.get(name), dict)]
+        alone = next(iter(content.values())) if len(content) == 1 else None
+        if not inner and not isinstance(alone, dict):
+            break
+        content = inner[0] if inner else alone
+    return content
+
+
+def _plain(content: object, path: Path) -> dict[str, Tensor]:
+    """Give a state dict without the prefixes that all its names share."""
+    if (
+        not isinstance(content, dict)
+        or not content
+        or not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items())
+    ):
+        raise CheckpointError(f"{path}: holds no plain state dict (name -> tensor); save net.state_dict() instead")
+    tensors: dict[str, Tensor] = content
+    while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in tensors)), None):
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors

@@ -1,0 +1,103 @@
+"""Which network a foreign state dict belongs to: the one dialect whose table knows every name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..registry import network_spec
+from .dialect import Dialect, Layout, UnfitError
+from .dialects import DIALECTS
+from .errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """A foreign state dict, read.
+
+    Attributes:
+        dialect: its layout.
+        tensors: by our names.
+        seen: constructor arguments that tensors show.
+    """
+
+    dialect: Dialect
+    tensors: Mapping[str, Tensor]
+    seen: Mapping[str, Any]
+
+    def configuration(self, arguments: Mapping[str, Any], path: object) -> dict[str, Any]:
+        """Complete what the tensors show with what their source implies and what the user says.
+
+        Raises:
+            CheckpointError: the user contradicts the tensors, or must say more.
+        """
+        for name, value in arguments.items():
+            if name in self.seen and _listed(self.seen[name]) != _listed(value):
+                raise CheckpointError(f"{path}: its tensors show {name}={self.seen[name]!r}, not {name}={value!r}")
+        implied = self.dialect.implied
+        config = {**(implied(self.seen) if callable(implied) else implied), **self.seen, **arguments}
+        unseen = [f"{name} ({choices})" for name, choices in self.dialect.unseen.items() if name not in config]
+        if unseen:
+            raise CheckpointError(
+                f"{path}: {self.dialect.network} as {self.dialect.source} saves it, whose tensors do not show "
+                f"{' and '.join(unseen)}; give it as an argument"
+            )
+        return config
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+def recognise(
+    tensors: Mapping[str, Tensor], path: object, *, facts: Mapping[str, Any] | None = None, like: object = None
+) -> Recognition:
+    """Find the dialect of a state dict.
+
+    Args:
+        tensors: by their foreign names.
+        path: the file, for messages.
+        facts: constructor arguments that the file shows by other means.
+        like: class of a network; only its dialects are tried. None for those of all.
+
+    Raises:
+        CheckpointError: no dialect fits, or several do; the message names the closest one and what is wrong with it.
+    """
+    layout = Layout(tensors)
+    names = list(tensors)
+    tried = [dialect for dialect in DIALECTS if like in (None, network_spec(dialect.network).constructor[0])]
+    found: list[Recognition] = []
+    for dialect in tried:
+        try:
+            read = dialect.read(layout)
+            renamed, unknown = dialect.rename(names, read)
+        except UnfitError:
+            continue
+        if not unknown:
+            seen = {name: value for name, value in read.items() if not name.startswith("_")}
+            ours = {new: tensors[old] for old, new in renamed.items()}
+            found.append(Recognition(dialect, ours, {**seen, **(facts or {})}))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        both = " or ".join(f"{each.dialect.network} of {each.dialect.source}" for each in found)
+        raise CheckpointError(f"{path}: the names of its tensors are those of {both}; say which network it is")
+    raise CheckpointError(f"{path}: {_closest(layout, tried, hint=like is None)}")
+
+
+def _closest(layout: Layout, dialects: list[Dialect], *, hint: bool) -> str:
+    """Say which dialect is the closest to a state dict, and what keeps it from being one."""
+    names = list(layout.tensors)
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    unknown = f"no known layout of weights ({len(names)} tensors: {shown})"
+    ours = "; where a network of srblocks saved them without its configuration, name it (network=)" if hint else ""
+    dialect = max(dialects, key=lambda each: each.likeness(names), default=None)
+    if dialect is None or dialect.likeness(names) < 0.2:
+        return unknown + ours
+    try:
+        strange = dialect.rename(names, dialect.read(layout))[1]
+        reason = f"{len(strange)} of its tensors are unknown there, first {strange[0]}"
+    except UnfitError as error:
+        reason = str(error)
+    return f"{unknown}; closest is {dialect.network} as {dialect.source} saves it, but {reason}{ours}"
