@@ -38,6 +38,7 @@ from .blocks import (
     timm_attention,
 )
 from .checkpoints import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from .color import OnLuma, OnYCbCr, on_rgb
 from .frameworks import IterativeUpsampling, PostUpsampling, PreUpsampling, ProgressiveUpsampling
 from .init import bilinear_, he_, icnr_
 from .network import Network
@@ -146,6 +147,8 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "NonLocal",
+    "OnLuma",
+    "OnYCbCr",
     "Patches",
     "PixelShuffleUp",
     "PostUpsampling",
@@ -182,6 +185,7 @@ __all__ = [
     "network_spec",
     "network_specs",
     "normalisation",
+    "on_rgb",
     "register",
     "save_checkpoint",
     "timm_attention",

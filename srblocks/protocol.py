@@ -2,8 +2,8 @@
 
 Images are NumPy arrays of height x width or height x width x channels. For networks on luma the published figures are
 means over images of ``psnr(network(low), high, crop_border=scale)`` with ``low, high = reduced_pair(rgb_to_y(image),
-scale)``, nothing rounded; for networks on RGB the pair is that of the uint8 image, compared on luma. Published figures
-of bicubic interpolation itself come from pictures rounded to 8 bits. Other luma definitions or kernels shift the result
+scale)``, nothing rounded. For networks on RGB the pair is that of the uint8 image, and the luma compared is that of an
+output rounded to 8 bits; so it is for bicubic interpolation itself. Other luma definitions or kernels shift the result
 by whole decibels.
 """
 
@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Image = NDArray[Any]
 
-_RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
-_YCBCR_OFFSET = np.array([16.0, 128.0, 128.0]) / 255
+RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
+YCBCR_OFFSET = np.array([16.0, 128.0, 128.0]) / 255
 
 
 def _cubic(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -130,7 +130,7 @@ def rgb_to_ycbcr(rgb: ArrayLike) -> NDArray[np.float64]:
             f"rgb_to_ycbcr: {pixels.dtype} of shape {pixels.shape}; give (..., 3) as uint8 or floating point in [0, 1]"
         )
     unit = pixels / 255 if pixels.dtype == np.uint8 else pixels.astype(np.float64)
-    return unit @ _RGB_TO_YCBCR.T + _YCBCR_OFFSET
+    return unit @ RGB_TO_YCBCR.T + YCBCR_OFFSET
 
 
 def ycbcr_to_rgb(ycbcr: ArrayLike) -> NDArray[np.float64]:
@@ -140,7 +140,7 @@ def ycbcr_to_rgb(ycbcr: ArrayLike) -> NDArray[np.float64]:
         >>> ycbcr_to_rgb(rgb_to_ycbcr([0.2, 0.4, 0.6])).round(6)
         array([0.2, 0.4, 0.6])
     """
-    return (np.asarray(ycbcr, np.float64) - _YCBCR_OFFSET) @ np.linalg.inv(_RGB_TO_YCBCR).T
+    return (np.asarray(ycbcr, np.float64) - YCBCR_OFFSET) @ np.linalg.inv(RGB_TO_YCBCR).T
 
 
 def rgb_to_y(rgb: ArrayLike) -> NDArray[np.float64]:

@@ -163,7 +163,7 @@ class Tiny(PostUpsampling):
 def test_config_holds_the_plain_arguments_as_given_and_their_defaults() -> None:
     net = PostUpsampling(scale=2, image_channels=5, **dict.fromkeys(("head", "body", "upsampler", "tail"), Rescale(1)))
     defaults = {"long_skip": False, "image_skip": None, "min_size": 1, "size_multiple": 1}
-    defaults |= {"normalise": None, "denormalise": None}
+    defaults |= {"color": None, "normalise": None, "denormalise": None}
     assert net.config == {"scale": 2, "image_channels": 5, **defaults}
     assert (net.scale, net.image_channels) == (2, 5)
     assert Tiny().config == {"width": 4, "scale": 2, "depth": None}

@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         "model",
         nargs="?",
         metavar="MODEL",
-        help="network name, or a .safetensors file of srblocks; without it the bundled FSRCNN",
+        help="network name, or a weights file whose network is recognised; without it the bundled FSRCNN",
     )
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("exported"), metavar="DIR", help="output folder (default: exported)"
@@ -61,10 +61,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", help="stem of the files (default: network, scale, precision and shape)")
     network = parser.add_argument_group("network")
     network.add_argument(
-        "--scale", type=int, help="enlargement per side (default: the smallest that the network declares)"
+        "--scale", type=int, help="enlargement per side (default: that of the weights, or the smallest declared)"
     )
     network.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weights: safetensors, or a torch file with a plain state dict"
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="weights, also of the authors' and other layouts: safetensors, a torch file of a state dict, or .mat",
+    )
+    network.add_argument(
+        "--color",
+        choices=["rgb", "y"],
+        help="images of the artifact: rgb puts the conversions around a network on luma (default: the network's own)",
     )
     network.add_argument(
         "--arg",
@@ -159,7 +167,9 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.list:
         return list_networks(as_json=args.json)
-    source = Source(model=args.model, scale=args.scale, weights=args.weights, arguments=args.arg, seed=args.seed)
+    source = Source(
+        model=args.model, scale=args.scale, weights=args.weights, color=args.color, arguments=args.arg, seed=args.seed
+    )
     if args.dry_run:
         return dry_run(source, request, as_json=args.json)
     return export(source, request, as_json=args.json, quiet=args.quiet)

@@ -35,9 +35,10 @@ def artifact_paths(net: Network, request: ExportRequest) -> dict[str, Path]:
     """Give the file of each requested format."""
     stem = request.name
     if stem is None:
-        name = describe(net, network_shapes(net, request))["model"]["name"]
+        model = describe(net, network_shapes(net, request))["model"]
+        color = "" if model["color"] == net.color else f"_{net.color}"
         shape = "x".join(map(str, request.shape)) if request.shape else "dyn"
-        stem = f"{name}_x{net.scale}_fp32_{shape}"
+        stem = f"{model['name']}_x{net.scale}{color}_fp32_{shape}"
     return {name: request.out / f"{stem}{FORMATS[name].suffix}" for name in request.formats}
 
 

@@ -24,13 +24,15 @@ FILE = "manifest.json"
 
 def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
     """Give the part of the manifest that is embedded in every artifact: nothing in it names this machine."""
+    from srblocks.color import OnLuma, OnYCbCr
     from srblocks.registry import network_name, network_spec
 
+    inner = net.net if isinstance(net, (OnLuma, OnYCbCr)) else net
     try:
-        name = network_name(net)
+        name = network_name(inner)
         framework = network_spec(name).framework
     except ValueError:  # a network of the caller's own
-        name, framework = type(net).__name__, "other"
+        name, framework = type(inner).__name__, "other"
     sides = [low if low == high else AXES[axis] for axis, (low, high) in enumerate(shapes.ranges)]
     enlarged = [side * net.scale if isinstance(side, int) else f"{net.scale}*{side}" for side in sides[2:]]
     return {
@@ -38,7 +40,8 @@ def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
         "model": {
             "name": name,
             "scale": net.scale,
-            "config": net.config,
+            "config": inner.config,
+            "color": inner.color,
             "params": sum(parameter.numel() for parameter in net.parameters()),
             "weights_sha256": _weights_hash(net),
             "framework": framework,

@@ -20,9 +20,10 @@ class Source:
     """What the user named.
 
     Attributes:
-        model: registry name, or a .safetensors file with srblocks's configuration; None for the bundled default.
-        scale: enlargement per side; None for the smallest declared one.
+        model: registry name, or a weights file; None for the network of `weights`, else the bundled default.
+        scale: enlargement per side; None for that of the weights, else the smallest declared one.
         weights: file with the weights; None for bundled ones, else fresh ones.
+        color: "rgb" to take and give RGB images whatever the network works on; None for the network's own.
         arguments: constructor arguments as KEY=VALUE.
         seed: seed of fresh weights.
     """
@@ -30,6 +31,7 @@ class Source:
     model: str | None = None
     scale: int | None = None
     weights: Path | None = None
+    color: str | None = None
     arguments: Sequence[str] = ()
     seed: int = 0
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..registry import network_spec
 from .dialect import Dialect, Layout, UnfitError
 from .dialects import DIALECTS
-from .errors import CheckpointError
+from .errors import CheckpointError, UnseenArgumentError
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Recognition:
         """Complete what the tensors show with what their source implies and what the user says.
 
         Raises:
-            CheckpointError: the user contradicts the tensors, or must say more.
+            CheckpointError: the user contradicts the tensors.
+            UnseenArgumentError: the user must say more.
         """
         for name, value in arguments.items():
             if name in self.seen and _listed(self.seen[name]) != _listed(value):
@@ -39,7 +40,7 @@ class Recognition:
         config = {**(implied(self.seen) if callable(implied) else implied), **self.seen, **arguments}
         unseen = [f"{name} ({choices})" for name, choices in self.dialect.unseen.items() if name not in config]
         if unseen:
-            raise CheckpointError(
+            raise UnseenArgumentError(
                 f"{path}: {self.dialect.network} as {self.dialect.source} saves it, whose tensors do not show "
                 f"{' and '.join(unseen)}; give it as an argument"
             )

@@ -15,7 +15,7 @@ from ..files import atomic_path
 from ..frameworks import PreUpsampling
 from ..network import Network
 from ..registry import create_network, network_name, network_spec
-from .errors import CheckpointError
+from .errors import CheckpointError, UnseenArgumentError, WrongScaleError
 from .reading import METADATA_KEY, read_contents
 from .recognition import Recognition, recognise
 
@@ -62,8 +62,8 @@ def load_checkpoint(
         config: constructor arguments that the file does not show.
 
     Raises:
-        CheckpointError: the file is corrupt, of an unknown layout or another network, or does not show all arguments;
-            the message says which.
+        CheckpointError: the file is corrupt, of an unknown layout or another network; as its subclasses
+            `UnseenArgumentError`, it does not show all arguments, and `WrongScaleError`, it is of another scale.
         OSError: the file cannot be read.
 
     Example:
@@ -92,7 +92,7 @@ def load_checkpoint(
     if scale is not None and (scale != net.scale or len(net.scales) > 1):
         if scale not in net.scales:
             served = " or ".join(f"x{each}" for each in net.scales)
-            raise CheckpointError(f"{path}: weights of {network_name(net)} for {served}, not for x{scale}")
+            raise WrongScaleError(f"{path}: weights of {network_name(net)} for {served}, not for x{scale}")
         net = net.at_scale(scale)
     return net.eval()
 
@@ -162,7 +162,7 @@ def _plain(
     best = min(fits, key=lambda each: (each == 3, each), default=scales[0])
     if not set(fits) <= {best, *fits.get(best or 0, ())}:
         choices = ", ".join(map(str, fits))
-        raise CheckpointError(f"{path}: its tensors do not show the scale ({choices}); give it as an argument")
+        raise UnseenArgumentError(f"{path}: its tensors do not show the scale ({choices}); give it as an argument")
     return _build(network, {**arguments, "scale": best or None}, path)
 
 

@@ -1,0 +1,17 @@
+"""Measuring fidelity: PSNR and SSIM of networks and exported artifacts by the protocol of published tables.
+
+`python -m srblocks.evaluate --help` is the command.
+"""
+
+from .scoring import Score as Score
+from .scoring import compare as compare
+from .scoring import evaluate as evaluate
+from .scoring import image_files as image_files
+from .scoring import means as means
+from .scoring import protocol as protocol
+from .scoring import read_image as read_image
+from .scoring import score as score
+from .upscaler import EvaluationError as EvaluationError
+from .upscaler import Upscaler as Upscaler
+from .upscaler import of_artifact as of_artifact
+from .upscaler import of_network as of_network

@@ -1,0 +1,164 @@
+"""`python -m srblocks.evaluate`: PSNR and SSIM of a network or an exported artifact on a folder of images."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from ..checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
+from ..pretrained import DEFAULT_NETWORK, load_pretrained
+from ..registry import network_name, network_spec
+from .scoring import Score, evaluate, image_files, means, protocol
+from .upscaler import EvaluationError, Upscaler, of_artifact, of_network
+
+EPILOG = """\
+exit codes: 0 ok, 1 internal error, 2 usage, unknown network or wrong scale, 4 a library or device is missing, 8 the
+artifact does not fit this host, 9 bad input file, 10 some images could not be evaluated, 130 interrupted.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the command line's parser."""
+    parser = _Parser(
+        prog="srblocks.evaluate",
+        description="PSNR and SSIM of a network or an exported artifact by the protocol of published tables.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("network", nargs="?", metavar="NETWORK", help="registry name; without it the weights tell")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights (default: bundled ones)")
+    parser.add_argument("--artifact", type=Path, metavar="FILE", help="a file of srblocks-export, instead of a network")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of high-resolution images")
+    parser.add_argument("--scale", type=int, help="enlargement per side; an artifact brings its own")
+    parser.add_argument(
+        "--arg", action="append", default=[], metavar="KEY=JSON", help="argument that the weights do not show"
+    )
+    parser.add_argument("--device", default="cpu", help="torch device of a network (default: cpu)")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON on standard output")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def open_upscaler(args: argparse.Namespace) -> Upscaler:
+    """Open what the arguments name.
+
+    Raises:
+        EvaluationError: it cannot be opened here.
+    """
+    if args.artifact:
+        return _artifact(args)
+    if args.scale is None:
+        raise EvaluationError(2, "--scale is missing; give the enlargement per side")
+    if args.device != "cpu" and not torch.cuda.is_available():
+        raise EvaluationError(4, f"--device {args.device} is not available here; use cpu")
+    config = dict(_argument(pair) for pair in args.arg)
+    try:
+        if args.network:
+            network_spec(args.network)
+        if args.weights is None:
+            net = load_pretrained(args.network or DEFAULT_NETWORK, scale=args.scale)
+        else:
+            net = load_checkpoint(args.weights, network=args.network, scale=args.scale, **config)
+    except (UnseenArgumentError, WrongScaleError) as error:
+        raise EvaluationError(2, f"{error}; see --scale and --arg") from error
+    except (CheckpointError, OSError) as error:
+        raise EvaluationError(9, str(error)) from error
+    except (ValueError, TypeError) as error:
+        raise EvaluationError(2, str(error)) from error
+    source = args.weights.name if args.weights else "bundled weights"
+    return of_network(net, f"{network_name(net)} ({source})", device=args.device)
+
+
+def _artifact(args: argparse.Namespace) -> Upscaler:
+    if args.network or args.weights:
+        raise EvaluationError(2, "--artifact brings its own network and weights; leave out NETWORK and --weights")
+    try:
+        upscaler = of_artifact(args.artifact)
+    except ImportError as error:
+        raise EvaluationError(4, str(error)) from error
+    except Exception as error:
+        raise EvaluationError(getattr(error, "exit_code", 1), str(error)) from error
+    if args.scale not in (None, upscaler.scale):
+        raise EvaluationError(2, f"{args.artifact} enlarges x{upscaler.scale}, not x{args.scale}; leave out --scale")
+    return upscaler
+
+
+def _argument(pair: str) -> tuple[str, Any]:
+    key, equals, text = pair.partition("=")
+    if not equals or not key.isidentifier() or key in ("scale", "network"):
+        raise EvaluationError(2, f"--arg {pair!r} is no assignment of an argument; write --arg recursions=8")
+    try:
+        return key, json.loads(text)
+    except ValueError:
+        return key, text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return _run(args)
+    except EvaluationError as error:
+        print(f"srblocks.evaluate: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("srblocks.evaluate: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    files = image_files(args.data)
+    upscaler = open_upscaler(args)
+    failures: dict[Path, str] = {}
+    progress = Console(stderr=True, quiet=args.quiet or not sys.stderr.isatty())
+    steps = evaluate(upscaler, files, failures)
+    scores = list(track(steps, "images", total=len(files), console=progress))
+    for path, reason in failures.items():
+        print(f"srblocks.evaluate: {path}: {reason}", file=sys.stderr)
+    if not scores:
+        raise EvaluationError(9, f"none of {len(files)} images of {args.data} could be evaluated")
+    _report(upscaler, scores, failures, as_json=args.json)
+    return 10 if failures else 0
+
+
+def _report(upscaler: Upscaler, scores: Sequence[Score], failures: Mapping[Path, str], *, as_json: bool) -> None:
+    mean = means(scores)
+    sentence = protocol(upscaler.color, upscaler.scale)
+    if as_json:
+        images = [_finite(score) for score in scores]
+        facts = {"name": upscaler.name, "scale": upscaler.scale, "color": upscaler.color, "protocol": sentence}
+        failed = {str(path): reason for path, reason in failures.items()}
+        print(json.dumps(facts | {"images": images, "mean": _finite(mean), "failed": failed}, indent=2))
+        return
+    table = Table("image", box=None, pad_edge=False)
+    table.add_column("PSNR (dB)", justify="right")
+    table.add_column("SSIM", justify="right")
+    for score in [*scores, mean]:
+        similarity = "-" if score.ssim is None else f"{score.ssim:.4f}"
+        table.add_row(escape(score.image), f"{score.psnr:.3f}", similarity, style="bold" if score is mean else None)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{escape(upscaler.name)} x{upscaler.scale}", style="bold")
+    console.print(table)
+    console.print(f"protocol: {sentence}")
+
+
+def _finite(score: Score) -> dict[str, Any]:
+    """Write a score for JSON, which has no infinity: equal images have no decibels."""
+    return asdict(score) | {"psnr": score.psnr if math.isfinite(score.psnr) else None}

@@ -1,0 +1,124 @@
+"""PSNR and SSIM of images by the protocol of published tables."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..protocol import psnr, reduced_pair, rgb_to_y, ssim
+from .upscaler import EvaluationError, Image, Upscaler
+
+SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+"""Files that count as images of a folder."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Fidelity of one image on luma: decibels, and structural similarity (None below 11 pixels per side)."""
+
+    image: str
+    psnr: float
+    ssim: float | None
+
+
+def score(upscale: Upscaler, rgb: Image, name: str = "") -> Score:
+    """Reduce an image, enlarge it again and compare the lumas.
+
+    A network on luma sees the luma of the image, reduced in floating point, and nothing is rounded. Any other sees the
+    picture reduced in 8 bits and gives one of 8 bits, whose luma is not rounded. `scale` pixels at every border are
+    left out.
+
+    Args:
+        upscale: what enlarges.
+        rgb: (H, W, 3), uint8.
+        name: for the report.
+
+    Raises:
+        ValueError: the image is smaller than its border.
+    """
+    if upscale.color == "y":
+        low, high = reduced_pair(rgb_to_y(rgb), upscale.scale)
+        enlarged = upscale(low[..., None])[..., 0]
+    else:
+        low, picture = reduced_pair(rgb, upscale.scale)
+        high = rgb_to_y(picture)
+        enlarged = rgb_to_y(np.round(upscale(low / 255) * 255).astype(np.uint8))
+    return compare(enlarged, high, upscale.scale, name)
+
+
+def compare(enlarged: Image, high: Image, border: int, name: str = "") -> Score:
+    """Compare two images of one channel without their borders."""
+    similarity = ssim(enlarged, high, crop_border=border) if min(high.shape) - 2 * border >= 11 else None
+    return Score(name, psnr(enlarged, high, crop_border=border), similarity)
+
+
+def protocol(color: str, scale: int) -> str:
+    """State in one sentence how the figures come about."""
+    low = (
+        "luma (studio range) of the RGB image, reduced by MATLAB's bicubic in floating point, not rounded"
+        if color == "y"
+        else "RGB image reduced by MATLAB's bicubic in 8 bits, output rounded to 8 bits; its luma (studio range)"
+    )
+    return f"{low}; compared with the original's luma, {scale} border pixels left out, peak 255; mean over images"
+
+
+def image_files(data: Path) -> list[Path]:
+    """Give the images of a folder, in the order of their names, or one file.
+
+    Raises:
+        EvaluationError: there is none.
+    """
+    files = [data] if data.is_file() else sorted(path for path in data.glob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        kinds = ", ".join(SUFFIXES)
+        raise EvaluationError(2, f"{data} is no folder of images; give one with files that end in {kinds}")
+    return files
+
+
+def read_image(path: Path) -> Image:
+    """Read an image as (H, W, 3), uint8 RGB.
+
+    Raises:
+        EvaluationError: Pillow is missing.
+        ValueError: the file is no image, or has more than 8 bits per channel.
+    """
+    try:
+        from PIL import Image as Pillow  # noqa: PLC0415 (an optional extra)
+    except ImportError as error:
+        raise EvaluationError(4, "reading images needs Pillow; pip install 'srblocks[image]'") from error
+    try:
+        with Pillow.open(path) as picture:
+            if picture.mode.startswith(("I", "F")):
+                raise ValueError(f"{picture.mode} pixels; the protocol is one of 8 bits, convert the image first")
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, SyntaxError, Pillow.DecompressionBombError) as error:
+        raise ValueError(f"no readable image ({error})") from error
+
+
+def evaluate(upscale: Upscaler, files: Sequence[Path], failures: dict[Path, str] | None = None) -> Iterator[Score]:
+    """Score files one by one.
+
+    Args:
+        upscale: what enlarges.
+        files: images.
+        failures: takes up what is wrong with files that have no score; None to raise it.
+
+    Raises:
+        ValueError: with ``failures=None``, a file is no image or too small.
+    """
+    for path in files:
+        try:
+            yield score(upscale, read_image(path), path.stem)
+        except ValueError as error:
+            if failures is None:
+                raise ValueError(f"{path}: {error}") from error
+            failures[path] = str(error)
+
+
+def means(scores: Sequence[Score]) -> Score:
+    """Give the mean decibels and the mean similarity of the images that have one."""
+    similarities = [each.ssim for each in scores if each.ssim is not None]
+    mean = math.fsum(each.psnr for each in scores) / len(scores)
+    return Score("mean", mean, math.fsum(similarities) / len(similarities) if similarities else None)
