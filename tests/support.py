@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -36,19 +37,44 @@ def fill(net: nn.Module) -> None:
     """
     for name, tensor in net.named_parameters():
         module = net.get_submodule(name.rpartition(".")[0])
-        j = torch.arange(1, tensor.numel() + 1, dtype=torch.float64)
-        wave = torch.sin(j * 12.9898) * 43758.5453
-        u = 2 * (wave - wave.floor()) - 1
         norm = isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d))
         if tensor.ndim >= 2:
-            values = 1.2 * u / math.sqrt(tensor.numel() / tensor.shape[0])
+            kind = "matrix"
         elif norm and name.endswith("weight"):
-            values = 1 + 0.05 * u
+            kind = "scale"
         elif norm or isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            values = 0.05 * u
+            kind = "bias"
         else:
-            values = 0.25 + 0.05 * u
-        tensor.copy_(values.view(tensor.shape))
+            kind = "slope"
+        tensor.copy_(pattern(kind, tuple(tensor.shape)))
+
+
+def pattern(kind: str, shape: tuple[int, ...], start: int = 0) -> Tensor:
+    """The values of the published fill rule, from element `start` on."""
+    j = torch.arange(1 + start, 1 + start + math.prod(shape), dtype=torch.float64)
+    wave = torch.sin(j * 12.9898) * 43758.5453
+    u = (2 * (wave - wave.floor()) - 1).view(shape)
+    if kind == "matrix":
+        return 1.2 * u / math.sqrt(math.prod(shape) / shape[0])
+    return {"scale": 1.0, "bias": 0.0, "slope": 0.25}[kind] + 0.05 * u
+
+
+def filled_by_name(tensors: list[tuple[str, list[int], str | list[float]]]) -> dict[str, Tensor]:
+    """A state dict of which every tensor has its own values, which depend on its name.
+
+    Kinds are those of the fill rule, "keep" for a fresh norm's statistics and counters, and values themselves.
+    """
+    state: dict[str, Tensor] = {}
+    for name, shape, kind in tensors:
+        if isinstance(kind, list):
+            state[name] = torch.tensor(kind, dtype=torch.float64).view(shape)
+        elif kind == "keep":
+            counter = name.endswith("num_batches_tracked")
+            value = 1 if name.endswith("running_var") else 0
+            state[name] = torch.full(shape, value, dtype=torch.int64 if counter else torch.float64)
+        else:
+            state[name] = pattern(kind, tuple(shape), zlib.crc32(name.encode()) % 65536)
+    return state
 
 
 @torch.no_grad()
@@ -73,6 +99,19 @@ def filled(net: Network) -> Network:
     """Fill a network and put it in eval mode."""
     fill(net)
     return net.eval()
+
+
+def summary(output: Tensor) -> dict[str, float]:
+    """The statistics and pixels that are published of an output."""
+    _, _, height, width = output.shape
+    found = {
+        "mean": output.mean(),
+        "std": output.std(correction=0),
+        "first": output[0, 0, 0, 0],
+        "last": output[0, -1, -1, -1],
+        "mid": output[0, 0, height // 2, width // 3],
+    }
+    return {key: float(value) for key, value in found.items()}
 
 
 def relative_error(value: Tensor, reference: Tensor) -> float:

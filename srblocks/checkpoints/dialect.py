@@ -105,11 +105,16 @@ class Layout:
         return prod(self.factor(name, channels) for name in chain)
 
     def mean_shift(self, name: str = "sub_mean") -> dict[str, Any]:
-        """Tell from a fixed convolution whether the mean colour is subtracted, and in which value range."""
-        bias = self.tensors.get(f"{name}.bias")
-        if bias is None or bias.numel() != len(DIV2K_MEAN):
+        """Tell from a fixed convolution whether the mean colour is subtracted, and in which value range.
+
+        Raises:
+            UnfitError: its bias is no colour.
+        """
+        if f"{name}.weight" not in self and f"{name}.bias" not in self:
             return {"mean_shift": False}
-        wide = float(bias.abs().max()) > 2
+        if self.shape(f"{name}.bias") != (len(DIV2K_MEAN),):
+            raise UnfitError(f"{name}.bias has the shape {self.shape(f'{name}.bias')}")
+        wide = float(self.tensors[f"{name}.bias"].abs().max()) > 2
         return {"mean_shift": True, "value_range": 255.0 if wide else 1.0, "_shift": int(wide)}
 
 
@@ -141,6 +146,11 @@ class Dialect:
     unused: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """Network and source in words."""
+        return f"{self.network} in the layout of {self.source}"
+
     def rename(self, names: list[str], facts: Facts) -> tuple[dict[str, str], list[str]]:
         """Translate names.
 
@@ -149,21 +159,28 @@ class Dialect:
             facts: what `read` gave.
 
         Returns:
-            Theirs -> ours, without those of unused tensors; and those that the table does not know.
+            Theirs -> ours, without those of unused tensors; and those that the table does not know, or that would take
+            the place of another one.
         """
         rows = [(re.compile(_pattern(theirs, facts)), ours) for theirs, ours in self.keys.items()]
         rows += [(re.compile(_pattern(theirs, facts)), "") for theirs in self.unused]
         renamed: dict[str, str] = {}
         unknown: list[str] = []
         for name in names:
-            for pattern, ours in rows:
-                if match := pattern.fullmatch(name):
-                    if ours:
-                        indices = {key: int(text) for key, text in match.groupdict().items() if key != "leaf"}
-                        renamed[name] = _target(ours, {**facts, **indices}) + (match["leaf"] or "")
-                    break
-            else:
+            match, ours = next(
+                ((match, ours) for pattern, ours in rows if (match := pattern.fullmatch(name))), (None, "")
+            )
+            if match is None:
                 unknown.append(name)
+            elif ours:
+                indices = {key: int(text) for key, text in match.groupdict().items() if key != "leaf"}
+                try:
+                    target = _target(ours, {**facts, **indices}) + (match["leaf"] or "")
+                except IndexError:
+                    target = ""
+                if not target or target in renamed.values():
+                    unknown.append(name)
+                renamed[name] = target
         return renamed, unknown
 
     def likeness(self, names: list[str]) -> float:

@@ -48,11 +48,11 @@ def read_contents(path: Path) -> Contents:
     """
     with path.open("rb") as file:
         start = file.read(512)
+    _refuse_text(path, start)
     if path.suffix == ".safetensors" or start[8:9] == b"{":
         return _read_safetensors(path)
     if path.suffix == ".mat" or start.startswith(b"MATLAB"):
         return Contents(*read_matconvnet(path, start))
-    _refuse_text(path, start)
     return Contents(_plain(_unwrapped(_read_torch(path)), path))
 
 
@@ -77,7 +77,7 @@ def _refuse_text(path: Path, start: bytes) -> None:
         raise CheckpointError(f"{path}: a web page, not weights; download the file itself (the 'raw' link)")
     if start.startswith(b"version https://git-lfs"):
         raise CheckpointError(f"{path}: a pointer of Git LFS, not weights; run 'git lfs pull' in its repository")
-    if b"\xef\xbf\xbd" in start:
+    if b"\xef\xbf\xbd" in start and not start.startswith(b"MATLAB"):
         raise CheckpointError(f"{path}: mangled by a copy as text; copy or download it again as a binary file")
 
 

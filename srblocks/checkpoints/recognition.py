@@ -1,15 +1,17 @@
 """Which network a foreign state dict belongs to: the one dialect whose table knows every name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..registry import network_spec
 from .dialect import Dialect, Layout, UnfitError
 from .dialects import DIALECTS
 from .errors import CheckpointError, UnseenArgumentError
+
+Builder = Callable[..., object]
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,19 @@ class Recognition:
         unseen = [f"{name} ({choices})" for name, choices in self.dialect.unseen.items() if name not in config]
         if unseen:
             raise UnseenArgumentError(
-                f"{path}: {self.dialect.network} as {self.dialect.source} saves it, whose tensors do not show "
+                f"{path}: {self.dialect.title}, whose tensors do not show "
                 f"{' and '.join(unseen)}; give it as an argument"
             )
         return config
+
+    def completed(self, net: nn.Module) -> dict[str, Tensor]:
+        """Add what foreign files leave out: constants, and the counters that older versions of torch did not save."""
+        left_out = {
+            name: tensor
+            for name, tensor in net.state_dict().items()
+            if name.startswith(self.dialect.absent) or name.endswith(".num_batches_tracked")
+        }
+        return {**left_out, **self.tensors}
 
 
 def _listed(value: Any) -> Any:
@@ -52,7 +63,7 @@ def _listed(value: Any) -> Any:
 
 
 def recognise(
-    tensors: Mapping[str, Tensor], path: object, *, facts: Mapping[str, Any] | None = None, like: object = None
+    tensors: Mapping[str, Tensor], path: object, *, facts: Mapping[str, Any] | None = None, like: Builder | None = None
 ) -> Recognition:
     """Find the dialect of a state dict.
 
@@ -60,40 +71,46 @@ def recognise(
         tensors: by their foreign names.
         path: the file, for messages.
         facts: constructor arguments that the file shows by other means.
-        like: class of a network; only its dialects are tried. None for those of all.
+        like: class of the network that it must be; None for any.
 
     Raises:
         CheckpointError: no dialect fits, or several do; the message names the closest one and what is wrong with it.
     """
     layout = Layout(tensors)
-    names = list(tensors)
-    tried = [dialect for dialect in DIALECTS if like in (None, network_spec(dialect.network).constructor[0])]
     found: list[Recognition] = []
-    for dialect in tried:
+    for dialect in DIALECTS:
         try:
             read = dialect.read(layout)
-            renamed, unknown = dialect.rename(names, read)
+            renamed, unknown = dialect.rename(list(tensors), read)
         except UnfitError:
             continue
         if not unknown:
             seen = {name: value for name, value in read.items() if not name.startswith("_")}
             ours = {new: tensors[old] for old, new in renamed.items()}
             found.append(Recognition(dialect, ours, {**seen, **(facts or {})}))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        both = " or ".join(f"{each.dialect.network} of {each.dialect.source}" for each in found)
-        raise CheckpointError(f"{path}: the names of its tensors are those of {both}; say which network it is")
-    raise CheckpointError(f"{path}: {_closest(layout, tried, hint=like is None)}")
+    if not found:
+        raise CheckpointError(f"{path}: {_closest(layout, like)}")
+    layouts = " or ".join(each.dialect.title for each in found)
+    alike = [each for each in found if _is(each.dialect, like)]
+    if like and not alike:
+        raise CheckpointError(f"{path}: weights of {layouts}, not of {like.__name__}")
+    if len(alike) > 1:
+        raise CheckpointError(f"{path}: the names of its tensors are those of {layouts}; say which network it is")
+    return alike[0]
 
 
-def _closest(layout: Layout, dialects: list[Dialect], *, hint: bool) -> str:
+def _is(dialect: Dialect, like: Builder | None) -> bool:
+    return like is None or network_spec(dialect.network).constructor[0] is like
+
+
+def _closest(layout: Layout, like: Builder | None) -> str:
     """Say which dialect is the closest to a state dict, and what keeps it from being one."""
     names = list(layout.tensors)
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     unknown = f"no known layout of weights ({len(names)} tensors: {shown})"
-    ours = "; where a network of srblocks saved them without its configuration, name it (network=)" if hint else ""
-    dialect = max(dialects, key=lambda each: each.likeness(names), default=None)
+    ours = "" if like else "; where a network of srblocks saved them without its configuration, name it (network=)"
+    tried = [dialect for dialect in DIALECTS if _is(dialect, like)]
+    dialect = max(tried, key=lambda each: each.likeness(names), default=None)
     if dialect is None or dialect.likeness(names) < 0.2:
         return unknown + ours
     try:
@@ -101,4 +118,4 @@ def _closest(layout: Layout, dialects: list[Dialect], *, hint: bool) -> str:
         reason = f"{len(strange)} of its tensors are unknown there, first {strange[0]}"
     except UnfitError as error:
         reason = str(error)
-    return f"{unknown}; closest is {dialect.network} as {dialect.source} saves it, but {reason}{ours}"
+    return f"{unknown}; closest is {dialect.title}, but {reason}{ours}"

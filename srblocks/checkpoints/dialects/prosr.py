@@ -47,6 +47,7 @@ def _small(layout: Layout) -> dict[str, Any]:
 _LARGE = f"{_PYRAMID}.residual_denseblock_{{b}}"
 _LARGE_BLOCK = f"{_BODY}.{{b-1+_first[p-1]}}"
 _SMALL = f"{_PYRAMID}.denseblock_{{b}}"
+_ABSENT = ("normalise.", "denormalise.")
 _IMPLIED = {"mean_shift": True, "image_skip": True, "value_range": 1 / 0.0039215}
 
 DIALECTS = (
@@ -61,6 +62,7 @@ DIALECTS = (
         },
         read=_large,
         implied=_IMPLIED,
+        absent=_ABSENT,
     ),
     Dialect(
         network="prosr_s",
@@ -73,5 +75,6 @@ DIALECTS = (
         },
         read=_small,
         implied=_IMPLIED,
+        absent=_ABSENT,
     ),
 )

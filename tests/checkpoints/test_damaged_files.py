@@ -1,0 +1,157 @@
+"""Files that are not, or no longer, weights: each is refused with what it is and what to do; nothing is executed."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from srblocks import CheckpointError, create_network, load_checkpoint, load_weights, save_checkpoint
+from srblocks.network import Network
+
+NAMES = ("net.safetensors", "net.pth")
+
+
+@pytest.fixture
+def net() -> Network:
+    return create_network("fsrcnn", scale=3).eval()
+
+
+class Hostile:
+    """Unpickling this would create the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_pickled_modules_are_refused_and_never_executed(net: Network, tmp_path: Path) -> None:
+    torch.save(net, tmp_path / "module.pth")
+    torch.save({"head.0.weight": Hostile(tmp_path / "executed")}, tmp_path / "hostile.pth")
+    (tmp_path / "bare.pth").write_bytes(pickle.dumps(Hostile(tmp_path / "executed"), protocol=2))
+    for name in ("module.pth", "hostile.pth", "bare.pth"):
+        with pytest.raises(CheckpointError, match=r"was not executed|nothing was executed"):
+            load_weights(net, tmp_path / name)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_published_pickled_module_is_refused(net: Network, data: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"pickled Python object \(vdsr.Net\).*was not executed.*state_dict"):
+        load_weights(net, data / "weights" / "vdsr_twtygqyy_model_epoch_50.pth")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04rest", b"\x80\x02abc", b"\x00" * 300])
+def test_files_of_another_kind_are_refused(net: Network, tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"file{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="file"):
+        load_weights(net, path)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+def test_truncated_files_are_refused(net: Network, tmp_path: Path, part: float) -> None:
+    save_checkpoint(net, tmp_path / "net.safetensors")
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    for name in NAMES:
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: int(len(whole) * part)])
+        with pytest.raises(CheckpointError, match=name):
+            load_weights(net, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name,content,message",
+    [
+        ("page.pth", b"<!DOCTYPE html><html>404", r"page.pth: a web page, not weights; download the file itself"),
+        ("page.safetensors", b"\n<html>Not found</html>", r"a web page"),
+        ("page.mat", b"<?xml version='1.0'?><Error/>", r"a web page"),
+        (
+            "lfs.safetensors",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:",
+            r"pointer of Git LFS.*lfs pull",
+        ),
+        ("net.onnx", b"\x08\x08\x12\x07pytorch", r"an ONNX graph, not weights"),
+    ],
+)
+def test_what_downloads_leave_in_place_of_weights_is_named(
+    name: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(tmp_path / name)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_that_was_copied_as_text_is_named_so(zipped: bool, net: Network, tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save(net.state_dict(), path, _use_new_zipfile_serialization=zipped)
+    path.write_bytes(path.read_bytes().decode("utf-8", errors="replace").encode())
+    with pytest.raises(CheckpointError, match=r"mangled by a copy as text; copy or download it again"):
+        load_checkpoint(path)
+
+
+def test_a_torchscript_archive_is_named_so(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), tmp_path / "net.pt")
+    with pytest.raises(CheckpointError, match=r"a TorchScript archive, not weights; save the module's state_dict"):
+        load_checkpoint(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("content", [[1.0], {}, {"epoch": 3}, {"state_dict": [torch.ones(1)]}, {3: torch.ones(1)}])
+def test_a_file_without_tensors_by_name_is_refused(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match=r"holds no plain state dict \(name -> tensor\)"):
+        load_checkpoint(tmp_path / "other.pth")
+
+
+def test_a_missing_file_and_a_folder_are_the_operating_systems_errors(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_checkpoint(tmp_path / "missing.pth")
+    with pytest.raises(IsADirectoryError):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda tensor: tensor.bool(),
+        lambda tensor: tensor.to(torch.complex64),
+        lambda tensor: tensor.int(),
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.to("meta"),
+        lambda tensor: tensor.to(torch.float8_e4m3fn),
+    ],
+)
+def test_tensors_that_are_no_plain_numbers_are_refused(net: Network, tmp_path: Path, kind) -> None:
+    torch.save({name: kind(tensor) for name, tensor in net.state_dict().items()}, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match=r"odd.pth"):
+        load_weights(net, tmp_path / "odd.pth")
+
+
+def test_numbers_too_large_for_the_network_are_refused(net: Network, tmp_path: Path) -> None:
+    torch.save({name: tensor.double() * 1e300 for name, tensor in net.state_dict().items()}, tmp_path / "large.pth")
+    with pytest.raises(CheckpointError, match=r"hold NaN or infinity"):
+        load_weights(net, tmp_path / "large.pth")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(position=st.integers(0, 3000) | st.integers(0, 10**6), byte=st.integers(0, 255), name=st.sampled_from(NAMES))
+def test_a_file_with_a_wrong_byte_loads_or_is_refused(
+    net: Network, tmp_path: Path, position: int, byte: int, name: str
+) -> None:
+    path = tmp_path / name
+    if path.suffix == ".pth":
+        torch.save(net.state_dict(), path)
+    else:
+        save_checkpoint(net, path)
+    content = bytearray(path.read_bytes())
+    content[position % len(content)] = byte
+    path.write_bytes(content)
+    try:
+        load_checkpoint(path, network="fsrcnn")
+    except CheckpointError as error:
+        assert name in str(error)

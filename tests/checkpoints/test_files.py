@@ -1,0 +1,112 @@
+"""Formats of weights files, what training wraps around a state dict and writes ahead of its names."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from srblocks import CheckpointError, create_network, load_checkpoint, load_weights
+from support import filled_by_name
+
+State = dict[str, Tensor]
+ESPCN = [
+    ("first_part.0.weight", [6, 1, 5, 5], "matrix"),
+    ("first_part.0.bias", [6], "bias"),
+    ("first_part.2.weight", [3, 6, 3, 3], "matrix"),
+    ("first_part.2.bias", [3], "bias"),
+    ("last_part.0.weight", [9, 3, 3, 3], "matrix"),
+    ("last_part.0.bias", [9], "bias"),
+]
+
+
+@pytest.fixture
+def state() -> State:
+    return {name: tensor.float() for name, tensor in filled_by_name(ESPCN).items()}
+
+
+def assert_loads(path: Path, state: State) -> None:
+    net = load_checkpoint(path)
+    assert (type(net).__name__, net.scale, net.training) == ("ESPCN", 3, False)
+    assert torch.equal(net.state_dict()["upsampler.0.weight"], state["last_part.0.weight"])
+
+
+@pytest.mark.parametrize("wrapper", ["model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model"])
+def test_the_state_dict_is_taken_out_of_a_training_checkpoint(wrapper: str, state: State, tmp_path: Path) -> None:
+    content = {"epoch": 7, wrapper: state, "net": {"other": torch.ones(1)}, "optimizer": {"state": {}, "lr": 1e-4}}
+    torch.save(content, tmp_path / "training.pth")
+    assert_loads(tmp_path / "training.pth", state)
+
+
+def test_the_averaged_weights_are_taken_before_the_last_ones(state: State, tmp_path: Path) -> None:
+    torch.save({"params": {"x": torch.ones(1)}, "params_ema": state}, tmp_path / "both.pth")
+    assert_loads(tmp_path / "both.pth", state)
+
+
+def test_wrappers_may_stand_in_one_another_and_have_any_name_alone(state: State, tmp_path: Path) -> None:
+    torch.save({"state_dict": {"net": state}}, tmp_path / "nested.pth")
+    torch.save({"espcn": state}, tmp_path / "alone.pth")
+    assert_loads(tmp_path / "nested.pth", state)
+    assert_loads(tmp_path / "alone.pth", state)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "netG.", "generator.", "module.generator.", "_orig_mod.module."])
+def test_prefixes_of_all_names_are_left_out(prefix: str, state: State, tmp_path: Path) -> None:
+    torch.save({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "prefixed.pth")
+    assert_loads(tmp_path / "prefixed.pth", state)
+    save_file({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "prefixed.safetensors")
+    assert_loads(tmp_path / "prefixed.safetensors", state)
+
+
+def test_a_prefix_of_some_names_alone_belongs_to_them(state: State, tmp_path: Path) -> None:
+    names = ["module." * (number == 0) + name for number, name in enumerate(state)]
+    torch.save(dict(zip(names, state.values(), strict=True)), tmp_path / "mixed.pth")
+    with pytest.raises(CheckpointError, match=r"closest is espcn in the layout of yjn870, but there is no"):
+        load_checkpoint(tmp_path / "mixed.pth")
+
+
+@pytest.mark.parametrize("suffix", ["pth", "pt", "ckpt", "bin", "data"])
+def test_the_content_tells_the_format_and_not_the_name(suffix: str, state: State, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / f"torch.{suffix}")
+    torch.save(state, tmp_path / f"old.{suffix}", _use_new_zipfile_serialization=False)
+    save_file(state, tmp_path / f"safe.{suffix}")
+    for kind in ("torch", "old", "safe"):
+        assert_loads(tmp_path / f"{kind}.{suffix}", state)
+
+
+def test_weights_load_into_a_network_at_hand(tmp_path: Path) -> None:
+    net = create_network("fsrcnn", scale=3).eval()
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    torch.save(net.state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    for name in ("net.pth", "old.pth"):
+        other = create_network("fsrcnn", scale=3)
+        load_weights(other, tmp_path / name)
+        lr = torch.rand(1, 1, 6, 7)
+        assert torch.equal(other.eval()(lr), net(lr))
+
+
+def test_other_peoples_weights_load_into_a_network_at_hand(state: State, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "weights.pth")
+    net = create_network("espcn", scale=3, width=6)
+    load_weights(net, tmp_path / "weights.pth")
+    assert torch.equal(net.state_dict()["upsampler.0.weight"], state["last_part.0.weight"])
+    with pytest.raises(CheckpointError, match=r"weights of a network with .*scale=3 instead of 2"):
+        load_weights(create_network("espcn", scale=2, width=6), tmp_path / "weights.pth")
+    with pytest.raises(CheckpointError, match=r"weights of espcn in the layout of yjn870, not of FSRCNN"):
+        load_weights(create_network("fsrcnn", scale=3), tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_weights_load_as_single(kind: torch.dtype, state: State, tmp_path: Path) -> None:
+    torch.save({name: tensor.to(kind) for name, tensor in state.items()}, tmp_path / "half.pth")
+    loaded = load_checkpoint(tmp_path / "half.pth").state_dict()["head.0.weight"]
+    assert loaded.dtype == torch.float32
+    assert torch.equal(loaded, state["first_part.0.weight"].to(kind).float())
+
+
+def test_double_precision_weights_load_as_double(tmp_path: Path) -> None:
+    state = filled_by_name(ESPCN)
+    torch.save(state, tmp_path / "double.pth")
+    loaded = load_checkpoint(tmp_path / "double.pth").state_dict()["head.0.weight"]
+    assert torch.equal(loaded, state["first_part.0.weight"])

@@ -1,0 +1,209 @@
+"""Which network a file shows: what contradicts it, what nothing shows, what no network can be built of."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from srblocks import CheckpointError, Network, create_network, load_checkpoint, load_weights, network_name
+from srblocks.checkpoints import UnseenArgumentError, WrongScaleError
+from srblocks.checkpoints.dialect import Layout
+from srblocks.checkpoints.dialects import DIALECTS
+from srblocks.registry import NetworkSpec
+from support import facts, filled_by_name
+
+LAYOUTS = facts("dialects.json")
+
+
+def state_of(row: str) -> dict[str, Tensor]:
+    return {name: tensor.float() for name, tensor in filled_by_name(LAYOUTS[row]["tensors"]).items()}
+
+
+@pytest.fixture
+def espcn(tmp_path: Path) -> Path:
+    torch.save(state_of("ESPCN Y x2"), tmp_path / "espcn.pth")
+    return tmp_path / "espcn.pth"
+
+
+def test_every_layout_of_the_table_is_of_a_registered_network_and_says_whose_it_is() -> None:
+    sources = [(dialect.network, dialect.source) for dialect in DIALECTS]
+    assert len(set(sources)) == len(sources)
+    for dialect in DIALECTS:
+        create_network(dialect.network)
+
+
+def test_what_the_file_shows_cannot_be_contradicted(espcn: Path) -> None:
+    assert load_checkpoint(espcn, width=64, network="espcn", scale=2).scale == 2
+    with pytest.raises(CheckpointError, match=r"espcn.pth: its tensors show width=64, not width=5"):
+        load_checkpoint(espcn, width=5)
+    with pytest.raises(WrongScaleError, match=r"espcn.pth: weights of espcn for x2, not for x3"):
+        load_checkpoint(espcn, scale=3)
+    with pytest.raises(CheckpointError, match=r"espcn.pth: weights of espcn in the layout of yjn870, not of FSRCNN"):
+        load_checkpoint(espcn, network="fsrcnn")
+    with pytest.raises(TypeError, match="colour_space"):
+        load_checkpoint(espcn, colour_space="y")
+
+
+def test_what_only_the_layout_implies_can_be_overruled(espcn: Path) -> None:
+    assert load_checkpoint(espcn).config["act"] == "tanh"
+    assert load_checkpoint(espcn, act="relu").config["act"] == "relu"
+
+
+def test_a_variant_that_the_tensors_are_not_of_is_refused(tmp_path: Path) -> None:
+    torch.save(state_of("RDN D20C6G32 x2"), tmp_path / "rdn.pth")
+    assert network_name(load_checkpoint(tmp_path / "rdn.pth", network="rdn_a")) == "rdn_a"
+    with pytest.raises(CheckpointError, match=r"weights of rdn_a, not of rdn|depth=20 instead of 16"):
+        load_checkpoint(tmp_path / "rdn.pth", network="rdn")
+
+
+def test_the_value_range_shows_in_the_mean_shift_and_must_be_said_without_one(tmp_path: Path) -> None:
+    state = state_of("EDSR baseline x2")
+    torch.save(state, tmp_path / "edsr.pth")
+    assert load_checkpoint(tmp_path / "edsr.pth").config["value_range"] == 255
+    bare = {name: tensor for name, tensor in state.items() if "_mean" not in name}
+    torch.save(bare, tmp_path / "bare.pth")
+    with pytest.raises(
+        UnseenArgumentError, match=r"edsr_baseline in the layout of EDSR-PyTorch.* value_range \(255 or 1\); give it"
+    ):
+        load_checkpoint(tmp_path / "bare.pth")
+    assert load_checkpoint(tmp_path / "bare.pth", value_range=1.0).config["mean_shift"] is False
+
+
+def test_multi_scale_weights_serve_each_scale_alone(tmp_path: Path) -> None:
+    torch.save(state_of("CARN-M g4 multi_scale run at x2"), tmp_path / "carn_m.pth")
+    assert load_checkpoint(tmp_path / "carn_m.pth").scales == (2, 3, 4)
+    for scale in (2, 3, 4):
+        assert load_checkpoint(tmp_path / "carn_m.pth", scale=scale).scales == (scale,)
+    with pytest.raises(WrongScaleError, match=r"weights of carn_m for x2 or x3 or x4, not for x8"):
+        load_checkpoint(tmp_path / "carn_m.pth", scale=8)
+
+
+def test_a_network_is_created_with_other_peoples_weights(espcn: Path) -> None:
+    net = create_network("espcn", weights=espcn)
+    assert (net.scale, net.training) == (2, True)
+    assert torch.equal(net.state_dict()["head.0.bias"], state_of("ESPCN Y x2")["first_part.0.bias"])
+    with pytest.raises(CheckpointError, match="not of FSRCNN"):
+        create_network("fsrcnn", weights=espcn)
+
+
+def test_a_plain_state_dict_with_our_names_loads_when_the_network_is_named(spec: NetworkSpec, tmp_path: Path) -> None:
+    net = create_network(spec.name, **spec.reduced)
+    save_file(net.state_dict(), tmp_path / "plain.safetensors")
+    again = load_checkpoint(tmp_path / "plain.safetensors", network=spec.name, scale=net.scale, **spec.reduced)
+    assert network_name(again) == network_name(net)
+    state = again.state_dict()
+    served = net.at_scale(net.scale).state_dict()
+    assert state.keys() == served.keys()
+    assert all(torch.equal(state[name], tensor) for name, tensor in served.items())
+
+
+def test_a_scale_that_several_would_fit_must_be_said(tmp_path: Path) -> None:
+    save_file(create_network("fsrcnn", scale=3).state_dict(), tmp_path / "fsrcnn.safetensors")
+    with pytest.raises(UnseenArgumentError, match=r"do not show the scale \(2, 3, 4\); give it as an argument"):
+        load_checkpoint(tmp_path / "fsrcnn.safetensors", network="fsrcnn")
+    assert load_checkpoint(tmp_path / "fsrcnn.safetensors", network="fsrcnn", scale=3).scale == 3
+
+
+@pytest.mark.parametrize(
+    "name,message",
+    [
+        ("last_part.0.weight", r"closest is espcn in the layout of yjn870, but there is no last_part.0.weight"),
+        ("last_part.0.bias", r"not the weights of this ESPCN \(1 missing, first upsampler.0.bias\)"),
+    ],
+)
+def test_a_missing_tensor_is_named_with_the_closest_layout(name: str, message: str, tmp_path: Path) -> None:
+    state = state_of("ESPCN Y x2")
+    del state[name]
+    torch.save(state, tmp_path / "espcn.pth")
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(tmp_path / "espcn.pth")
+
+
+def test_an_unknown_tensor_is_named_with_the_closest_layout(tmp_path: Path) -> None:
+    torch.save(state_of("RCAN G10R20 x2") | {"body.0.gate": torch.ones(1)}, tmp_path / "rcan.pth")
+    with pytest.raises(
+        CheckpointError,
+        match=r"no known layout of weights \(1633 tensors: sub_mean.weight, sub_mean.bias, add_mean.weight, ...\); "
+        r"closest is rcan in the layout of the authors, but 1 of its tensors are unknown there, first body.0.gate",
+    ):
+        load_checkpoint(tmp_path / "rcan.pth")
+
+
+def test_a_file_of_something_else_is_likened_to_nothing(tmp_path: Path) -> None:
+    torch.save(nn.TransformerEncoderLayer(8, 2).state_dict(), tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match=r"no known layout of weights \(12 tensors: self_attn.*\)") as caught:
+        load_checkpoint(tmp_path / "other.pth")
+    assert "closest" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_broken_numbers_are_named(value: float, tmp_path: Path) -> None:
+    state = state_of("ESPCN Y x2")
+    state["last_part.0.bias"][1] = value
+    torch.save(state, tmp_path / "espcn.pth")
+    with pytest.raises(CheckpointError, match=r"1 tensors hold NaN or infinity, first upsampler.0.bias"):
+        load_checkpoint(tmp_path / "espcn.pth")
+
+
+def test_an_own_class_takes_weights_with_its_names_alone(espcn: Path, tmp_path: Path) -> None:
+    class Own(Network):
+        def __init__(self) -> None:
+            super().__init__(scale=1, image_channels=1)
+            self.conv = nn.Conv2d(1, 1, 3)
+
+    net, source = Own(), Own()
+    save_file(source.state_dict(), tmp_path / "own.safetensors")
+    load_weights(net, tmp_path / "own.safetensors")
+    assert torch.equal(net.conv.weight, source.conv.weight)
+    with pytest.raises(CheckpointError, match=r"weights of espcn in the layout of yjn870, not of Own"):
+        load_weights(net, espcn)
+
+
+def test_shapes_that_would_need_more_memory_than_there_is_are_refused(tmp_path: Path) -> None:
+    width = 10**6
+    names = [name for name, _, _ in LAYOUTS["EDSR baseline x2"]["tensors"] if "_mean" not in name]
+    state = {name: torch.zeros(1) for name in names}
+    state["head.0.weight"] = torch.zeros(1).expand(width, 3, 3, 3)
+    state["tail.0.0.weight"] = torch.zeros(1).expand(4 * width, 1, 3, 3)
+    torch.save(state, tmp_path / "huge.pth")
+    with pytest.raises(CheckpointError, match=r"not the weights of this EDSR \(.* of another shape"):
+        load_checkpoint(tmp_path / "huge.pth", res_scale=1.0, value_range=255.0)
+    metadata = {"srblocks": json.dumps({"network": "edsr", "config": {"width": width, "depth": 2}})}
+    save_file({"head.weight": torch.zeros(1)}, tmp_path / "huge.safetensors", metadata=metadata)
+    with pytest.raises(CheckpointError, match=r"not the weights of this EDSR"):
+        load_checkpoint(tmp_path / "huge.safetensors")
+
+
+SMALL = [row for row in LAYOUTS if sum(math.prod(shape) for _, shape, _ in LAYOUTS[row]["tensors"]) < 2_000_000]
+CHANGES = st.tuples(st.integers(0, 500), st.sampled_from(["drop", "shape", "rename"]), st.integers(0, 10**7))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=st.sampled_from(SMALL), changes=st.lists(CHANGES, min_size=1, max_size=4))
+def test_a_damaged_layout_loads_or_is_refused(row: str, changes: list[tuple[int, str, int]], tmp_path: Path) -> None:
+    tensors = {name: torch.zeros(()).expand(shape) for name, shape, _ in LAYOUTS[row]["tensors"]}
+    for position, change, number in changes:
+        name = list(tensors)[position % len(tensors)]
+        old = tensors.pop(name)
+        if change == "shape":
+            shape = [number % 5 if number % 3 else size for size in old.shape] + [1] * (number % 2)
+            tensors[name] = torch.zeros(()).expand(shape)
+        elif change == "rename":
+            tensors[name.replace("1", str(number), 1)] = old
+    torch.save(tensors, tmp_path / "damaged.pth")
+    try:
+        load_checkpoint(tmp_path / "damaged.pth", scale=2)
+    except CheckpointError as error:
+        assert "damaged.pth" in str(error)
+
+
+def test_a_reader_meets_any_index_without_counting_up_to_it() -> None:
+    layout = Layout({"body.999999.weight": torch.zeros(1), "body.0.weight": torch.zeros(1)})
+    assert layout.count("body.{}.weight") == 1
+    assert layout.indices("body.{}.weight") == [0, 999999]

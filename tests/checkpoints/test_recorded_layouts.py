@@ -1,0 +1,75 @@
+"""Weights in the authors' layouts, filled by name: what comes out was recorded with the authors' classes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from srblocks import InterpolateUp, load_checkpoint, network_name
+from support import facts, filled_by_name, summary, wave_image
+
+RECORDED = facts("dialects.json")
+NETWORKS = {
+    "RCAN G10R20 x2": "rcan",
+    "EDSR baseline x2": "edsr_baseline",
+    "EDSR full x2": "edsr",
+    "MDSR baseline(2+3+4) run at x2": "mdsr_baseline",
+    "SAN G20R10 x2": "san",
+    "CSNLN T12 x2": "csnln",
+    "RDN D20C6G32 x2": "rdn_a",
+    "RDN D16C8G64 x2": "rdn",
+    "VDSR 20x64 bias, c=3, MeanShift(range 255) (input already at HR size)": "vdsr",
+    "CARN multi_scale run at x2": "carn",
+    "CARN-M g4 multi_scale run at x2": "carn_m",
+    "DBPN T=7 x2": "dbpn",
+    "DBPN T=7 x4": "dbpn",
+    "DBPN-RES-MR64-3 x4": "dbpn",
+    "DBPN-SS x4": "dbpn_ss",
+    "DRN-S x4": "drn_s",
+    "ProSR_l (max_scale 8) run at x2": "prosr_l",
+    "MSRResNet x2": "msrresnet",
+    "BasicSR EDSR baseline x4": "edsr_baseline",
+    "SRResNet paper x2 (no output clamp)": "srresnet",
+    "SRResNet paper x4 (no output clamp)": "srresnet",
+    "FSRCNN 56-12-4 Y x2": "fsrcnn",
+    "ESPCN Y x2": "espcn",
+    "SRCNN 9-5-5 Y (input at HR size)": "srcnn",
+    "SRDenseNet All x4 (yjn870)": "srdensenet",
+}
+
+# What was recorded of these two is their inner network, see the test below.
+INNER: dict[str, dict[str, Any]] = {
+    "DBPN-RES-MR64-3 x4": {"image_skip": False},
+    "ProSR_l (max_scale 8) run at x2": {"image_skip": False, "mean_shift": False, "value_range": 1.0},
+}
+
+
+def test_every_recorded_layout_is_tried() -> None:
+    assert set(NETWORKS) == set(RECORDED)
+
+
+@pytest.mark.parametrize("row", NETWORKS)
+def test_a_state_dict_in_the_authors_layout_gives_the_authors_output(row: str, tmp_path: Path) -> None:
+    recorded = RECORDED[row]
+    path = tmp_path / "weights.pth"
+    torch.save(filled_by_name(recorded["tensors"]), path)
+    arguments = INNER.get(row, {"scale": 2} if NETWORKS[row] == "fsrcnn" else {})
+    net = load_checkpoint(path, **arguments)
+    path.unlink()
+    assert network_name(net) == NETWORKS[row]
+    with torch.no_grad():
+        output = net(wave_image(tuple(recorded["input"]))) * recorded["range"]
+    errors = {key: abs(value - recorded[key]) / recorded["std"] for key, value in summary(output).items()}
+    assert list(output.shape) == recorded["out_shape"]
+    assert max(errors.values()) < 1e-9, errors
+
+
+def test_the_bicubic_that_authors_add_outside_their_class_is_inside_by_default(tmp_path: Path) -> None:
+    recorded = RECORDED["DBPN-RES-MR64-3 x4"]
+    torch.save(filled_by_name(recorded["tensors"]), tmp_path / "weights.pth")
+    whole = load_checkpoint(tmp_path / "weights.pth")
+    inner = load_checkpoint(tmp_path / "weights.pth", image_skip=False)
+    lr = wave_image((1, 3, 7, 5))
+    assert network_name(whole) == "dbpn_res_mr64_3"
+    torch.testing.assert_close(whole(lr), inner(lr) + InterpolateUp(3, 4).double()(lr), rtol=0, atol=1e-12)
