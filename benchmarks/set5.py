@@ -2,71 +2,53 @@
 
     SRBLOCKS_DATA=folder python benchmarks/set5.py [--json FILE]
 
-Protocol: a method enlarges the luma (studio range, not rounded) of the uint8 original, reduced by MATLAB's imresize in
-float64; compared with the luma of the original, `scale` border pixels left out; means over the five images. As in
-published tables, the pictures of bicubic interpolation alone are rounded to 8 bits. CPU, float32, eager.
+Protocol: that of `python -m srblocks.evaluate` for networks on luma, on CPU; as in published tables, the pictures of
+bicubic interpolation are rounded to 8 bits.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
 
 from srblocks import load_pretrained
-from srblocks.protocol import imresize, psnr, reduced_pair, rgb_to_y, ssim
-
-Upscale = Callable[[np.ndarray], np.ndarray]
-
-
-def evaluate(upscale: Upscale, folder: Path, scale: int, *, rounded: bool = False) -> tuple[float, float]:
-    """Mean PSNR in decibels and mean SSIM of `upscale`, which goes from luma to luma in [0, 1]."""
-    figures = []
-    for path in sorted(folder.glob("*.bmp")):
-        low, high = reduced_pair(rgb_to_y(np.asarray(Image.open(path).convert("RGB"))), scale)
-        pictures = [upscale(low), high]
-        if rounded:
-            pictures = [np.clip(np.round(picture * 255), 0, 255).astype(np.uint8) for picture in pictures]
-        figures.append((psnr(*pictures, crop_border=scale), ssim(*pictures, crop_border=scale)))
-    means = np.mean(figures, axis=0)
-    return float(means[0]), float(means[1])
+from srblocks.evaluate import Score, compare, evaluate, image_files, means, of_network, read_image
+from srblocks.protocol import imresize, reduced_pair, rgb_to_y
 
 
-def bicubic(scale: int) -> Upscale:
-    """MATLAB's bicubic."""
-    return lambda low: imresize(low, scale)
+def bicubic(folder: Path, scale: int) -> Score:
+    """Score MATLAB's bicubic, whose pictures are rounded to 8 bits."""
+    scores = []
+    for path in image_files(folder):
+        low, high = reduced_pair(rgb_to_y(read_image(path)), scale)
+        pictures = [np.clip(np.round(luma * 255), 0, 255).astype(np.uint8) for luma in (imresize(low, scale), high)]
+        scores.append(compare(*pictures, border=scale))
+    return means(scores)
 
 
-def bundled(name: str, scale: int) -> Upscale:
-    """A bundled luma network, clipped to [0, 1]."""
-    net = load_pretrained(name, scale=scale)
-
-    def upscale(low: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return net(torch.tensor(low[None, None], dtype=torch.float32))[0, 0].clamp(0, 1).double().numpy()
-
-    return upscale
+def bundled(folder: Path, name: str, scale: int) -> Score:
+    """Score bundled weights."""
+    return means(list(evaluate(of_network(load_pretrained(name, scale=scale), name), image_files(folder))))
 
 
-def measure(folder: Path) -> dict[str, dict[int, tuple[float, float]]]:
-    """PSNR and SSIM per method and scale."""
+def measure(folder: Path) -> dict[str, dict[int, Score]]:
+    """Score each method at each scale."""
     scales = (2, 3, 4)
     return {
-        "bicubic": {scale: evaluate(bicubic(scale), folder, scale, rounded=True) for scale in scales},
-        "FSRCNN (bundled)": {scale: evaluate(bundled("fsrcnn", scale), folder, scale) for scale in scales},
+        "bicubic": {scale: bicubic(folder, scale) for scale in scales},
+        "FSRCNN (bundled)": {scale: bundled(folder, "fsrcnn", scale) for scale in scales},
     }
 
 
-def markdown(figures: dict[str, dict[int, tuple[float, float]]]) -> str:
+def markdown(figures: dict[str, dict[int, Score]]) -> str:
     """The figures as a table, PSNR in decibels / SSIM."""
     lines = ["| Set5, luma | x2 | x3 | x4 |", "|---|---|---|---|"]
     for name, row in figures.items():
-        cells = " | ".join(f"{decibels:.2f} / {similarity:.4f}" for decibels, similarity in row.values())
+        cells = " | ".join(f"{score.psnr:.2f} / {score.ssim:.4f}" for score in row.values())
         lines.append(f"| {name} | {cells} |")
     return "\n".join(lines)
 
@@ -81,7 +63,8 @@ def main() -> None:
     figures = measure(Path(data, "images", "Set5"))
     print(markdown(figures))
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+        plain = {name: {scale: asdict(score) for scale, score in row.items()} for name, row in figures.items()}
+        args.json.write_text(json.dumps(plain, indent=2) + "\n")
 
 
 if __name__ == "__main__":

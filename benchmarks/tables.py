@@ -1,7 +1,7 @@
-"""The generated parts of README.md.
+"""The generated tables of documents.
 
-python benchmarks/tables.py           print the table of networks
-python benchmarks/tables.py --write   put it into README.md, between its markers
+python benchmarks/tables.py           print them
+python benchmarks/tables.py --write   put them between their markers
 """
 
 import argparse
@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from srblocks import create_network, network_specs
+from srblocks.checkpoints.dialects import DIALECTS
 
-README = Path(__file__).parent.parent / "README.md"
+REPOSITORY = Path(__file__).parent.parent
 NAMES = {"pre": "pre-upsampling", "post": "post-upsampling", "progressive": "progressive", "iterative": "iterative"}
 
 
@@ -38,21 +39,49 @@ def networks() -> str:
     return "\n".join(lines)
 
 
+def plain(value: object) -> str:
+    """A value as a reader would write it."""
+    return f"{value:g}" if isinstance(value, float) else repr(value).replace("'", '"')
+
+
+def layouts() -> str:
+    """One row per known layout of weights."""
+    lines = ["| network | layout of | implied | to be given |", "|---|---|---|---|"]
+    for dialect in DIALECTS:
+        implied = [
+            f"`{argument}` {(value.__doc__ or '').rstrip('.')}" if callable(value) else f"`{argument}={plain(value)}`"
+            for argument, value in dialect.implied.items()
+        ]
+        unseen = [
+            f"`{argument}` ({choices})"
+            for argument, choices in dialect.unseen.items()
+            if argument not in dialect.implied or callable(dialect.implied[argument])
+        ]
+        lines.append(f"| `{dialect.network}` | {dialect.source} | {', '.join(implied)} | {', '.join(unseen)} |")
+    return "\n".join(lines)
+
+
+TABLES = {"networks": (networks, "README.md"), "layouts": (layouts, "srblocks/checkpoints/README.md")}
+
+
 def replaced(text: str, name: str, content: str) -> str:
     """Put content between the markers of that name."""
     pattern = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
     if not pattern.search(text):
-        raise SystemExit(f"tables.py: README.md has no markers for {name}")
+        raise SystemExit(f"tables.py: the document has no markers for {name}")
     return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Print or write the table of networks.")
-    parser.add_argument("--write", action="store_true", help="put it into README.md")
-    if parser.parse_args().write:
-        README.write_text(replaced(README.read_text(), "networks", networks()))
-    else:
-        print(networks())
+    parser = argparse.ArgumentParser(description="Print or write the generated tables.")
+    parser.add_argument("--write", action="store_true", help="put them into their documents")
+    write = parser.parse_args().write
+    for name, (table, document) in TABLES.items():
+        path = REPOSITORY / document
+        if write:
+            path.write_text(replaced(path.read_text(), name, table()))
+        else:
+            print(table(), end="\n\n")
 
 
 if __name__ == "__main__":

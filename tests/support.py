@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import zlib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from srblocks.network import Network
 from srblocks_export.cli import main
 
 REPOSITORY = Path(__file__).parent.parent
+README = (REPOSITORY / "README.md").read_text()
 FACTS = Path(__file__).parent / "data"
 
 
@@ -117,6 +119,13 @@ def summary(output: Tensor) -> dict[str, float]:
 def relative_error(value: Tensor, reference: Tensor) -> float:
     """Largest error relative to the reference's standard deviation."""
     return float(((value - reference).abs().max() / reference.std()).detach())
+
+
+def generated(name: str, document: str = README) -> str:
+    """What stands between the markers of that name in a document."""
+    found = re.search(rf"<!-- {name}: .*? -->\n(.*?)\n?<!-- end -->", document, re.DOTALL)
+    assert found is not None
+    return found[1]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:

@@ -11,20 +11,13 @@ import pytest
 import set5
 import tables
 from srblocks_export.cli import build_parser
-from support import REPOSITORY
-
-README = (REPOSITORY / "README.md").read_text()
+from support import README, REPOSITORY, generated
 
 
-def generated(name: str, document: str = README) -> str:
-    """What stands between the markers of that name."""
-    found = re.search(rf"<!-- {name}: .*? -->\n(.*?)\n?<!-- end -->", document, re.DOTALL)
-    assert found is not None
-    return found[1]
-
-
-def test_the_table_of_networks_is_current() -> None:
-    assert generated("networks") == tables.networks()
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_generated_tables_are_current(name: str) -> None:
+    table, document = tables.TABLES[name]
+    assert generated(name, (REPOSITORY / document).read_text()) == table()
 
 
 def test_the_table_of_set5_is_current(data: Path) -> None:
@@ -42,6 +35,7 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         exec(compile(block, "README.md", "exec"), names)
     assert tuple(names["sr"].shape) == (1, 1, 240, 320)
+    assert tuple(names["enlarged"].shape) == (1, 3, 240, 320)
     assert names["own"].config["scale"] == 4
 
 
@@ -50,7 +44,7 @@ def test_commands_parse_and_name_what_exists() -> None:
     assert len(commands) >= 4
     for command in commands:
         args = build_parser().parse_args(shlex.split(command)[1:])
-        assert args.model in (None, "edsr_baseline", "vdsr")
+        assert args.model in (None, "edsr_baseline", "vdsr", "carn_m.pth")
     for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE):
         assert f"\n{target}:" in (REPOSITORY / "Makefile").read_text()
     for script in re.findall(r"(?:examples|benchmarks)/\w+\.py", README):

@@ -131,7 +131,8 @@ class Dialect:
         source: whose layout it is.
         keys: their names -> ours, see the module's docstring.
         read: facts that the shapes show: constructor arguments, and helpers whose names begin with an underscore.
-        implied: arguments that no tensor shows but that this source always has, or what gives them from the facts.
+        implied: arguments that no tensor shows but that this source always has; a value may be a function of the facts,
+            which gives None where it is unseen.
         unseen: arguments that neither shows -> what they can be; the user must say.
         unused: their names of tensors that their own class never uses.
         absent: our names of tensors that their file does not hold, because they are constant.
@@ -141,7 +142,7 @@ class Dialect:
     source: str
     keys: Mapping[str, str]
     read: Callable[[Layout], dict[str, Any]] = _nothing_more
-    implied: Facts | Callable[[Facts], Facts] = field(default_factory=dict[str, Any])
+    implied: Facts = field(default_factory=dict[str, Any])
     unseen: Mapping[str, str] = field(default_factory=dict[str, str])
     unused: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()

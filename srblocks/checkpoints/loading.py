@@ -25,9 +25,9 @@ def load_checkpoint(
     """Build the network that a weights file belongs to, with its weights, in eval mode.
 
     The network and its variant come from the configuration that `save_checkpoint` wrote, else from the names and
-    shapes of the tensors: the layouts of many authors and ports are known (``docs/checkpoints.md``). What tensors do
-    not show, such as the value range or a residual scale, comes from the layout, else from an argument. The network
-    is in double precision where the file is, else in single.
+    shapes of the tensors: the layouts of many authors and ports are known (README.md beside this file lists them). What
+    tensors do not show, such as the value range or a residual scale, comes from the layout, else from an argument. The
+    network is in double precision where the file is, else in single.
 
     Args:
         path: safetensors; a torch file of a state dict, also inside a training checkpoint; MatConvNet's .mat. Pickled
@@ -41,6 +41,8 @@ def load_checkpoint(
     Raises:
         CheckpointError: the file is corrupt, of an unknown layout or another network; as its subclasses
             `UnseenArgumentError`, it does not show all arguments, and `WrongScaleError`, it is of another scale.
+        UnknownNetworkError: there is no network named `network`.
+        TypeError: the network has no such argument.
         OSError: the file cannot be read.
 
     Example:

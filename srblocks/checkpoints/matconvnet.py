@@ -37,9 +37,9 @@ def read_matconvnet(path: Path, start: bytes) -> tuple[dict[str, Tensor], dict[s
         raise CheckpointError(f"{path}: reading .mat files needs scipy; pip install 'srblocks[mat]'") from error
     try:
         content = loadmat(path, struct_as_record=False)
-    except OSError:
-        raise
     except Exception as error:  # scipy raises whatever the bytes of a damaged file lead to
+        if isinstance(error, OSError) and error.errno:
+            raise
         raise CheckpointError(f"{path}: not a readable .mat file, or truncated") from error
     try:
         if "model" in content:
@@ -56,8 +56,15 @@ def read_matconvnet(path: Path, start: bytes) -> tuple[dict[str, Tensor], dict[s
 
 
 def _first(array: Any) -> Any:
-    """Unwrap a structure or a text, which the reader gives as an array of one."""
-    return np.asarray(array).flat[0]
+    """Unwrap a structure or a text, which the reader gives as an array of one, within another one in a cell."""
+    while isinstance(array, np.ndarray):
+        array = array.flat[0]
+    return array
+
+
+def _structures(array: Any) -> list[Any]:
+    """Give the elements of an array of structures, or of a cell array of them."""
+    return [_first(each) for each in np.asarray(array).flat]
 
 
 def _cells(model: Any) -> dict[str, Tensor]:
@@ -71,7 +78,7 @@ def _cells(model: Any) -> dict[str, Tensor]:
 
 def _dagnn(net: Any) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
-    for parameter in np.asarray(net.params).flat:
+    for parameter in _structures(net.params):
         name = str(_first(parameter.name))
         if name.endswith("_f"):
             tensors[f"{name[:-2]}.weight"] = _filters(parameter.value)
@@ -84,7 +91,7 @@ def _dagnn(net: Any) -> dict[str, Tensor]:
 
 def _recursions(net: Any) -> dict[str, Any]:
     """Count the runs of a shared block, which DagNN writes out as layers ``x4SR_level1_R8_conv1``."""
-    layers = np.asarray(getattr(net, "layers", [])).flat
+    layers = _structures(getattr(net, "layers", []))
     runs = [int(match[1]) for layer in layers if (match := _RECURSION.fullmatch(str(_first(layer.name))))]
     return {"recursions": max(runs)} if runs else {}
 

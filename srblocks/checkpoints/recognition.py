@@ -38,8 +38,8 @@ class Recognition:
         for name, value in arguments.items():
             if name in self.seen and _listed(self.seen[name]) != _listed(value):
                 raise CheckpointError(f"{path}: its tensors show {name}={self.seen[name]!r}, not {name}={value!r}")
-        implied = self.dialect.implied
-        config = {**(implied(self.seen) if callable(implied) else implied), **self.seen, **arguments}
+        implied = {name: value(self.seen) if callable(value) else value for name, value in self.dialect.implied.items()}
+        config = {name: value for name, value in implied.items() if value is not None} | {**self.seen, **arguments}
         unseen = [f"{name} ({choices})" for name, choices in self.dialect.unseen.items() if name not in config]
         if unseen:
             raise UnseenArgumentError(

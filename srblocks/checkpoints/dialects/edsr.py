@@ -5,15 +5,11 @@ from typing import Any
 from ..dialect import MEAN_SHIFT, Dialect, Facts, Layout
 
 
-def _res_scale(facts: Facts) -> Facts:
-    """Give the residual scale that both sources use: 0.1 for the wide network alone (Lim et al., section 3.3)."""
+def _res_scale(facts: Facts) -> float | None:
+    """0.1 at width 256, 1 up to 64."""  # Lim et al., section 3.3; both sources.
     if facts["width"] <= 64:
-        return {"res_scale": 1.0}
-    return {"res_scale": 0.1} if facts["width"] == 256 else {}
-
-
-def _basicsr_implied(facts: Facts) -> Facts:
-    return {"value_range": 255.0, "mean_shift": True, **_res_scale(facts)}
+        return 1.0
+    return 0.1 if facts["width"] == 256 else None
 
 
 def _edsr_pytorch(layout: Layout) -> dict[str, Any]:
@@ -52,7 +48,7 @@ DIALECTS = (
             "tail.1": "tail",
         },
         read=_edsr_pytorch,
-        implied=_res_scale,
+        implied={"res_scale": _res_scale},
         unseen={"res_scale": "1 or 0.1", "value_range": "255 or 1"},
     ),
     Dialect(
@@ -67,7 +63,7 @@ DIALECTS = (
             "conv_last": "tail",
         },
         read=_basicsr,
-        implied=_basicsr_implied,
+        implied={"value_range": 255.0, "mean_shift": True, "res_scale": _res_scale},
         unseen={"res_scale": "1 or 0.1"},
         absent=("normalise.", "denormalise."),
     ),

@@ -1,11 +1,11 @@
-"""RDN: EDSR-PyTorch."""
+"""RDN: EDSR-PyTorch, and yjn870's port."""
 
 from typing import Any
 
-from ..dialect import Dialect, Layout
+from ..dialect import Dialect, Layout, UnfitError
 
 
-def _read(layout: Layout) -> dict[str, Any]:
+def _edsr_pytorch(layout: Layout) -> dict[str, Any]:
     width, image_channels, _ = layout.kernel("SFENet1.weight", side=3)
     growth, _, _ = layout.kernel("RDBs.0.convs.0.conv.0.weight", side=3)
     last = max(layout.indices("UPNet.{}.weight"), default=0)
@@ -17,6 +17,21 @@ def _read(layout: Layout) -> dict[str, Any]:
         "growth": growth,
         "scale": layout.factors("UPNet.{}.weight", growth, last=last),
         "_last": last,
+    }
+
+
+def _yjn870(layout: Layout) -> dict[str, Any]:
+    width, image_channels, _ = layout.kernel("sfe1.weight", side=3)
+    growth, _, _ = layout.kernel("rdbs.0.layers.0.conv.weight", side=3)
+    if growth != width:
+        raise UnfitError(f"rdbs.0.layers.0.conv gives {growth} channels instead of {width}")
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "depth": layout.count("rdbs.{}.lff.weight"),
+        "layers": layout.count("rdbs.0.layers.{}.conv.weight"),
+        "growth": growth,
+        "scale": layout.factors("upscale.{}.weight", width),
     }
 
 
@@ -33,7 +48,22 @@ DIALECTS = (
             "UPNet.{_last}": "tail",
             "UPNet.{k}": "upsampler.{k}",
         },
-        read=_read,
+        read=_edsr_pytorch,
+        implied={"value_range": 1.0},
+    ),
+    Dialect(
+        network="rdn",
+        source="yjn870",
+        keys={
+            "sfe1": "head",
+            "sfe2": "body.0",
+            "rdbs.{i}.layers.{j}.conv": "body.1.blocks.{i}.dense.layers.{j}.0",
+            "rdbs.{i}.lff": "body.1.blocks.{i}.fuse",
+            "gff.{k}": "body.1.fuse.{k}",
+            "upscale.{k}": "upsampler.{k}",
+            "output": "tail",
+        },
+        read=_yjn870,
         implied={"value_range": 1.0},
     ),
 )

@@ -1,0 +1,84 @@
+"""What published weights give on Set5 and Set14, as a Markdown table beside what was published of them.
+
+    SRBLOCKS_DATA=folder python benchmarks/published.py [--json FILE]
+
+The files are in their authors' layouts, as `load_checkpoint` takes them. The protocol is that of
+`python -m srblocks.evaluate`, on CPU.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from srblocks import load_checkpoint, network_name
+from srblocks.evaluate import Score, evaluate, image_files, means, of_network
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Weights and what their authors publish of them, decibels per scale."""
+
+    title: str
+    files: dict[int, str]
+    published: dict[int, float]
+    images: str = "Set5"
+
+
+VDSR, CARN_M = "converted_vdsr_twtygqyy.pth", "carn_m.pth"
+LAPSRN = "converted_lapsrn_twtygqyy.pth"
+ROWS = (
+    Row("VDSR, twtygqyy", dict.fromkeys((2, 3, 4), VDSR), {2: 37.65, 3: 33.77, 4: 31.45}),
+    Row("LapSRN, twtygqyy (x4; x2 is its first level)", {2: LAPSRN, 4: LAPSRN}, {4: 31.65}),
+    Row("LapSRN, twtygqyy", {4: LAPSRN}, {4: 28.27}, images="Set14"),
+    Row("DRCN, jiny2001 (96 features, 9 recursions)", {2: "converted_drcn_jiny2001.pth"}, {2: 37.31}),
+    Row("CARN-M, the authors", dict.fromkeys((2, 3, 4), CARN_M), {2: 37.53, 3: 33.99, 4: 31.92}),
+    Row("SRGAN, leftthomas", {scale: f"srgan_leftthomas_netG_epoch_{scale}_100_a.pth" for scale in (2, 4)}, {}),
+)
+
+
+def score(data: Path, file: str, images: str, scale: int) -> Score:
+    """Score a weights file at one scale."""
+    net = load_checkpoint(data / "weights" / file, scale=scale)
+    return means(list(evaluate(of_network(net, network_name(net)), image_files(data / "images" / images))))
+
+
+def measure(data: Path) -> dict[Row, dict[int, Score]]:
+    """Score each row at each of its scales."""
+    return {row: {scale: score(data, file, row.images, scale) for scale, file in row.files.items()} for row in ROWS}
+
+
+def markdown(figures: dict[Row, dict[int, Score]]) -> str:
+    """The figures as a table: PSNR in decibels / SSIM, in parentheses the published PSNR."""
+    lines = ["| weights | images | x2 | x3 | x4 |", "|---|---|---|---|---|"]
+    for row, scores in figures.items():
+        cells = []
+        for scale in (2, 3, 4):
+            found, published = scores.get(scale), row.published.get(scale)
+            cell = f"{found.psnr:.2f} / {found.ssim:.4f}" if found else ""
+            cells.append(cell + (f" ({published})" if published else ""))
+        lines.append(f"| {row.title} | {row.images} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Evaluate published weights on Set5 and Set14.")
+    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    args = parser.parse_args()
+    data = os.environ.get("SRBLOCKS_DATA")
+    if not data or not Path(data, "weights").is_dir():
+        sys.exit("published.py: set SRBLOCKS_DATA to a folder that holds weights/ and images/")
+    figures = measure(Path(data))
+    print(markdown(figures))
+    if args.json:
+        rows = [
+            {**asdict(row), "measured": {scale: asdict(found) for scale, found in scores.items()}}
+            for row, scores in figures.items()
+        ]
+        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Published weights give their authors' pictures and published figures, eager and exported."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+import published
+from srblocks import ESPCN, PixelShuffleUp, PostUpsampling, conv, load_checkpoint
+from srblocks.evaluate import evaluate, image_files, means, of_artifact
+from srblocks_export.formats import FORMATS
+from srblocks_export.runtime import load
+from support import README, generated, run
+
+GOLDENS = {
+    "vdsr_twtygqyy": ("converted_vdsr_twtygqyy.pth", None),
+    "lapsrn_twtygqyy_x4": ("converted_lapsrn_twtygqyy.pth", 4),
+    "carn_m_x2": ("carn_m.pth", 2),
+    "carn_m_x4": ("carn_m.pth", 4),
+    "srgan_leftthomas_x2": ("srgan_leftthomas_netG_epoch_2_100_a.pth", 2),
+}
+SET5 = {
+    "VDSR, twtygqyy": {2: 37.653, 3: 33.773, 4: 31.453},
+    "LapSRN, twtygqyy (x4; x2 is its first level)": {2: 37.368, 4: 31.645},
+    "LapSRN, twtygqyy": {4: 28.268},
+    "DRCN, jiny2001 (96 features, 9 recursions)": {2: 37.409},
+    "CARN-M, the authors": {2: 37.678, 3: 34.058, 4: 31.883},
+    "SRGAN, leftthomas": {2: 35.47, 4: 30.65},
+}
+
+
+@pytest.fixture(params=GOLDENS)
+def golden(request: pytest.FixtureRequest, data: Path) -> tuple[Path, int | None, Tensor, Tensor]:
+    """A weights file, the scale, an image, and what the authors' code makes of it."""
+    file, scale = GOLDENS[request.param]
+    with np.load(data / "goldens" / f"{request.param}.npz") as arrays:
+        return data / "weights" / file, scale, torch.from_numpy(arrays["input"]), torch.from_numpy(arrays["output"])
+
+
+def test_the_authors_pictures_come_out(golden: tuple[Path, int | None, Tensor, Tensor]) -> None:
+    weights, scale, image, expected = golden
+    with torch.no_grad():
+        torch.testing.assert_close(load_checkpoint(weights, scale=scale)(image), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_authors_pictures_come_out_of_every_format(
+    golden: tuple[Path, int | None, Tensor, Tensor], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    weights, scale, image, expected = golden
+    given = ["--scale", str(scale)] if scale else []
+    code, _, err = run(capsys, weights, *given, "--all", "--verify", "one", "--name", "net", "-o", tmp_path, "-q")
+    assert code == 0, err
+    for row in FORMATS.values():
+        torch.testing.assert_close(load(tmp_path / f"net{row.suffix}")(image), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_published_figures_are_reproduced_and_stand_in_the_readme(data: Path) -> None:
+    figures = published.measure(data)
+    found = {row.title: {scale: score.psnr for scale, score in scores.items()} for row, scores in figures.items()}
+    assert found.keys() == SET5.keys()
+    for title, expected in SET5.items():
+        assert found[title] == pytest.approx(expected, abs=0.01), title
+    assert generated("published", README) == published.markdown(figures)
+
+
+@pytest.mark.parametrize("weights,scale,expected", [(published.VDSR, 3, 33.7733), (published.CARN_M, 4, 31.8831)])
+def test_exports_give_the_same_figures(
+    weights: str, scale: int, expected: float, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path
+) -> None:
+    file = data / "weights" / weights
+    code, _, err = run(capsys, file, "--scale", scale, "--onnx", "--torchscript", "--name", "net", "-o", tmp_path, "-q")
+    assert code == 0, err
+    for suffix in (".onnx", ".ts"):
+        scores = list(evaluate(of_artifact(tmp_path / f"net{suffix}"), image_files(data / "images" / "Set5")))
+        assert means(scores).psnr == pytest.approx(expected, abs=0.001)
+
+
+@pytest.fixture
+def tutorial(data: Path) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """The initialisers of PyTorch's tutorial file, an image, and what onnxruntime makes of it."""
+    model = onnx.load(data / "weights" / "espcn_pytorch_tutorial_super_resolution_x3.onnx")
+    state = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in model.graph.initializer}
+    with np.load(data / "goldens" / "espcn_tutorial_x3_ort.npz") as arrays:
+        image, expected = torch.from_numpy(arrays["input"]), torch.from_numpy(arrays["output"])
+    return state, image, expected
+
+
+def test_a_network_of_blocks_takes_the_initialisers_of_a_third_partys_graph(
+    tutorial: tuple[dict[str, Tensor], Tensor, Tensor],
+) -> None:
+    state, image, expected = tutorial
+    net = PostUpsampling(
+        scale=3,
+        image_channels=1,
+        head=nn.Sequential(conv(1, 64, 5), nn.ReLU()),
+        body=nn.Sequential(conv(64, 64), nn.ReLU(), conv(64, 32), nn.ReLU()),
+        upsampler=PixelShuffleUp(32, 3, out_channels=1, stepwise=False),
+        tail=nn.Identity(),
+    )
+    places = {"conv1": "head.0", "conv2": "body.0", "conv3": "body.2", "conv4": "upsampler.0"}
+    renamed = {f"{places[name.partition('.')[0]]}.{name.partition('.')[2]}": state[name] for name in state}
+    net.load_state_dict(renamed)
+    with torch.no_grad():
+        torch.testing.assert_close(net.eval()(image), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_tutorials_weights_are_recognised(
+    tutorial: tuple[dict[str, Tensor], Tensor, Tensor], tmp_path: Path
+) -> None:
+    state, image, expected = tutorial
+    torch.save(state, tmp_path / "tutorial.pth")
+    net = load_checkpoint(tmp_path / "tutorial.pth")
+    assert isinstance(net, ESPCN)
+    with torch.no_grad():
+        torch.testing.assert_close(net(image), expected, rtol=1e-4, atol=1e-5)

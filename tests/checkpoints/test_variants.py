@@ -1,0 +1,94 @@
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from checkpoints.authors import Layout, filled
+from checkpoints.authors_plain import fsrcnn_yjn870, ms_lapsrn_official
+from checkpoints.authors_residual import edsr, san
+from checkpoints.variants import VARIANTS, Variant
+from srblocks import load_checkpoint, network_name
+from srblocks.checkpoints import CheckpointError, UnseenArgumentError
+from srblocks.network import Network
+
+
+def stored(state: dict[str, Tensor], folder: Path) -> Path:
+    """A file of the tensors in alphabetical order, which is nobody's order of execution."""
+    torch.save(dict(sorted(state.items())), folder / "weights.pth")
+    return folder / "weights.pth"
+
+
+@torch.no_grad()
+def executed(net: Network) -> dict[str, Tensor]:
+    """The state by name, in the order of its first use at one scale after the other."""
+    state = net.state_dict()
+    used: dict[str, Tensor] = {}
+
+    def note(prefix: str, module: nn.Module, _: Any) -> None:
+        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        used.update({f"{prefix}{name}": state[f"{prefix}{name}"] for name, _ in own if f"{prefix}{name}" in state})
+
+    for scale in net.scales:
+        single = net.at_scale(scale)
+        for name, module in single.named_modules():
+            module.register_forward_pre_hook(partial(note, f"{name}." if name else ""))
+        single.supervised(torch.rand(1, net.image_channels, 12, 12))
+    assert used.keys() == state.keys()
+    return used
+
+
+def by_shape(state: dict[str, Tensor]) -> dict[tuple[int, ...], list[tuple[str, Tensor]]]:
+    found: dict[tuple[int, ...], list[tuple[str, Tensor]]] = defaultdict(list)
+    for name, tensor in state.items():
+        found[tuple(tensor.shape)].append((name, tensor))
+    return found
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.title)
+def test_a_file_in_the_authors_layout_is_recognised_and_every_tensor_finds_its_place(
+    variant: Variant, tmp_path: Path
+) -> None:
+    theirs = filled(variant.used, white=variant.white, mean=variant.mean)
+    given: dict[str, Any] = {**variant.given}
+    net = load_checkpoint(stored({**theirs, **filled(variant.unused)}, tmp_path), **given)
+    assert network_name(net) == variant.network
+    assert net.scales == variant.scales
+    assert {name: net.config[name] for name in variant.config} == variant.config
+    ours = {name: tensor for name, tensor in executed(net).items() if not name.startswith(variant.constant)}
+    theirs_by_shape, ours_by_shape = by_shape(theirs), by_shape(ours)
+    assert {shape: len(found) for shape, found in ours_by_shape.items()} == {
+        shape: len(found) for shape, found in theirs_by_shape.items()
+    }
+    misplaced = [
+        (their_name, our_name)
+        for shape, found in theirs_by_shape.items()
+        for (their_name, their_tensor), (our_name, our_tensor) in zip(found, ours_by_shape[shape], strict=True)
+        if not torch.equal(their_tensor, our_tensor)
+    ]
+    assert misplaced == []
+
+
+@pytest.mark.parametrize(
+    "layout,name,value",
+    [
+        (fsrcnn_yjn870(56, 12, 4), "scale", 3),
+        (ms_lapsrn_official(5, 64), "recursions", 5),
+        (edsr(2, 128, 1), "res_scale", 0.1),
+    ],
+)
+def test_what_no_tensor_shows_the_caller_must_say(layout: Layout, name: str, value: float, tmp_path: Path) -> None:
+    path = stored(filled(layout), tmp_path)
+    given: dict[str, Any] = {name: value}
+    with pytest.raises(UnseenArgumentError, match=rf"do not show {name} .*; give it as an argument"):
+        load_checkpoint(path)
+    assert load_checkpoint(path, **given).config[name] == value
+
+
+def test_the_second_generation_of_san_is_refused_because_it_runs_otherwise(tmp_path: Path) -> None:
+    path = stored(filled(san(4, 2, 2, inter=16)), tmp_path)
+    with pytest.raises(CheckpointError, match=r"non_local.*\(16, 64, 1, 1\) instead of \(8, 64, 1, 1\)"):
+        load_checkpoint(path)
