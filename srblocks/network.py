@@ -90,8 +90,11 @@ class Network(nn.Module):
         self.scales: tuple[int, ...] = (scale,)
         self.image_channels = image_channels
         self.color = color or {1: "y", 3: "rgb"}.get(image_channels, "other")
-        if COLORS.get(self.color, image_channels) != image_channels:
-            raise ValueError(f"{type(self).__name__}: color={color!r} does not fit image_channels={image_channels}")
+        if {**COLORS, "other": image_channels}.get(self.color) != image_channels:
+            raise ValueError(
+                f"{type(self).__name__}: color={color!r} with image_channels={image_channels}; "
+                "use y with 1, rgb or ycbcr with 3, other with any"
+            )
         self.min_size = min_size
         self.size_multiple = size_multiple
         self.normalise = normalise or nn.Identity()

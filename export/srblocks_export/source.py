@@ -17,7 +17,7 @@ from srblocks.registry import NetworkSpec, UnknownNetworkError, create_network, 
 from .errors import ExportError, first_line
 from .request import Source
 
-_WEIGHTS = {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".mat"}
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".mat", ".pth.tar")
 
 
 def open_network(source: Source) -> tuple[Network, list[str]]:
@@ -27,7 +27,7 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
         ExportError: E201 unknown network, E205 wrong scale, E206 wrong or missing argument, E901 bad weights file, E902
             one that cannot be read.
     """
-    file = source.model if source.model and _is_weights(Path(source.model)) else None
+    file = source.model if source.model and source.model.lower().endswith(_WEIGHTS) else None
     if file and source.weights:
         raise ExportError(206, f"{file} brings its own weights", "leave out --weights, or name the network")
     if file or (source.weights and not source.model):
@@ -41,16 +41,15 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
     return net, remarks
 
 
-def _is_weights(path: Path) -> bool:
-    return path.suffix.lower() in _WEIGHTS or path.is_file()
-
-
 def _named(source: Source) -> tuple[Network, list[str]]:
     """Build a registered network with the weights named, bundled or fresh."""
     name = source.model or DEFAULT_NETWORK
     try:
         spec = network_spec(name)
     except UnknownNetworkError as error:
+        if Path(name).is_file():
+            cause, remedy = f"{name} is a file, not a network", "give a file of weights with --weights"
+            raise ExportError(201, cause, remedy) from None
         raise ExportError(201, str(error).partition(";")[0], str(error).partition("; ")[2]) from None
     # A network that enlarges first also takes images that are enlarged already.
     if source.scale not in (None, *spec.scales) and not (source.scale == 1 and spec.framework == "pre"):

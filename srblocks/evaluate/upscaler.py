@@ -37,7 +37,7 @@ class Upscaler:
         run: images (1, C, H, W), float32 in [0, 1], `scale` times larger.
         scale: enlargement per side.
         color: what the channels are, "y" or "rgb".
-        min_size: the smallest H and W.
+        min_size: the smallest H and the smallest W.
         size_multiple: H and W are multiples of it.
     """
 
@@ -45,7 +45,7 @@ class Upscaler:
     run: Callable[[NDArray[np.float32]], Image]
     scale: int
     color: str
-    min_size: int = 1
+    min_size: tuple[int, int] = (1, 1)
     size_multiple: int = 1
 
     def __call__(self, low: Image) -> Image:
@@ -54,14 +54,15 @@ class Upscaler:
         What a size lacks is mirrored at the bottom and at the right, and cropped again.
         """
         height, width = low.shape[:2]
-        padded = np.pad(low, [(0, self._short(height)), (0, self._short(width)), (0, 0)], mode="symmetric")
+        short = [self._short(side, least) for side, least in zip(low.shape, self.min_size, strict=False)]
+        padded = np.pad(low, [(0, short[0]), (0, short[1]), (0, 0)], mode="symmetric")
         batch = np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32)
         high = np.asarray(self.run(batch))[0].transpose(1, 2, 0)
         return np.clip(high[: height * self.scale, : width * self.scale].astype(np.float64), 0, 1)
 
-    def _short(self, side: int) -> int:
+    def _short(self, side: int, least: int) -> int:
         """Give what a side lacks to be one that the network takes."""
-        taken = max(self.min_size, side)
+        taken = max(least, side)
         return taken + -taken % self.size_multiple - side
 
 
@@ -76,7 +77,7 @@ def of_network(net: Network, name: str, *, device: str = "cpu") -> Upscaler:
         with torch.inference_mode():
             return net(torch.from_numpy(batch).to(device)).cpu().numpy()
 
-    return Upscaler(name, run, net.scale, net.color, net.min_size, net.size_multiple)
+    return Upscaler(name, run, net.scale, net.color, (net.min_size, net.min_size), net.size_multiple)
 
 
 def of_artifact(path: Path) -> Upscaler:
@@ -92,6 +93,5 @@ def of_artifact(path: Path) -> Upscaler:
     color = artifact.manifest["io"]["input"]["color"]
     if color not in ("y", "rgb"):
         raise EvaluationError(2, f"{path} works on {color}; export it with --color rgb")
-    return Upscaler(
-        path.name, artifact, artifact.scale, color, max(artifact.shapes.minimum[2:]), artifact.shapes.multiple
-    )
+    _, _, height, width = artifact.shapes.minimum
+    return Upscaler(path.name, artifact, artifact.scale, color, (height, width), artifact.shapes.multiple)

@@ -56,7 +56,7 @@ from support import run
         (["--seed", "-1"], 2, "E200 argument --seed: -1 is not in 0..2**63-1"),
         (["--name", ""], 2, "E200 the name '' is no plain file name"),
         (["--name", ".."], 2, "E200 the name '..' is no plain file name"),
-        (["pyproject.toml"], 2, "E201 pyproject.toml is a file, not a network; name the network, and the file with"),
+        (["pyproject.toml"], 2, "E201 pyproject.toml is a file, not a network; give a file of weights with"),
         (["--weights", "absent.safetensors"], 9, "E902 absent.safetensors cannot be read (No such file or directory)"),
         (["absent.safetensors"], 9, "E902 absent.safetensors cannot be read"),
         (["--nonsense"], 2, "E200 unrecognized arguments: --nonsense"),
@@ -92,8 +92,6 @@ def corrupt_files(folder: Path) -> dict[str, Path]:
     paths["not finite"] = folder / "nan.safetensors"
     save_checkpoint(poisoned, paths["not finite"])
     paths["another network's"] = good
-    paths["another scale's, of the same shapes"] = folder / "x2.safetensors"
-    save_checkpoint(create_network("fsrcnn", scale=2), folder / "x2.safetensors")
     return paths
 
 
@@ -102,6 +100,11 @@ def test_bad_weights_files_are_refused(capsys: pytest.CaptureFixture[str], tmp_p
         code, out, err = run(capsys, "fsrcnn", "--scale", "3", "--weights", path, "-o", tmp_path / "out")
         assert (code, out, err.count("\n")) == (9, "", 1), kind
         assert err.startswith(f"srblocks-export: E901 {path}"), kind
+    save_checkpoint(create_network("fsrcnn", scale=2), tmp_path / "x2.safetensors")
+    code, _, err = run(
+        capsys, "fsrcnn", "--scale", "3", "--weights", tmp_path / "x2.safetensors", "-o", tmp_path / "out"
+    )
+    assert (code, "E205" in err, "weights of fsrcnn for x2, not for x3" in err) == (2, True, True)
     assert not (tmp_path / "out").exists()
 
 

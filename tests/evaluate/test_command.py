@@ -1,0 +1,218 @@
+"""`python -m srblocks.evaluate` as its users meet it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from srblocks import OnLuma, create_network, load_pretrained, save_checkpoint
+from srblocks.evaluate import command, evaluate, image_files, means, of_network
+from srblocks.evaluate.command import main
+from srblocks.protocol import imresize, psnr, rgb_to_y, ssim
+from support import filled, run
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Two smooth pictures of odd sizes, and a text beside them."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, (height, width) in {"first.png": (41, 50), "second.bmp": (38, 45)}.items():
+        y, x = np.mgrid[:height, :width]
+        waves = [np.sin(y / (3 + channel) + x / 5) for channel in range(3)]
+        Image.fromarray((127.5 + 100 * np.dstack(waves)).astype(np.uint8)).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def edsr(tmp_path: Path) -> Path:
+    net = filled(create_network("edsr_baseline", scale=3, depth=1, width=4))
+    save_checkpoint(net, tmp_path / "edsr.safetensors")
+    return tmp_path / "edsr.safetensors"
+
+
+def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    return code, *capsys.readouterr()
+
+
+def opened(path: Path, scale: int) -> np.ndarray:
+    with Image.open(path) as picture:
+        rgb = np.asarray(picture)
+    return rgb[: rgb.shape[0] // scale * scale, : rgb.shape[1] // scale * scale]
+
+
+def test_figures_on_luma_are_those_of_the_protocol(capsys: pytest.CaptureFixture[str], images: Path) -> None:
+    code, out, err = called(capsys, "fsrcnn", "--data", images, "--scale", 2, "--json")
+    assert (code, err) == (0, "")
+    report = json.loads(out)
+    net, expected = load_pretrained("fsrcnn", scale=2), []
+    for path in (images / "first.png", images / "second.bmp"):
+        luma = rgb_to_y(opened(path, 2))
+        with torch.no_grad():
+            sr = net(torch.from_numpy(imresize(luma, 0.5)[None, None]).float())[0, 0].clamp(0, 1).double().numpy()
+        scores = (psnr(sr, luma, crop_border=2), ssim(sr, luma, crop_border=2))
+        expected.append({"image": path.stem, "psnr": pytest.approx(scores[0]), "ssim": pytest.approx(scores[1])})
+    assert report["images"] == expected
+    assert report["mean"]["psnr"] == pytest.approx(np.mean([each["psnr"] for each in report["images"]]))
+    assert (report["scale"], report["color"], report["failed"]) == (2, "y", {})
+
+
+def test_figures_of_colour_networks_come_from_8_bit_pictures(
+    capsys: pytest.CaptureFixture[str], images: Path, edsr: Path
+) -> None:
+    code, out, _ = called(capsys, "--weights", edsr, "--data", images / "first.png", "--scale", 3, "--json")
+    assert code == 0
+    report = json.loads(out)
+    rgb = opened(images / "first.png", 3)
+    net = filled(create_network("edsr_baseline", scale=3, depth=1, width=4))
+    with torch.no_grad():
+        sr = net(torch.from_numpy(imresize(rgb, 1 / 3).transpose(2, 0, 1)[None] / 255).float())[0].permute(1, 2, 0)
+    rounded = (sr.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    assert report["mean"]["psnr"] == pytest.approx(psnr(rgb_to_y(rounded), rgb_to_y(rgb), crop_border=3), abs=1e-4)
+    assert report["color"] == "rgb"
+    assert "8 bits" in report["protocol"]
+
+
+def test_the_table_names_network_images_mean_and_protocol(capsys: pytest.CaptureFixture[str], images: Path) -> None:
+    code, out, err = called(capsys, "--data", images, "--scale", 3)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "fsrcnn (bundled weights) x3"
+    assert [line.split()[0] for line in lines[2:5]] == ["first", "second", "mean"]
+    assert lines[5].startswith("protocol: luma (studio range) of the RGB image, reduced by MATLAB's bicubic")
+    assert "3 border pixels left out" in lines[5]
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".ts", ".pt2"])
+@pytest.mark.parametrize("color", ["y", "rgb"])
+def test_an_artifact_has_the_figures_of_its_network(
+    color: str, suffix: str, capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path
+) -> None:
+    flag = {".onnx": "--onnx", ".ts": "--torchscript", ".pt2": "--pt2"}[suffix]
+    assert run(capsys, "--color", color, flag, "--name", "net", "--verify", "off", "-o", tmp_path)[0] == 0
+    code, out, err = called(capsys, "--artifact", tmp_path / f"net{suffix}", "--data", images, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    net = load_pretrained("fsrcnn", scale=2)
+    reference = means(list(evaluate(of_network(net if color == "y" else OnLuma(net), color), image_files(images))))
+    assert (found["color"], found["scale"]) == (color, 2)
+    assert found["mean"]["psnr"] == pytest.approx(reference.psnr, abs=0.001)
+    assert found["mean"]["ssim"] == pytest.approx(reference.ssim, abs=0.0001)
+
+
+def test_an_artifact_of_fixed_size_scores_what_fits(
+    capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path
+) -> None:
+    assert run(capsys, "--shape", "1,1,20,25", "--name", "net", "-o", tmp_path)[0] == 0
+    code, out, err = called(capsys, "--artifact", tmp_path / "net.onnx", "--data", images, "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    assert [score["image"] for score in report["images"]] == ["first", "second"]
+    assert run(capsys, "--shape", "1,1,19,22", "--name", "small", "-o", tmp_path)[0] == 0
+    code, out, err = called(capsys, "--artifact", tmp_path / "small.onnx", "--data", images, "--json")
+    assert code == 10
+    assert "first.png: " in err
+    assert [score["image"] for score in json.loads(out)["images"]] == ["second"]
+
+
+def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
+    capsys: pytest.CaptureFixture[str], images: Path
+) -> None:
+    (images / "broken.png").write_bytes((images / "first.png").read_bytes()[:200])
+    (images / "text.jpg").write_text("no picture")
+    Image.fromarray(np.zeros((30, 30), np.uint16)).save(images / "deep.png")
+    Image.fromarray(np.zeros((3, 3, 3), np.uint8)).save(images / "tiny.png")
+    code, out, err = called(capsys, "--data", images, "--scale", 2, "--json")
+    assert code == 10
+    report = json.loads(out)
+    assert [score["image"] for score in report["images"]] == ["first", "second"]
+    assert {Path(path).name for path in report["failed"]} == {"broken.png", "text.jpg", "deep.png", "tiny.png"}
+    assert "deep.png: I;16 pixels; the protocol is one of 8 bits" in err
+    for path in images.iterdir():
+        if path.stem in ("first", "second"):
+            path.unlink()
+    assert called(capsys, "--data", images, "--scale", 2)[0] == 9
+
+
+@pytest.mark.parametrize(
+    "arguments,code,message",
+    [
+        (["--scale", "2", "--data", "nowhere"], 2, "nowhere is no folder of images; give one with files that end in"),
+        (["edsr_bas", "--scale", "2"], 2, "unknown network 'edsr_bas'; did you mean edsr_baseline"),
+        (["fsrcnn"], 2, "--scale is missing; give the enlargement per side"),
+        (["fsrcnn", "--scale", "5"], 2, "no bundled weights for 'fsrcnn' at scale 5"),
+        (["--scale", "2", "--weights", "missing.pth"], 9, "missing.pth"),
+        (["--scale", "2", "--arg", "width:3"], 2, "--arg 'width:3' is no assignment of an argument"),
+        (["--scale", "2", "--device", "cuda"], 4, "--device cuda is not available here; use cpu"),
+        (["--artifact", "missing.onnx"], 9, "missing.onnx"),
+        (["fsrcnn", "--artifact", "net.onnx"], 2, "--artifact brings its own network and weights"),
+        (["--scale", "two"], 2, "argument --scale: invalid int value: 'two'; see srblocks.evaluate --help"),
+    ],
+)
+def test_wrong_input_is_said_in_one_line(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str], images: Path
+) -> None:
+    data = [] if "--data" in arguments else ["--data", images]
+    found, out, err = called(capsys, *arguments, *data)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_weights_of_another_scale_or_without_an_argument_are_a_matter_of_usage(
+    capsys: pytest.CaptureFixture[str], images: Path, edsr: Path, tmp_path: Path
+) -> None:
+    code, _, err = called(capsys, "--weights", edsr, "--scale", 2, "--data", images)
+    assert (code, "weights of edsr_baseline for x3, not for x2" in err) == (2, True)
+    plain = create_network("edsr_baseline", scale=3, depth=1, width=4, mean_shift=False)
+    theirs = {"head": "head.0", "body.0.conv1": "body.0.body.0", "body.0.conv2": "body.0.body.2", "body.1": "body.1"}
+    theirs |= {"upsampler.0": "tail.0.0", "tail": "tail.1"}
+    state = plain.state_dict()
+    foreign = {f"{new}.{leaf}": state[f"{old}.{leaf}"] for old, new in theirs.items() for leaf in ("weight", "bias")}
+    torch.save(foreign, tmp_path / "foreign.pth")
+    code, _, err = called(capsys, "--weights", tmp_path / "foreign.pth", "--scale", 3, "--data", images)
+    assert (code, "do not show value_range (255 or 1)" in err) == (2, True)
+    arguments = ["--weights", tmp_path / "foreign.pth", "--scale", 3, "--arg", "value_range=255", "--data", images]
+    assert called(capsys, *arguments)[0] == 0
+
+
+def test_an_artifact_is_of_one_scale(capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path) -> None:
+    assert run(capsys, "--name", "net", "--verify", "off", "-o", tmp_path)[0] == 0
+    code, _, err = called(capsys, "--artifact", tmp_path / "net.onnx", "--scale", 3, "--data", images)
+    assert (code, "net.onnx enlarges x2, not x3; leave out --scale" in err) == (2, True)
+
+
+def test_an_interruption_ends_it_quietly(
+    capsys: pytest.CaptureFixture[str], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "open_upscaler", interrupt)
+    assert called(capsys, "--data", images, "--scale", 2) == (130, "", "srblocks.evaluate: interrupted\n")
+
+
+def test_without_pillow_it_is_said_what_to_install(
+    capsys: pytest.CaptureFixture[str], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    code, _, err = called(capsys, "--data", images, "--scale", 2)
+    assert (code, "needs Pillow; pip install 'srblocks[image]'" in err) == (4, True)
+
+
+def test_it_runs_as_a_module(images: Path) -> None:
+    arguments = [sys.executable, "-m", "srblocks.evaluate", "--data", str(images), "--scale", "4", "-q"]
+    found = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=120)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith("fsrcnn (bundled weights) x4\n")

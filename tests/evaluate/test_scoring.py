@@ -1,0 +1,68 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srblocks.evaluate import Score, Upscaler, compare, means, of_network, score
+from srblocks.registry import create_network
+from support import filled
+
+SIDES = st.integers(1, 40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=SIDES, width=SIDES, least=st.tuples(st.integers(1, 12), st.integers(1, 12)), multiple=st.integers(1, 5))
+def test_sizes_that_a_network_does_not_take_are_mirrored_and_cropped(
+    height: int, width: int, least: tuple[int, int], multiple: int
+) -> None:
+    seen: list[np.ndarray] = []
+
+    def nearest(batch: np.ndarray) -> np.ndarray:
+        seen.append(batch)
+        return batch.repeat(2, axis=2).repeat(2, axis=3)
+
+    upscale = Upscaler("nearest", nearest, 2, "y", min_size=least, size_multiple=multiple)
+    low = np.random.default_rng(0).random((height, width, 1)).astype(np.float32)
+    high = upscale(low)
+    assert np.array_equal(high, low.repeat(2, axis=0).repeat(2, axis=1))
+    for taken, side, smallest in zip(seen[0].shape[2:], (height, width), least, strict=True):
+        assert taken % multiple == 0
+        assert max(smallest, side) <= taken < max(smallest, side) + multiple
+
+
+def test_values_beyond_black_and_white_are_clipped() -> None:
+    upscale = Upscaler("wide", lambda batch: 4 * batch - 2, 1, "y")
+    assert upscale(np.array([[0.1, 0.6, 0.9]])[..., None])[..., 0] == pytest.approx(np.array([[0, 0.4, 1]]))
+
+
+def test_networks_on_other_colours_are_wrapped_and_luma_stays_luma() -> None:
+    luma = of_network(create_network("espcn", scale=2), "espcn")
+    other = of_network(create_network("espcn", scale=2, image_channels=3, color="ycbcr"), "espcn")
+    assert (luma.color, other.color) == ("y", "rgb")
+
+
+def test_a_trained_networks_mode_and_precision_do_not_matter() -> None:
+    net = filled(create_network("srresnet", scale=2, depth=1, width=4)).double().train()
+    low = np.random.default_rng(1).random((6, 5, 3))
+    first = of_network(net, "net")(low)
+    assert np.array_equal(first, of_network(net, "net")(low))
+    assert not net.training
+
+
+def test_equal_images_have_no_finite_figure_and_small_ones_no_similarity() -> None:
+    image = np.random.default_rng(0).random((30, 30))
+    assert compare(image, image, 2) == Score("", math.inf, pytest.approx(1.0))
+    assert compare(image[:14], image[:14] * 0.9, 2).ssim is None
+
+
+def test_means_leave_out_what_is_missing() -> None:
+    assert means([Score("a", 30.0, 0.8), Score("b", 20.0, None)]) == Score("mean", 25.0, 0.8)
+    assert means([Score("b", 20.0, None)]).ssim is None
+
+
+def test_an_image_within_its_border_is_refused() -> None:
+    upscale = of_network(create_network("fsrcnn", scale=4), "fsrcnn")
+    with pytest.raises(ValueError, match="crop_border=4 leaves nothing"):
+        score(upscale, np.zeros((8, 8, 3), np.uint8))

@@ -1,0 +1,130 @@
+"""From the words of a command line to the network that is exported: weights of any layout, colours."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from srblocks import OnLuma, create_network, load_pretrained, save_checkpoint
+from srblocks_export import formats
+from srblocks_export.runtime import load
+from support import facts, filled_by_name, run
+
+LAYOUTS = facts("dialects.json")
+
+
+def state_of(row: str) -> dict[str, Tensor]:
+    return {name: tensor.float() for name, tensor in filled_by_name(LAYOUTS[row]["tensors"]).items()}
+
+
+@pytest.fixture
+def espcn(tmp_path: Path) -> Path:
+    torch.save(state_of("ESPCN Y x2"), tmp_path / "theirs.pth")
+    return tmp_path / "theirs.pth"
+
+
+@pytest.fixture
+def bare_edsr(tmp_path: Path) -> Path:
+    """EDSR-PyTorch's layout without the convolutions that show the value range."""
+    state = {name: tensor for name, tensor in state_of("EDSR baseline x2").items() if "_mean" not in name}
+    torch.save(state, tmp_path / "edsr.pth")
+    return tmp_path / "edsr.pth"
+
+
+def test_a_network_on_luma_is_exported_for_rgb_images_in_every_format(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, err = run(capsys, "--color", "rgb", "--all", "-o", tmp_path)
+    assert (code, err) == (0, "")
+    lr = torch.rand(2, 3, 15, 11)
+    expected = OnLuma(load_pretrained("fsrcnn", scale=2))(lr).detach()
+    for row in formats.FORMATS.values():
+        artifact = load(tmp_path / f"fsrcnn_x2_rgb_fp32_dyn{row.suffix}")
+        torch.testing.assert_close(artifact(lr), expected, rtol=0, atol=2e-5)
+        assert artifact.path.name in out
+        model, read = artifact.manifest["model"], artifact.manifest["io"]["input"]
+        assert (model["name"], model["color"], read["color"]) == ("fsrcnn", "y", "rgb")
+        assert model["config"]["width"] == 56
+
+
+def test_a_colour_that_the_network_has_changes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(capsys, "--color", "y", "--torchscript", "-o", tmp_path)[0] == 0
+    assert (tmp_path / "fsrcnn_x2_fp32_dyn.ts").is_file()
+    arguments = ["edsr_baseline", "--arg", "depth=1", "--color", "rgb", "--dry-run", "-o", tmp_path]
+    assert "edsr_baseline_x2_fp32_dyn.onnx" in run(capsys, *arguments)[1]
+
+
+def test_a_colour_network_is_not_exported_for_luma(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = run(capsys, "edsr_baseline", "--color", "y", "-o", tmp_path)
+    assert (code, "E206 the network works on rgb, not on y; leave out --color" in err) == (2, True)
+
+
+@pytest.mark.parametrize("flags", [[], ["--weights"]])
+def test_other_peoples_weights_are_enough(
+    flags: list[str], espcn: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = run(capsys, *flags, espcn, "--torchscript", "-o", tmp_path / "out")
+    assert (code, err) == (0, "")
+    artifact = load(tmp_path / "out" / "espcn_x2_fp32_dyn.ts")
+    lr = torch.rand(1, 1, 8, 9)
+    torch.testing.assert_close(artifact(lr), create_network("espcn", weights=espcn).eval()(lr).detach())
+
+
+def test_a_named_network_takes_other_peoples_weights(
+    espcn: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run(capsys, "espcn", "--weights", espcn, "--torchscript", "--verify", "off", "-o", out)[0] == 0
+    code, _, err = run(capsys, "fsrcnn", "--weights", espcn, "-o", out)
+    assert code == 9
+    assert "E901" in err
+    assert "theirs.pth: weights of espcn in the layout of yjn870, not of FSRCNN" in err
+
+
+def test_a_wrong_scale_is_said_with_the_weights_own(
+    espcn: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = run(capsys, espcn, "--scale", "3", "-o", tmp_path)
+    assert code == 2
+    assert "E205" in err
+    assert "weights of espcn for x2, not for x3; leave out --scale" in err
+
+
+def test_what_the_weights_do_not_show_is_asked_for_and_taken(
+    bare_edsr: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = run(capsys, bare_edsr, "-o", tmp_path)
+    assert code == 2
+    assert "E206" in err
+    assert "value_range (255 or 1); give it as an argument; use --scale, or --arg NAME=VALUE" in err
+    arguments = ["--arg", "value_range=255", "--torchscript", "--verify", "off", "-o", tmp_path]
+    assert run(capsys, bare_edsr, *arguments)[0] == 0
+    assert load(tmp_path / "edsr_baseline_x2_fp32_dyn.ts").manifest["model"]["config"]["value_range"] == 255
+
+
+def test_weights_that_serve_all_scales_warn_when_none_is_chosen(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    torch.save(state_of("SRCNN 9-5-5 Y (input at HR size)"), tmp_path / "srcnn.pth")
+    arguments = ["--torchscript", "--verify", "off", "-o", tmp_path, "-q"]
+    code, _, err = run(capsys, tmp_path / "srcnn.pth", *arguments)
+    assert code == 0
+    assert "warning: at scale 1 the network takes images that are enlarged already" in err
+    assert run(capsys, tmp_path / "srcnn.pth", "--scale", "3", *arguments) == (0, "", "")
+    assert load(tmp_path / "srcnn_x3_fp32_dyn.ts")(torch.rand(1, 1, 5, 6)).shape == (1, 1, 15, 18)
+
+
+def test_two_sources_of_weights_are_one_too_many(
+    espcn: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    save_checkpoint(create_network("espcn", scale=2), tmp_path / "ours.safetensors")
+    code, _, err = run(capsys, espcn, "--weights", tmp_path / "ours.safetensors", "-o", tmp_path)
+    assert (code, "brings its own weights; leave out --weights" in err) == (2, True)
+
+
+def test_the_summary_says_the_colours(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["--color", "rgb", "--torchscript", "--verify", "off", "--json", "-o", tmp_path]
+    (artifact,) = json.loads(run(capsys, *arguments)[1])["artifacts"]
+    assert artifact["manifest"]["io"]["input"]["color"] == "rgb"
