@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from checkpoints import authors_dense as dense
 from checkpoints import authors_plain as plain
+from checkpoints import authors_ports as ports
 from checkpoints import authors_residual as residual
 from checkpoints.authors import DIV2K, DIVFLICKR2K, Colour, Layout
 
@@ -219,6 +220,24 @@ def _pyramids() -> Iterator[Variant]:
         yield variant(title, "ms_lapsrn", layout, config, scales=(2, 3, 4, 8), given=given)
 
 
+def _ports() -> Iterator[Variant]:
+    for scale in (2, 4, 8):
+        config = {"scale": scale, "stages": 6, "width": 4, "head_width": 8, "newest_first": False, **FULL}
+        yield variant(f"EDSR-PyTorch's DDBPN x{scale}", "dbpn", ports.ddbpn_edsr_pytorch(scale, 6, 4, 8), config)
+    for scale in (2, 3):
+        config = {"scale": scale, "width": 16, "groups": 3, "mean_shift": False, **UNIT}
+        yield variant(f"yjn870's RCAN x{scale}", "rcan", ports.rcan_yjn870(scale, 16, 3, 2, 4), config)
+    for kind in ("instance", "batch"):
+        config = {"scale": 4, "depth": 3, "norm": kind, "act": "leaky_relu", "bias": False, **UNIT}
+        layout = ports.srresnet_twtygqyy(3, instance=kind == "instance")
+        yield variant(f"twtygqyy's SRResNet with {kind} normalisation", "srresnet", layout, config)
+    for depth in (10, 20, 30):
+        config = {"scale": 1, "depth": depth, "skips": depth > 10, "strides": "ends", **UNIT}
+        yield variant(f"yjn870's REDNet{depth}", f"rednet{depth}", ports.rednet_yjn870(depth // 2, 6), config)
+    config = {"scale": 1, "recursions": 25, "norm": False, "bias": False, **UNIT}
+    yield variant("jt827859032's DRRN", "drrn_b1u25", ports.drrn_jt827859032(), config)
+
+
 VARIANTS = (
     *_edsr(),
     *_attentive(),
@@ -230,4 +249,5 @@ VARIANTS = (
     *_three_layers(),
     *_pre_upsampling(),
     *_pyramids(),
+    *_ports(),
 )

@@ -1,8 +1,8 @@
-"""DBPN: the authors', all variants."""
+"""DBPN: the authors', all variants; EDSR-PyTorch."""
 
 from typing import Any
 
-from ..dialect import Dialect, Layout, UnfitError
+from ..dialect import MEAN_SHIFT, Dialect, Layout, UnfitError
 
 _SCALES = {6: 2, 8: 4, 12: 8}
 """Side of the projections' kernels -> scale."""
@@ -58,6 +58,43 @@ def _recursive(layout: Layout) -> dict[str, Any]:
     return _read(layout, recursive=True)
 
 
+def _edsr_pytorch(layout: Layout) -> dict[str, Any]:
+    head_width, image_channels, _ = layout.kernel("initial.0.weight", side=3)
+    width, _, _ = layout.kernel("initial.2.weight", side=1)
+    _, _, side = layout.kernel("upmodules.0.conv_1.0.weight")
+    if side not in _SCALES:
+        raise UnfitError(f"upmodules.0.conv_1 has kernels of {side}")
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "head_width": head_width,
+        "stages": layout.count("upmodules.{}.conv_1.0.weight"),
+        "scale": _SCALES[side],
+        **layout.mean_shift(),
+    }
+
+
+def _edsr_pytorch_unit(theirs: str, ours: str, places: dict[str, str]) -> dict[str, str]:
+    """Name the tensors of one projection."""
+    return {f"{theirs}.{name}": f"{ours}.{place}" for name, place in places.items()}
+
+
+_EDSR_PYTORCH_UP = {
+    "bottleneck.{n}": "bottleneck.{n}",
+    "conv_1.0": "up1.deconv",
+    "conv_1.1": "up1.act",
+    "conv_2.{n}": "down.{n}",
+    "conv_3.0": "up2.deconv",
+    "conv_3.1": "up2.act",
+}
+_EDSR_PYTORCH_DOWN = {
+    "bottleneck.{n}": "bottleneck.{n}",
+    "conv_1.{n}": "down1.{n}",
+    "conv_2.0": "up.deconv",
+    "conv_2.1": "up.act",
+    "conv_3.{n}": "down2.{n}",
+}
+
 _KEYS = {
     "feat0.conv": "head.0",
     "feat0.act": "head.1",
@@ -78,5 +115,20 @@ DIALECTS = (
         keys=_KEYS,
         read=_recursive,
         implied={**_IMPLIED, "image_skip": True},
+    ),
+    Dialect(
+        network="dbpn",
+        source="EDSR-PyTorch",
+        keys={
+            **MEAN_SHIFT,
+            "initial.{n}": "head.{n}",
+            **_edsr_pytorch_unit("upmodules.0", "first", _EDSR_PYTORCH_UP),
+            **_edsr_pytorch_unit("upmodules.{i}", "ups.{i-1}", _EDSR_PYTORCH_UP),
+            **_edsr_pytorch_unit("downmodules.{i}", "downs.{i}", _EDSR_PYTORCH_DOWN),
+            "reconstruction.0": "tail",
+        },
+        read=_edsr_pytorch,
+        implied={"newest_first": False, "shared_slope": False, "image_skip": False},
+        unseen={"value_range": "255 or 1"},
     ),
 )

@@ -1,8 +1,8 @@
-"""RCAN: the authors', and BasicSR."""
+"""RCAN: the authors', BasicSR, and yjn870's port."""
 
 from typing import Any
 
-from ..dialect import MEAN_SHIFT, Dialect, Layout
+from ..dialect import MEAN_SHIFT, Dialect, Layout, UnfitError
 
 
 def _authors(layout: Layout) -> dict[str, Any]:
@@ -27,6 +27,21 @@ def _basicsr(layout: Layout) -> dict[str, Any]:
         "blocks_per_group": layout.count("body.0.residual_group.{}.rcab.0.weight"),
         "reduction": width // layout.kernel("body.0.residual_group.0.rcab.3.attention.1.weight")[0],
         "scale": layout.factors("upsample.{}.weight", width),
+    }
+
+
+def _yjn870(layout: Layout) -> dict[str, Any]:
+    width, image_channels, _ = layout.kernel("sf.weight", side=3)
+    scale = layout.factor("upscale.0.weight", width)
+    if scale not in (2, 3):
+        raise UnfitError(f"its one pixel shuffle of x{scale} is no chain of x2 and x3")
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "groups": layout.count("rgs.{}.module.0.module.0.weight"),
+        "blocks_per_group": layout.count("rgs.0.module.{}.module.0.weight"),
+        "reduction": width // layout.kernel("rgs.0.module.0.module.3.module.1.weight")[0],
+        "scale": scale,
     }
 
 
@@ -66,5 +81,22 @@ DIALECTS = (
         read=_basicsr,
         implied={"value_range": 255.0, "mean_shift": True},
         absent=("normalise.", "denormalise."),
+    ),
+    Dialect(
+        network="rcan",
+        source="yjn870",
+        keys={
+            "sf": "head",
+            "rgs.{g}.module.{b}.module.0": "body.{g}.body.{b}.conv1",
+            "rgs.{g}.module.{b}.module.2": "body.{g}.body.{b}.conv2",
+            "rgs.{g}.module.{b}.module.3.module.1": "body.{g}.body.{b}.attention.squeeze",
+            "rgs.{g}.module.{b}.module.3.module.3": "body.{g}.body.{b}.attention.excite",
+            "rgs.{g}.module.{blocks_per_group}": "body.{g}.body.{blocks_per_group}",
+            "conv1": "body.{groups}",
+            "upscale.0": "upsampler.0",
+            "conv2": "tail",
+        },
+        read=_yjn870,
+        implied={"mean_shift": False, "value_range": 1.0},
     ),
 )

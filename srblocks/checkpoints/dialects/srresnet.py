@@ -1,4 +1,4 @@
-"""SRResNet and SRGAN's generator: Lornatang's port, and two generations of leftthomas's."""
+"""SRResNet and SRGAN's generator: the ports of Lornatang, leftthomas and twtygqyy; of the latter two two generations."""
 
 from typing import Any
 
@@ -26,6 +26,17 @@ def _leftthomas(layout: Layout) -> dict[str, Any]:
         "body_end": "norm" if f"block{depth + 2}.1.running_mean" in layout else "act",
         "scale": layout.factors(f"block{depth + 3}.{{}}.conv.weight", width),
         "_last": last,
+    }
+
+
+def _twtygqyy(layout: Layout) -> dict[str, Any]:
+    width, image_channels, _ = layout.kernel("conv_input.weight", side=9)
+    return {
+        "image_channels": image_channels,
+        "width": width,
+        "depth": layout.count("residual.{}.conv1.weight"),
+        "norm": "batch" if "bn_mid.running_mean" in layout else "instance",
+        "scale": layout.factors("upscale4x.{}.weight", width),
     }
 
 
@@ -64,5 +75,21 @@ DIALECTS = (
         },
         read=_leftthomas,
         implied={"norm": "batch", "act": "prelu", "bias": True, "output": "tanh01", "value_range": 1.0},
+    ),
+    Dialect(
+        network="srresnet",
+        source="twtygqyy",
+        keys={
+            "conv_input": "head.0",
+            "residual.{i}.conv{j}": "body.{i}.conv{j}",
+            "residual.{i}.bn{j}": "body.{i}.norm{j}",
+            "residual.{i}.in{j}": "body.{i}.norm{j}",
+            "conv_mid": "body.{depth}",
+            "bn_mid": "body.{depth+1}",
+            "upscale4x.{k}": "upsampler.{k}",
+            "conv_output": "tail",
+        },
+        read=_twtygqyy,
+        implied={"act": "leaky_relu", "bias": False, "body_end": "norm", "output": "linear", "value_range": 1.0},
     ),
 )
