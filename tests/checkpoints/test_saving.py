@@ -28,6 +28,14 @@ def test_a_saved_network_comes_back_bit_equal_with_its_configuration(spec: Netwo
     assert all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items())
 
 
+def test_a_network_in_double_precision_comes_back_bit_equal(net: Network, tmp_path: Path) -> None:
+    for tensor in net.double().parameters():
+        tensor.data += 1e-12
+    save_checkpoint(net, tmp_path / "net.safetensors")
+    again = load_checkpoint(tmp_path / "net.safetensors").state_dict()
+    assert all(torch.equal(again[name], tensor) for name, tensor in net.state_dict().items())
+
+
 def test_a_record_of_the_training_travels_along(net: Network, tmp_path: Path) -> None:
     save_checkpoint(net, tmp_path / "net.safetensors", record={"training": {"steps": 7}})
     with safe_open(tmp_path / "net.safetensors", framework="pt") as file:

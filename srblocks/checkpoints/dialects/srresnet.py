@@ -1,4 +1,4 @@
-"""SRResNet and SRGAN's generator: the ports of Lornatang, leftthomas and twtygqyy; of the latter two two generations."""
+"""SRResNet and SRGAN's generator: Lornatang's port, and two generations each of leftthomas's and twtygqyy's."""
 
 from typing import Any
 
