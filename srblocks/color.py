@@ -1,6 +1,7 @@
 """Networks on luma or YCbCr for users of RGB images."""
 
 from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 import torch
@@ -50,6 +51,15 @@ def _both_ways(matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> tupl
     return _ColorTransform(matrix, offset), _ColorTransform(inverse, -inverse @ offset)
 
 
+def _follow(wrapped: nn.Module, net: nn.Module) -> None:
+    """Give the whole the precision, the device and the mode of the network inside."""
+    for tensor in chain(net.parameters(), net.buffers()):
+        if tensor.is_floating_point():
+            wrapped.to(device=tensor.device, dtype=tensor.dtype)
+            break
+    wrapped.train(net.training)
+
+
 class OnLuma(Network):
     """A network on luma, for RGB images.
 
@@ -88,7 +98,7 @@ class OnLuma(Network):
         self.net = net
         self.chroma = chroma
         self.from_rgb, self.to_rgb = _both_ways(RGB_TO_YCBCR, YCBCR_OFFSET)
-        self.train(net.training)
+        _follow(self, net)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the RGB images ``lr``."""
@@ -122,7 +132,7 @@ class OnYCbCr(Network):
         self.scales = net.scales
         self.net = net
         self.from_rgb, self.to_rgb = _both_ways(FULL_RANGE, FULL_RANGE_OFFSET)
-        self.train(net.training)
+        _follow(self, net)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the RGB images ``lr``."""
@@ -141,4 +151,6 @@ def on_rgb(net: Network) -> Network:
     """
     if net.color == "rgb":
         return net
+    if net.color not in ("y", "ycbcr"):
+        raise ValueError(f"on_rgb: a network on {net.image_channels} channels of {net.color}; give one on y or ycbcr")
     return OnLuma(net) if net.color == "y" else OnYCbCr(net)

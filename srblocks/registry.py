@@ -94,6 +94,15 @@ class NetworkSpec:
         parameters = inspect.signature(target).parameters
         return {name: parameter.default for name, parameter in parameters.items() if name != "self"} | dict(bound)
 
+    def create(self, *, scale: int | None = None, **config: object) -> Network:
+        """Build the network with fresh weights; arguments and errors are those of `create_network`."""
+        if scale is None:
+            held = config.get("scales", self.scales)
+            scale = min(held) if isinstance(held, (list, tuple)) and held else min(self.scales)
+        elif "scales" in self.arguments():
+            config.setdefault("scales", [scale])
+        return self.build(scale=scale, **config)
+
     @property
     def scales(self) -> tuple[int, ...]:
         """The scales that the paper or the authors' code defines."""
@@ -172,17 +181,11 @@ def create_network(
         >>> create_network("edsr_baseline", scale=4).config["depth"]
         16
     """
-    spec = network_spec(name)
-    if weights is not None:
-        from .checkpoints import load_checkpoint  # noqa: PLC0415 (it builds networks of this table)
+    if weights is None:
+        return network_spec(name).create(scale=scale, **config)
+    from .checkpoints import load_checkpoint  # noqa: PLC0415 (it builds networks of this table)
 
-        return load_checkpoint(weights, network=name, scale=scale, **config).train()
-    if scale is None:
-        held = config.get("scales", spec.scales)
-        scale = min(held) if isinstance(held, (list, tuple)) and held else min(spec.scales)
-    elif "scales" in spec.arguments():
-        config.setdefault("scales", [scale])
-    return spec.build(scale=scale, **config)
+    return load_checkpoint(weights, network=name, scale=scale, **config).train()
 
 
 def network_name(net: Network) -> str:

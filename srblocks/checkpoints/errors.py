@@ -5,9 +5,18 @@ class CheckpointError(ValueError):
     """A weights file that is corrupt, foreign, or of another network."""
 
 
+class UnknownLayoutError(CheckpointError):
+    """A weights file whose names are in no known layout."""
+
+
 class UnseenArgumentError(CheckpointError):
     """A weights file that does not show an argument of its network, which the user must give."""
 
 
 class WrongScaleError(CheckpointError):
     """A weights file of another scale."""
+
+
+def shown(name: str) -> str:
+    """Give a name from a file for a message: printable, and not too long."""
+    return name if name.isprintable() and len(name) <= 80 else f"{ascii(name)[:60]}..."

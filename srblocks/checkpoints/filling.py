@@ -7,34 +7,33 @@ import torch
 from torch import Tensor
 
 from ..network import Network
-from .errors import CheckpointError
+from .errors import CheckpointError, shown
 
 
-def check_config(
-    wanted: Mapping[str, Any], found: Mapping[str, Any], path: object, *, ignored: frozenset[str] = frozenset()
-) -> None:
-    """Refuse a configuration that differs from the wanted one where both say something."""
+def check_config(wanted: Mapping[str, Any], found: Mapping[str, Any], path: object, *, remedy: str) -> None:
+    """Compare configurations where both say something.
+
+    Raises:
+        CheckpointError: they differ.
+    """
     others = [
         f"{name}={found[name]!r} instead of {value!r}"
         for name, value in wanted.items()
-        if name in found and name not in ignored and found[name] != (list(value) if isinstance(value, tuple) else value)
+        if name in found and found[name] != (list(value) if isinstance(value, tuple) else value)
     ]
     if others:
-        raise CheckpointError(
-            f"{path}: weights of a network with {', '.join(others)}; "
-            "build the network with the file's own configuration (load_checkpoint does)"
-        )
+        raise CheckpointError(f"{path}: weights of a network with {', '.join(others)}; {remedy}")
 
 
-def check_fit(net: Network, tensors: Mapping[str, Tensor], path: object) -> None:
-    """Compare names, shapes and kinds with those of a network.
+def check_fit(net: Network, tensors: Mapping[str, Tensor], path: object, *, remedy: str = "") -> None:
+    """Compare names and shapes with those of a network.
 
     Raises:
         CheckpointError: one does not fit; the message counts what is missing, unexpected or of another shape.
     """
     expected = net.state_dict()
     missing = sorted(expected.keys() - tensors.keys())
-    unexpected = sorted(tensors.keys() - expected.keys())
+    unexpected = sorted(map(shown, tensors.keys() - expected.keys()))
     reshaped = [
         f"{name} is {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in expected.items()
@@ -46,32 +45,28 @@ def check_fit(net: Network, tensors: Mapping[str, Tensor], path: object) -> None
         if names
     ]
     if problems:
-        raise CheckpointError(f"{path}: not the weights of this {type(net).__name__} ({'; '.join(problems)})")
+        raise CheckpointError(f"{path}: not the weights of this {type(net).__name__} ({'; '.join(problems)}){remedy}")
 
 
 def fill(net: Network, tensors: Mapping[str, Tensor], path: object) -> None:
-    """Load tensors that fit, if they are finite numbers.
+    """Load tensors whose names and shapes fit, if they are finite numbers.
 
     Raises:
         CheckpointError: some are not.
     """
     expected = net.state_dict()
-    unusable = [name for name, tensor in expected.items() if not _fits(tensors[name], tensor)]
-    if unusable:
-        kind = f"{tensors[unusable[0]].dtype}, {tensors[unusable[0]].layout}"
+    whole = [
+        name
+        for name, tensor in expected.items()
+        if tensor.is_floating_point() and not tensors[name].is_floating_point()
+    ]
+    if whole:
+        kind = tensors[whole[0]].dtype
         raise CheckpointError(
-            f"{path}: {len(unusable)} tensors are no plain numbers, first {unusable[0]} ({kind}); save float32"
+            f"{path}: {len(whole)} tensors are whole numbers, first {whole[0]} ({kind}); save float32"
         )
-    tensors = {name: tensors[name].to(tensor.dtype) for name, tensor in expected.items()}
-    broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    cast = {name: tensors[name].to(tensor.dtype) for name, tensor in expected.items()}
+    broken = [name for name, tensor in cast.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise CheckpointError(f"{path}: {len(broken)} tensors hold NaN or infinity, first {broken[0]}")
-    net.load_state_dict(tensors)
-
-
-def _fits(tensor: Tensor, expected: Tensor) -> bool:
-    """Tell whether a tensor holds numbers of the kind that a network keeps in the place of another one."""
-    plain = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
-    if not expected.is_floating_point():
-        return plain and tensor.dtype == expected.dtype
-    return plain and tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    net.load_state_dict(cast)

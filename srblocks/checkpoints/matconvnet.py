@@ -47,7 +47,7 @@ def read_matconvnet(path: Path, start: bytes) -> tuple[dict[str, Tensor], dict[s
         if "net" in content:
             net = _first(content["net"])
             return _dagnn(net), {}, _recursions(net)
-    except (AttributeError, TypeError, ValueError, IndexError) as error:
+    except (AttributeError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its MatConvNet structure is unreadable ({error})") from error
     names = ", ".join(name for name in content if not name.startswith("__")) or "nothing"
     raise CheckpointError(
@@ -98,6 +98,8 @@ def _recursions(net: Any) -> dict[str, Any]:
 
 def _numbers(array: Any) -> Tensor:
     values = np.asarray(array)
+    if np.iscomplexobj(values):
+        raise ValueError("complex numbers")
     kind = np.float64 if values.dtype == np.float64 else np.float32
     return torch.from_numpy(np.ascontiguousarray(values, dtype=kind))
 

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .errors import CheckpointError
+from .errors import CheckpointError, shown
 from .matconvnet import read_matconvnet
 
 METADATA_KEY = "srblocks"
@@ -22,6 +22,9 @@ WRAPPERS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "param
 
 PREFIXES = ("module.", "netG.", "generator.", "_orig_mod.")
 """What DataParallel, GAN trainers and torch.compile write ahead of every name."""
+
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+COUNTERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
 @dataclass(frozen=True)
@@ -46,26 +49,57 @@ def read_contents(path: Path) -> Contents:
         CheckpointError: the file is corrupt or holds something else.
         OSError: the file cannot be read.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise CheckpointError(f"{path}: no regular file; copy the weights into one")
     with path.open("rb") as file:
         start = file.read(512)
     _refuse_text(path, start)
     if path.suffix == ".safetensors" or start[8:9] == b"{":
-        return _read_safetensors(path)
-    if path.suffix == ".mat" or start.startswith(b"MATLAB"):
-        return Contents(*read_matconvnet(path, start))
-    return Contents(_plain(_unwrapped(_read_torch(path)), path))
+        contents = _read_safetensors(path)
+    elif path.suffix == ".mat" or start.startswith(b"MATLAB"):
+        contents = Contents(*read_matconvnet(path, start))
+    else:
+        contents = Contents(_plain(_unwrapped(_read_torch(path)), path))
+    _check_kinds(contents.tensors, path)
+    return contents
 
 
 def _read_safetensors(path: Path) -> Contents:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-    except (SafetensorError, json.JSONDecodeError, RecursionError) as error:
+            recorded = (file.metadata() or {}).get(METADATA_KEY, "{}")
+    except SafetensorError as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error}); was it downloaded whole?") from error
+    try:
+        metadata = json.loads(recorded)
+    except (json.JSONDecodeError, RecursionError):
+        metadata = None
     if not isinstance(metadata, dict):
-        raise CheckpointError(f"{path}: its srblocks configuration is unreadable")
+        raise CheckpointError(f"{path}: its srblocks configuration is unreadable; save it with save_checkpoint")
     return Contents(tensors if metadata else _plain(tensors, path), metadata)
+
+
+def _check_kinds(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse what no network keeps, and shapes that promise more numbers than the file holds."""
+    strange = [name for name, tensor in tensors.items() if not _is_plain(tensor)]
+    if strange:
+        tensor = tensors[strange[0]]
+        raise CheckpointError(
+            f"{path}: {len(strange)} tensors are no plain numbers, first {shown(strange[0])} "
+            f"({tensor.dtype}, {tensor.layout}); save float32"
+        )
+    for name, tensor in tensors.items():
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"{path}: {shown(name)} repeats fewer numbers than its shape {tuple(tensor.shape)} has; "
+                "save contiguous tensors"
+            )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    special = tensor.is_meta or tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided
+    return not special and tensor.dtype in FLOATS | COUNTERS
 
 
 def _refuse_text(path: Path, start: bytes) -> None:
@@ -105,7 +139,9 @@ def _read_torch(path: Path) -> object:
 
 
 def _unwrapped(content: object) -> object:
-    while isinstance(content, dict):
+    for _ in range(8):  # a file can wrap a state dict in itself
+        if not isinstance(content, dict):
+            break
         inner = [content[name] for name in WRAPPERS if isinstance(content.get(name), dict)]
         alone = next(iter(content.values())) if len(content) == 1 else None
         if not inner and not isinstance(alone, dict):
@@ -116,12 +152,13 @@ def _unwrapped(content: object) -> object:
 
 def _plain(content: object, path: Path) -> dict[str, Tensor]:
     """Give a state dict without the prefixes that all its names share."""
-    if (
-        not isinstance(content, dict)
-        or not content
-        or not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items())
-    ):
-        raise CheckpointError(f"{path}: holds no plain state dict (name -> tensor); save net.state_dict() instead")
+    if not isinstance(content, dict) or not content:
+        found = "nothing" if content == {} else f"a Python {type(content).__name__}"
+        raise CheckpointError(f"{path}: holds {found}, no state dict (name -> tensor); save net.state_dict()")
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            entry = f"{shown(str(name))}, a Python {type(value).__name__}"
+            raise CheckpointError(f"{path}: no plain state dict (name -> tensor): it holds {entry}; save tensors alone")
     tensors: dict[str, Tensor] = content
     while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in tensors)), None):
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}

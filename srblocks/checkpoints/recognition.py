@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..registry import network_spec
 from .dialect import Dialect, Layout, UnfitError
 from .dialects import DIALECTS
-from .errors import CheckpointError, UnseenArgumentError
+from .errors import CheckpointError, UnknownLayoutError, UnseenArgumentError, shown
 
 Builder = Callable[..., object]
 
@@ -38,8 +38,7 @@ class Recognition:
         for name, value in arguments.items():
             if name in self.seen and _listed(self.seen[name]) != _listed(value):
                 raise CheckpointError(f"{path}: its tensors show {name}={self.seen[name]!r}, not {name}={value!r}")
-        implied = {name: value(self.seen) if callable(value) else value for name, value in self.dialect.implied.items()}
-        config = {name: value for name, value in implied.items() if value is not None} | {**self.seen, **arguments}
+        config = {**self.shown(), **arguments}
         unseen = [f"{name} ({choices})" for name, choices in self.dialect.unseen.items() if name not in config]
         if unseen:
             raise UnseenArgumentError(
@@ -47,6 +46,11 @@ class Recognition:
                 f"{' and '.join(unseen)}; give it as an argument"
             )
         return config
+
+    def shown(self) -> dict[str, Any]:
+        """Give what the tensors show and what their source implies."""
+        implied = {name: value(self.seen) if callable(value) else value for name, value in self.dialect.implied.items()}
+        return {name: value for name, value in implied.items() if value is not None} | {**self.seen}
 
     def completed(self, net: nn.Module) -> dict[str, Tensor]:
         """Add what foreign files leave out: constants, and the counters that older versions of torch did not save."""
@@ -74,8 +78,24 @@ def recognise(
         like: class of the network that it must be; None for any.
 
     Raises:
-        CheckpointError: no dialect fits, or several do; the message names the closest one and what is wrong with it.
+        UnknownLayoutError: no dialect fits; the message names the closest one and what is wrong with it.
+        CheckpointError: several do, or one of another network.
     """
+    while not (found := _fitting(tensors, facts or {})):
+        inner = _without_first_part(tensors)
+        if not inner:
+            raise UnknownLayoutError(f"{path}: {_closest(Layout(tensors), like)}")
+        tensors = inner
+    layouts = " or ".join(each.dialect.title for each in found)
+    alike = [each for each in found if _is(each.dialect, like)]
+    if like and not alike:
+        raise CheckpointError(f"{path}: weights of {layouts}, not of {like.__name__}")
+    if len(alike) > 1:
+        raise CheckpointError(f"{path}: the names of its tensors are those of {layouts}; say which network it is")
+    return alike[0]
+
+
+def _fitting(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> list[Recognition]:
     layout = Layout(tensors)
     found: list[Recognition] = []
     for dialect in DIALECTS:
@@ -87,16 +107,15 @@ def recognise(
         if not unknown:
             seen = {name: value for name, value in read.items() if not name.startswith("_")}
             ours = {new: tensors[old] for old, new in renamed.items()}
-            found.append(Recognition(dialect, ours, {**seen, **(facts or {})}))
-    if not found:
-        raise CheckpointError(f"{path}: {_closest(layout, like)}")
-    layouts = " or ".join(each.dialect.title for each in found)
-    alike = [each for each in found if _is(each.dialect, like)]
-    if like and not alike:
-        raise CheckpointError(f"{path}: weights of {layouts}, not of {like.__name__}")
-    if len(alike) > 1:
-        raise CheckpointError(f"{path}: the names of its tensors are those of {layouts}; say which network it is")
-    return alike[0]
+            found.append(Recognition(dialect, ours, {**seen, **facts}))
+    return found
+
+
+def _without_first_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out the first part of all names where it is the same, as trainers write it; nothing where it is not."""
+    parts = {name.partition(".")[0] for name in tensors}
+    inner = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
+    return inner if len(parts) == 1 and all(inner) else {}
 
 
 def _is(dialect: Dialect, like: Builder | None) -> bool:
@@ -106,8 +125,8 @@ def _is(dialect: Dialect, like: Builder | None) -> bool:
 def _closest(layout: Layout, like: Builder | None) -> str:
     """Say which dialect is the closest to a state dict, and what keeps it from being one."""
     names = list(layout.tensors)
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    unknown = f"no known layout of weights ({len(names)} tensors: {shown})"
+    first = ", ".join(map(shown, names[:3])) + (", ..." if len(names) > 3 else "")
+    unknown = f"no known layout of weights ({len(names)} tensors: {first})"
     ours = "" if like else "; where a network of srblocks saved them without its configuration, name it (network=)"
     tried = [dialect for dialect in DIALECTS if _is(dialect, like)]
     dialect = max(tried, key=lambda each: each.likeness(names), default=None)
@@ -115,7 +134,7 @@ def _closest(layout: Layout, like: Builder | None) -> str:
         return unknown + ours
     try:
         strange = dialect.rename(names, dialect.read(layout))[1]
-        reason = f"{len(strange)} of its tensors are unknown there, first {strange[0]}"
+        reason = f"{len(strange)} of its tensors are unknown there, first {shown(strange[0])}"
     except UnfitError as error:
         reason = str(error)
     return f"{unknown}; closest is {dialect.title}, but {reason}{ours}"

@@ -101,10 +101,27 @@ def test_a_torchscript_archive_is_named_so(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "net.pt")
 
 
-@pytest.mark.parametrize("content", [[1.0], {}, {"epoch": 3}, {"state_dict": [torch.ones(1)]}, {3: torch.ones(1)}])
-def test_a_file_without_tensors_by_name_is_refused(content: object, tmp_path: Path) -> None:
+RING: dict[str, object] = {}
+RING["state_dict"] = RING
+
+
+@pytest.mark.parametrize(
+    "content,found",
+    [
+        ([1.0], "holds a Python list, no state dict"),
+        ({}, "holds nothing, no state dict"),
+        ({"epoch": 3}, "it holds epoch, a Python int; save tensors alone"),
+        ({"head.weight": torch.ones(1), "epoch": 3}, "it holds epoch, a Python int"),
+        ({"state_dict": [torch.ones(1)]}, "it holds state_dict, a Python list"),
+        ({3: torch.ones(1)}, "it holds 3, a Python Tensor"),
+        (RING, "it holds state_dict, a Python dict"),
+    ],
+)
+def test_a_file_without_tensors_by_name_is_refused_with_what_it_holds(
+    content: object, found: str, tmp_path: Path
+) -> None:
     torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match=r"holds no plain state dict \(name -> tensor\)"):
+    with pytest.raises(CheckpointError, match=found):
         load_checkpoint(tmp_path / "other.pth")
 
 

@@ -165,18 +165,28 @@ def test_an_own_class_takes_weights_with_its_names_alone(espcn: Path, tmp_path: 
         load_weights(net, espcn)
 
 
-def test_shapes_that_would_need_more_memory_than_there_is_are_refused(tmp_path: Path) -> None:
-    width = 10**6
-    names = [name for name, _, _ in LAYOUTS["EDSR baseline x2"]["tensors"] if "_mean" not in name]
-    state = {name: torch.zeros(1) for name in names}
-    state["head.0.weight"] = torch.zeros(1).expand(width, 3, 3, 3)
-    state["tail.0.0.weight"] = torch.zeros(1).expand(4 * width, 1, 3, 3)
-    torch.save(state, tmp_path / "huge.pth")
-    with pytest.raises(CheckpointError, match=r"not the weights of this EDSR \(.* of another shape"):
-        load_checkpoint(tmp_path / "huge.pth", res_scale=1.0, value_range=255.0)
-    metadata = {"srblocks": json.dumps({"network": "edsr", "config": {"width": width, "depth": 2}})}
+def test_shapes_that_the_file_does_not_fill_are_refused(tmp_path: Path) -> None:
+    state = state_of("EDSR baseline x2")
+    state["head.0.weight"] = torch.zeros(1).expand(10**6, 3, 3, 3)
+    torch.save(state, tmp_path / "expanded.pth")
+    with pytest.raises(CheckpointError, match=r"head.0.weight repeats fewer numbers than its shape \(1000000, 3"):
+        load_checkpoint(tmp_path / "expanded.pth")
+
+
+@pytest.mark.parametrize(
+    "config,message",
+    [
+        ({"width": 10_000, "depth": 2}, r"not the weights of this EDSR"),
+        ({"width": 64, "depth": 10**8}, r"builds no network here \(depth=100000000 is above 10000\)"),
+        ({"weights": "other.safetensors"}, r"builds no network here \(.*'weights'"),
+    ],
+)
+def test_a_hostile_configuration_costs_neither_memory_nor_time(
+    config: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    metadata = {"srblocks": json.dumps({"network": "edsr", "config": {"scale": 2, **config}})}
     save_file({"head.weight": torch.zeros(1)}, tmp_path / "huge.safetensors", metadata=metadata)
-    with pytest.raises(CheckpointError, match=r"not the weights of this EDSR"):
+    with pytest.raises(CheckpointError, match=message):
         load_checkpoint(tmp_path / "huge.safetensors")
 
 
@@ -187,13 +197,13 @@ CHANGES = st.tuples(st.integers(0, 500), st.sampled_from(["drop", "shape", "rena
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(row=st.sampled_from(SMALL), changes=st.lists(CHANGES, min_size=1, max_size=4))
 def test_a_damaged_layout_loads_or_is_refused(row: str, changes: list[tuple[int, str, int]], tmp_path: Path) -> None:
-    tensors = {name: torch.zeros(()).expand(shape) for name, shape, _ in LAYOUTS[row]["tensors"]}
+    tensors = {name: torch.zeros(shape) for name, shape, _ in LAYOUTS[row]["tensors"]}
     for position, change, number in changes:
         name = list(tensors)[position % len(tensors)]
         old = tensors.pop(name)
         if change == "shape":
             shape = [number % 5 if number % 3 else size for size in old.shape] + [1] * (number % 2)
-            tensors[name] = torch.zeros(()).expand(shape)
+            tensors[name] = torch.zeros(shape)
         elif change == "rename":
             tensors[name.replace("1", str(number), 1)] = old
     torch.save(tensors, tmp_path / "damaged.pth")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..dialect import Dialect, Layout
+from ..dialect import Dialect, Layout, UnfitError
 
 
 def _read(layout: Layout, first: str, last: str) -> dict[str, Any]:
@@ -21,7 +21,10 @@ def _nhat_thanh(layout: Layout) -> dict[str, Any]:
 
 
 def _tutorial(layout: Layout) -> dict[str, Any]:
-    return _read(layout, "conv1.weight", "conv4.weight")
+    facts = _read(layout, "conv1.weight", "conv4.weight")
+    if facts["image_channels"] != 1:
+        raise UnfitError("the tutorial's network works on luma; ports with these names differ in their activations")
+    return facts
 
 
 DIALECTS = (

@@ -22,7 +22,8 @@ def _official(layout: Layout) -> dict[str, Any]:
 
 def _twtygqyy(layout: Layout) -> dict[str, Any]:
     width, image_channels, _ = layout.kernel("conv_input.weight", side=3)
-    last = max(layout.indices("convt_F1.0.cov_block.{}.weight"), default=0)
+    indices = layout.indices("convt_F1.0.cov_block.{}.weight")
+    last = 2 * len(indices) - 2
     _, _, upconv_kernel = layout.kernel(f"convt_F1.0.cov_block.{last}.weight")
     return {
         "image_channels": image_channels,

@@ -1,0 +1,158 @@
+"""Which network a weights file is of, and with which arguments it was built."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..network import Network
+from ..registry import network_name, network_spec
+from .errors import CheckpointError, UnknownLayoutError, UnseenArgumentError, WrongScaleError
+from .filling import check_config, check_fit
+from .reading import Contents
+from .recognition import Recognition, recognise
+
+_LARGEST = 10_000
+"""No whole argument of a network is larger, but for the value of white."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The network of a file.
+
+    Attributes:
+        network: registry name.
+        arguments: of the constructor.
+        tensors: by our names.
+        recognition: whose layout it is, where it is not ours.
+    """
+
+    network: str
+    arguments: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    recognition: Recognition | None = None
+
+    def completed(self, net: nn.Module) -> Mapping[str, Tensor]:
+        """Give the tensors together with those of `net` that the layout leaves out."""
+        return self.recognition.completed(net) if self.recognition else self.tensors
+
+
+def identify(
+    contents: Contents, network: str | None, scale: int | None, arguments: Mapping[str, Any], path: object
+) -> Identity:
+    """Tell the network of a file.
+
+    Args:
+        contents: of the file.
+        network: registry name that it must be of; None for any.
+        scale: enlargement that the user wants; None for the file's own.
+        arguments: further ones that the user gives.
+        path: the file, for messages.
+
+    Raises:
+        CheckpointError: the file is of no network, of another one, or contradicts the arguments.
+        TypeError: the network has no such argument.
+    """
+    if contents.metadata:
+        return _recorded(contents, scale, arguments, path)
+    like = network_spec(network).constructor[0] if network is not None else None
+    try:
+        found = recognise(contents.tensors, path, facts=contents.facts, like=like)
+    except UnknownLayoutError:
+        if network is None or not are_ours(contents.tensors, _outline(network, arguments, path).state_dict()):
+            raise
+        return _plain(contents.tensors, network, scale, arguments, path)
+    name = found.dialect.network
+    if scale is not None and (network_spec(name).framework == "pre" or "scale" in found.dialect.unseen):
+        arguments = {**arguments, "scale": scale}
+    return Identity(name, found.configuration(arguments, path), found.tensors, found)
+
+
+def are_ours(names: Collection[str], own: Collection[str]) -> bool:
+    """Tell whether names are those of a network of ours, some of them missing or strange at the most."""
+    return 2 * len(set(own).intersection(names)) >= min(len(names), len(own))
+
+
+def outline(identity: Identity, path: object) -> Network:
+    """Build a network without memory for its tensors.
+
+    Raises:
+        CheckpointError: its arguments have no legal value.
+        TypeError: the network has no such argument, or one is of the wrong kind.
+    """
+    return _outline(identity.network, identity.arguments, path)
+
+
+def _outline(network: str, arguments: Mapping[str, Any], path: object) -> Network:
+    try:
+        with torch.device("meta"):
+            return network_spec(network).create(**arguments)
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: {network} cannot be built for these weights ({error})") from error
+
+
+def check_name(net: Network, network: str, given: Mapping[str, object], path: object) -> None:
+    """Refuse a network that is not the named row's: of another class, or of another variant.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    name = network_name(net)
+    bound = {key: value for key, value in network_spec(network).constructor[1].items() if key not in given}
+    others = network_spec(name).constructor[1]
+    another_variant = name != network and others and all(net.config[key] == value for key, value in others.items())
+    if type(net) is not network_spec(network).constructor[0] or another_variant:
+        raise CheckpointError(f"{path}: weights of {name}, not of {network}")
+    own = ", ".join(f"{key}={net.config[key]!r}" for key in bound)
+    check_config(bound, net.config, path, remedy=f"name no network, or give {own} with it")
+
+
+def _recorded(contents: Contents, scale: int | None, arguments: Mapping[str, Any], path: object) -> Identity:
+    """Read what `save_checkpoint` recorded."""
+    try:
+        name, config = str(contents.metadata["network"]), dict(contents.metadata["config"])
+        spec = network_spec(name)
+        large = [key for key, value in config.items() if type(value) is int and value > _LARGEST]
+        if large and large != ["value_range"]:
+            raise ValueError(f"{large[0]}={config[large[0]]} is above {_LARGEST}")
+        _outline(name, config, path)
+    except Exception as error:  # whatever a foreign configuration leads to
+        raise CheckpointError(f"{path}: its srblocks configuration builds no network here ({error})") from error
+    if strange := sorted(arguments.keys() - spec.arguments().keys()):
+        raise TypeError(f"{name} has no argument {strange[0]}; it has {', '.join(spec.arguments())}")
+    check_config(arguments, config, path, remedy="leave the arguments out")
+    if spec.framework == "pre" and scale is not None:
+        config["scale"] = scale
+    return Identity(name, config, contents.tensors)
+
+
+def _plain(
+    tensors: Mapping[str, Tensor], network: str, scale: int | None, arguments: Mapping[str, Any], path: object
+) -> Identity:
+    """Find the scale of a state dict with our names and no configuration."""
+    spec = network_spec(network)
+    scales: list[int | None] = [scale or 1] if spec.framework == "pre" else [*spec.scales]
+    if "scales" in spec.arguments():
+        scales.append(None)
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    served: dict[int | None, tuple[int, ...]] = {}
+    for each in scales:
+        net = _outline(network, {**arguments, "scale": each}, path)
+        if shapes == {name: tensor.shape for name, tensor in net.state_dict().items()}:
+            served[each] = net.scales
+    if not served:
+        net = _outline(network, {**arguments, "scale": scale or scales[0]}, path)
+        check_fit(net, tensors, path, remedy="; where it was built with other arguments, give them")
+    # The x3 of a pyramid is its x4, resized.
+    fits = sorted(served, key=lambda each: (each != scale, each == 3, each or 0))
+    if scale is not None:
+        fits = [each for each in fits if scale in served[each]]
+        if not fits:
+            choices = " or ".join(f"x{each}" for each in sorted({each for row in served.values() for each in row}))
+            raise WrongScaleError(f"{path}: weights of {network} for {choices}, not for x{scale}")
+    elif not set(fits) <= {fits[0], *served[fits[0]]}:
+        choices = ", ".join(map(str, sorted(served, key=lambda each: each or 0)))
+        raise UnseenArgumentError(f"{path}: its tensors do not show the scale ({choices}); give it as an argument")
+    return Identity(network, {**arguments, "scale": fits[0]}, tensors)
