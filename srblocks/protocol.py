@@ -106,6 +106,8 @@ def reduced_pair(image: ArrayLike, scale: int) -> tuple[Image, Image]:
         [(5, 3), (10, 6)]
     """
     pixels = np.asarray(image)
+    if min(pixels.shape[:2]) < scale:
+        raise ValueError(f"an image of shape {pixels.shape} is smaller than the scale {scale} that reduces it")
     height, width = (side // scale * scale for side in pixels.shape[:2])
     high = pixels[:height, :width]
     return imresize(high, 1 / scale), high

@@ -1,13 +1,12 @@
 """From the words of a command line to a network with weights."""
 
-import contextlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from srblocks.arguments import parse_argument
 from srblocks.checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
 from srblocks.color import on_rgb
 from srblocks.network import Network
@@ -70,13 +69,25 @@ def _named(source: Source) -> tuple[Network, list[str]]:
 
 
 def _from_weights(path: Path, spec: NetworkSpec | None, source: Source) -> tuple[Network, list[str]]:
-    """Build the network of a weights file; one that enlarges first, at its smallest scale when it is named."""
-    scale = source.scale
-    if scale is None and spec and spec.framework == "pre":
-        scale = min(spec.scales)
+    """Build the network of a weights file; a named one that enlarges first, at its smallest scale if none is said."""
+    net = _loaded(path, spec, source.scale, source)
+    if source.scale is not None or (net.scale > 1 and len(net.scales) == 1):
+        return net, []
+    if net.scale == 1 and not spec:
+        remark = "at scale 1 the network takes images that are enlarged already"
+    elif net.scale == 1 and spec:
+        net = _loaded(path, spec, min(spec.scales), source)
+        remark = f"the weights serve every scale, this is x{net.scale}"
+    else:
+        remark = f"the weights serve {', '.join(f'x{scale}' for scale in net.scales)}, this is x{net.scale}"
+        net = net.at_scale(net.scale)
+    return net, [f"warning: {remark}; choose another with --scale"]
+
+
+def _loaded(path: Path, spec: NetworkSpec | None, scale: int | None, source: Source) -> Network:
     arguments = _arguments(source.arguments, spec)
     try:
-        net = load_checkpoint(path, network=spec.name if spec else None, scale=scale, **arguments)
+        return load_checkpoint(path, network=spec.name if spec else None, scale=scale, **arguments)
     except WrongScaleError as error:
         raise ExportError(205, str(error), "leave out --scale") from error
     except UnseenArgumentError as error:
@@ -88,36 +99,11 @@ def _from_weights(path: Path, spec: NetworkSpec | None, source: Source) -> tuple
         raise ExportError(902, cause, "give the path of a weights file") from error
     except TypeError as error:
         raise ExportError(206, f"{path}: {first_line(error)}", "see the arguments in the network's docstring") from None
-    enlarged = ["warning: at scale 1 the network takes images that are enlarged already; choose another with --scale"]
-    return net.at_scale(net.scale), enlarged if net.scale == 1 and scale is None else []
 
 
 def _arguments(pairs: Sequence[str], spec: NetworkSpec | None) -> dict[str, Any]:
-    """Read KEY=VALUE pairs; each value must be of the kind of the argument's default, where the network is known."""
-    arguments: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise ExportError(206, f"--arg {pair!r} is no assignment", "write --arg key=value, such as --arg depth=8")
-        if key == "scale" or (spec and key not in spec.arguments()):
-            name = spec.name if spec else "a network"
-            known = ", ".join(name for name in (spec.arguments() if spec else ()) if name != "scale")
-            remedy = f"it takes {known}; the scale is --scale" if known else "the scale is --scale"
-            raise ExportError(206, f"{name} takes no --arg {key}", remedy)
-        arguments[key] = _value(key, text, spec.arguments()[key] if spec else None)
-    return arguments
-
-
-def _value(key: str, text: str, default: object) -> object:
-    kind = type(default)
-    if kind is str:
-        return text
-    with contextlib.suppress(ValueError, RecursionError):
-        value = json.loads(text.lower())
-        if kind is float and type(value) is int:
-            return float(value)
-        if default is None or type(value) is kind or (kind is tuple and type(value) is list):
-            return value
-    if default is None:
-        return text
-    raise ExportError(206, f"--arg {key}={text!r} is no {kind.__name__}", f"give a value like the default, {default}")
+    try:
+        return dict(parse_argument(pair, spec) for pair in pairs)
+    except ValueError as error:
+        cause, _, remedy = str(error).partition("; ")
+        raise ExportError(206, cause, remedy) from None

@@ -1,8 +1,10 @@
 """`python -m srblocks.evaluate`: PSNR and SSIM of a network or an exported artifact on a folder of images."""
 
 import argparse
+import io
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,6 +17,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from ..arguments import parse_argument
 from ..checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
 from ..pretrained import DEFAULT_NETWORK, load_pretrained
 from ..registry import network_name, network_spec
@@ -22,8 +25,9 @@ from .scoring import Score, evaluate, image_files, means, protocol
 from .upscaler import EvaluationError, Upscaler, of_artifact, of_network
 
 EPILOG = """\
-exit codes: 0 ok, 1 internal error, 2 usage, unknown network or wrong scale, 4 a library or device is missing, 8 the
-artifact does not fit this host, 9 bad input file, 10 some images could not be evaluated, 130 interrupted.
+exit codes: 0 ok, 1 internal error, 2 usage, unknown network or wrong scale, 3 the output cannot be written, 4 a library
+or device is missing, 8 the artifact does not fit this host, 9 bad input file, 10 some images could not be evaluated,
+130 interrupted.
 """
 
 
@@ -66,16 +70,19 @@ def open_upscaler(args: argparse.Namespace) -> Upscaler:
         return _artifact(args)
     if args.scale is None:
         raise EvaluationError(2, "--scale is missing; give the enlargement per side")
-    if args.device != "cpu" and not torch.cuda.is_available():
-        raise EvaluationError(4, f"--device {args.device} is not available here; use cpu")
-    config = dict(_argument(pair) for pair in args.arg)
+    if args.arg and not args.weights:
+        raise EvaluationError(2, "--arg without --weights; the bundled weights show their arguments")
     try:
-        if args.network:
-            network_spec(args.network)
-        if args.weights is None:
-            net = load_pretrained(args.network or DEFAULT_NETWORK, scale=args.scale)
-        else:
+        torch.empty(1, device=args.device)
+    except (RuntimeError, AssertionError) as error:
+        raise EvaluationError(4, f"--device {args.device} is not available here; use cpu") from error
+    try:
+        spec = network_spec(args.network) if args.network else None
+        if args.weights:
+            config = dict(parse_argument(pair, spec) for pair in args.arg)
             net = load_checkpoint(args.weights, network=args.network, scale=args.scale, **config)
+        else:
+            net = load_pretrained(args.network or DEFAULT_NETWORK, scale=args.scale)
     except (UnseenArgumentError, WrongScaleError) as error:
         raise EvaluationError(2, f"{error}; see --scale and --arg") from error
     except (CheckpointError, OSError) as error:
@@ -87,8 +94,9 @@ def open_upscaler(args: argparse.Namespace) -> Upscaler:
 
 
 def _artifact(args: argparse.Namespace) -> Upscaler:
-    if args.network or args.weights:
-        raise EvaluationError(2, "--artifact brings its own network and weights; leave out NETWORK and --weights")
+    if args.network or args.weights or args.arg or args.device != "cpu":
+        others = "NETWORK, --weights, --arg and --device"
+        raise EvaluationError(2, f"--artifact brings its own network, weights and device; leave out {others}")
     try:
         upscaler = of_artifact(args.artifact)
     except ImportError as error:
@@ -100,27 +108,27 @@ def _artifact(args: argparse.Namespace) -> Upscaler:
     return upscaler
 
 
-def _argument(pair: str) -> tuple[str, Any]:
-    key, equals, text = pair.partition("=")
-    if not equals or not key.isidentifier() or key in ("scale", "network"):
-        raise EvaluationError(2, f"--arg {pair!r} is no assignment of an argument; write --arg recursions=8")
-    try:
-        return key, json.loads(text)
-    except ValueError:
-        return key, text
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
     args = build_parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _run(args)
+        code = _run(args)
+        sys.stdout.flush()
+        return code
     except EvaluationError as error:
         print(f"srblocks.evaluate: {error}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         print("srblocks.evaluate: interrupted", file=sys.stderr)
         return 130
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # whoever read the output has read enough
+            return 0
+        print(f"srblocks.evaluate: the output cannot be written ({error.strerror})", file=sys.stderr)
+        return 3
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -152,7 +160,8 @@ def _report(upscaler: Upscaler, scores: Sequence[Score], failures: Mapping[Path,
     table.add_column("SSIM", justify="right")
     for score in [*scores, mean]:
         similarity = "-" if score.ssim is None else f"{score.ssim:.4f}"
-        table.add_row(escape(score.image), f"{score.psnr:.3f}", similarity, style="bold" if score is mean else None)
+        name = score.image if score.image.isprintable() else ascii(score.image)
+        table.add_row(escape(name), f"{score.psnr:.3f}", similarity, style="bold" if score is mean else None)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{escape(upscaler.name)} x{upscaler.scale}", style="bold")
     console.print(table)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..protocol import psnr, reduced_pair, rgb_to_y, ssim
 from .upscaler import EvaluationError, Image, Upscaler
@@ -72,8 +73,8 @@ def image_files(data: Path) -> list[Path]:
     """
     files = [data] if data.is_file() else sorted(path for path in data.glob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
-        kinds = ", ".join(SUFFIXES)
-        raise EvaluationError(2, f"{data} is no folder of images; give one with files that end in {kinds}")
+        what = "holds no images" if data.is_dir() else "is no folder"
+        raise EvaluationError(2, f"{data} {what}; give a folder with files that end in {', '.join(SUFFIXES)}")
     return files
 
 
@@ -90,11 +91,18 @@ def read_image(path: Path) -> Image:
         raise EvaluationError(4, "reading images needs Pillow; pip install 'srblocks[image]'") from error
     try:
         with Pillow.open(path) as picture:
-            if picture.mode.startswith(("I", "F")):
-                raise ValueError(f"{picture.mode} pixels; the protocol is one of 8 bits, convert the image first")
+            modes = [picture.mode, *(_raw_mode(tile[3]) for tile in picture.tile)]
+            if deep := [mode for mode in modes if mode.startswith(("I", "F")) or ";16" in mode]:
+                raise ValueError(f"{deep[0]} pixels; the protocol is one of 8 bits, convert the image first")
             return np.asarray(picture.convert("RGB"))
     except (OSError, SyntaxError, Pillow.DecompressionBombError) as error:
         raise ValueError(f"no readable image ({error})") from error
+
+
+def _raw_mode(arguments: object) -> str:
+    """Give what a file holds, which Pillow can reduce to 8 bits unasked."""
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return first if isinstance(first, str) else ""
 
 
 def evaluate(upscale: Upscaler, files: Sequence[Path], failures: dict[Path, str] | None = None) -> Iterator[Score]:
@@ -110,8 +118,8 @@ def evaluate(upscale: Upscaler, files: Sequence[Path], failures: dict[Path, str]
     """
     for path in files:
         try:
-            yield score(upscale, read_image(path), path.stem)
-        except ValueError as error:
+            yield score(upscale, read_image(path), path.name)
+        except (ValueError, MemoryError, torch.OutOfMemoryError) as error:
             if failures is None:
                 raise ValueError(f"{path}: {error}") from error
             failures[path] = str(error)

@@ -1,8 +1,11 @@
 """`python -m srblocks.evaluate` as its users meet it."""
 
 import json
+import os
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +49,18 @@ def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int,
     return code, *capsys.readouterr()
 
 
+def deep_png(height: int, width: int) -> bytes:
+    """A PNG of three channels of 16 bits, which Pillow cannot write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\x12\x34" * 3 * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
 def opened(path: Path, scale: int) -> np.ndarray:
     with Image.open(path) as picture:
         rgb = np.asarray(picture)
@@ -62,7 +77,7 @@ def test_figures_on_luma_are_those_of_the_protocol(capsys: pytest.CaptureFixture
         with torch.no_grad():
             sr = net(torch.from_numpy(imresize(luma, 0.5)[None, None]).float())[0, 0].clamp(0, 1).double().numpy()
         scores = (psnr(sr, luma, crop_border=2), ssim(sr, luma, crop_border=2))
-        expected.append({"image": path.stem, "psnr": pytest.approx(scores[0]), "ssim": pytest.approx(scores[1])})
+        expected.append({"image": path.name, "psnr": pytest.approx(scores[0]), "ssim": pytest.approx(scores[1])})
     assert report["images"] == expected
     assert report["mean"]["psnr"] == pytest.approx(np.mean([each["psnr"] for each in report["images"]]))
     assert (report["scale"], report["color"], report["failed"]) == (2, "y", {})
@@ -89,7 +104,7 @@ def test_the_table_names_network_images_mean_and_protocol(capsys: pytest.Capture
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "fsrcnn (bundled weights) x3"
-    assert [line.split()[0] for line in lines[2:5]] == ["first", "second", "mean"]
+    assert [line.split()[0] for line in lines[2:5]] == ["first.png", "second.bmp", "mean"]
     assert lines[5].startswith("protocol: luma (studio range) of the RGB image, reduced by MATLAB's bicubic")
     assert "3 border pixels left out" in lines[5]
 
@@ -118,12 +133,12 @@ def test_an_artifact_of_fixed_size_scores_what_fits(
     code, out, err = called(capsys, "--artifact", tmp_path / "net.onnx", "--data", images, "--json")
     assert code == 0, err
     report = json.loads(out)
-    assert [score["image"] for score in report["images"]] == ["first", "second"]
+    assert [score["image"] for score in report["images"]] == ["first.png", "second.bmp"]
     assert run(capsys, "--shape", "1,1,19,22", "--name", "small", "-o", tmp_path)[0] == 0
     code, out, err = called(capsys, "--artifact", tmp_path / "small.onnx", "--data", images, "--json")
     assert code == 10
     assert "first.png: " in err
-    assert [score["image"] for score in json.loads(out)["images"]] == ["second"]
+    assert [score["image"] for score in json.loads(out)["images"]] == ["second.bmp"]
 
 
 def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
@@ -132,13 +147,15 @@ def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
     (images / "broken.png").write_bytes((images / "first.png").read_bytes()[:200])
     (images / "text.jpg").write_text("no picture")
     Image.fromarray(np.zeros((30, 30), np.uint16)).save(images / "deep.png")
+    (images / "deep_color.png").write_bytes(deep_png(30, 30))
     Image.fromarray(np.zeros((3, 3, 3), np.uint8)).save(images / "tiny.png")
     code, out, err = called(capsys, "--data", images, "--scale", 2, "--json")
     assert code == 10
-    report = json.loads(out)
-    assert [score["image"] for score in report["images"]] == ["first", "second"]
-    assert {Path(path).name for path in report["failed"]} == {"broken.png", "text.jpg", "deep.png", "tiny.png"}
+    report, names = json.loads(out), {"broken.png", "text.jpg", "deep.png", "deep_color.png", "tiny.png"}
+    assert [score["image"] for score in report["images"]] == ["first.png", "second.bmp"]
+    assert {Path(path).name for path in report["failed"]} == names
     assert "deep.png: I;16 pixels; the protocol is one of 8 bits" in err
+    assert "deep_color.png: RGB;16B pixels; the protocol is one of 8 bits" in err
     for path in images.iterdir():
         if path.stem in ("first", "second"):
             path.unlink()
@@ -148,15 +165,19 @@ def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
 @pytest.mark.parametrize(
     "arguments,code,message",
     [
-        (["--scale", "2", "--data", "nowhere"], 2, "nowhere is no folder of images; give one with files that end in"),
+        (["--scale", "2", "--data", "nowhere"], 2, "nowhere is no folder; give a folder with files that end in"),
         (["edsr_bas", "--scale", "2"], 2, "unknown network 'edsr_bas'; did you mean edsr_baseline"),
         (["fsrcnn"], 2, "--scale is missing; give the enlargement per side"),
         (["fsrcnn", "--scale", "5"], 2, "no bundled weights for 'fsrcnn' at scale 5"),
         (["--scale", "2", "--weights", "missing.pth"], 9, "missing.pth"),
-        (["--scale", "2", "--arg", "width:3"], 2, "--arg 'width:3' is no assignment of an argument"),
-        (["--scale", "2", "--device", "cuda"], 4, "--device cuda is not available here; use cpu"),
+        (["--scale", "2", "--arg", "width=3"], 2, "--arg without --weights; the bundled weights show their arguments"),
+        (["--scale", "2", "--weights", "x.pth", "--arg", "width:3"], 2, "--arg 'width:3' is no assignment; write"),
+        (["vdsr", "--scale", "2", "--weights", "x.pth", "--arg", "bias=no"], 2, "--arg bias='no' is no bool; give"),
+        (["--scale", "0", "--weights", "x.pth"], 2, "x.pth: scale=0 is no enlargement; give a whole number from 1 on"),
+        (["--scale", "2", "--device", "abacus"], 4, "--device abacus is not available here; use cpu"),
+        (["--artifact", "x.onnx", "--arg", "a=1"], 2, "leave out NETWORK, --weights, --arg and --device"),
         (["--artifact", "missing.onnx"], 9, "missing.onnx"),
-        (["fsrcnn", "--artifact", "net.onnx"], 2, "--artifact brings its own network and weights"),
+        (["fsrcnn", "--artifact", "net.onnx"], 2, "--artifact brings its own network, weights and device"),
         (["--scale", "two"], 2, "argument --scale: invalid int value: 'two'; see srblocks.evaluate --help"),
     ],
 )
@@ -216,3 +237,21 @@ def test_it_runs_as_a_module(images: Path) -> None:
     found = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=120)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("fsrcnn (bundled weights) x4\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_an_output_that_cannot_be_written_is_said(images: Path) -> None:
+    arguments = [sys.executable, "-m", "srblocks.evaluate", "--data", str(images), "--scale", "4"]
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    assert found.returncode == 3
+    assert found.stderr == "srblocks.evaluate: the output cannot be written (No space left on device)\n"
+
+
+def test_names_that_a_terminal_cannot_show_are_escaped(images: Path) -> None:
+    (images / "first.png").rename(images / "f\u00fcrst\n.png")
+    arguments = [sys.executable, "-m", "srblocks.evaluate", "--data", str(images), "--scale", "4"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    found = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "'f\\xfcrst\\n.png' " in found.stdout
