@@ -103,6 +103,12 @@ def filled(net: Network) -> Network:
     return net.eval()
 
 
+def authors_state(row: str) -> dict[str, Tensor]:
+    """A recorded layout, filled by name, in single precision."""
+    tensors = filled_by_name(facts("dialects.json")[row]["tensors"])
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
 def summary(output: Tensor) -> dict[str, float]:
     """The statistics and pixels that are published of an output."""
     _, _, height, width = output.shape

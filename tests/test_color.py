@@ -64,6 +64,14 @@ def test_casts_cost_the_precision_of_the_last_one_alone(kind: torch.dtype, toler
     torch.testing.assert_close(cast.double()(lr), exact(lr), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_a_wrapper_takes_over_the_networks_precision(kind: torch.dtype) -> None:
+    net = create_network("lapsrn", scale=4, depth=1, width=4).to(kind)
+    lr = torch.rand(1, 3, 5, 6).to(kind)
+    for wrapped in (OnLuma(net), OnLuma(net).at_scale(2), OnYCbCr(Bicubic(3, 2, color="ycbcr").to(kind))):
+        assert wrapped(lr).dtype == kind
+
+
 def test_the_state_is_the_inner_networks_alone() -> None:
     net = create_network("fsrcnn", scale=2)
     wrapped = OnLuma(net)
@@ -112,6 +120,8 @@ def test_wrong_networks_are_refused(tmp_path) -> None:
         OnLuma(Bicubic(3, 2))
     with pytest.raises(ValueError, match=r"OnYCbCr: a network on rgb; give one on ycbcr"):
         OnYCbCr(Bicubic(3, 2))
+    with pytest.raises(ValueError, match=r"on_rgb: a network on 4 channels of other; give one on y or ycbcr"):
+        on_rgb(Bicubic(4, 2))
     with pytest.raises(ValueError, match=r"OnLuma is in no registry row"):
         save_checkpoint(OnLuma(Bicubic(1, 2)), tmp_path / "wrapped.safetensors")
     for channels, color in ((3, "hsv"), (3, "y"), (1, "rgb")):

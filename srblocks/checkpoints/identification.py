@@ -12,7 +12,7 @@ from ..registry import network_name, network_spec
 from .errors import CheckpointError, UnknownLayoutError, UnseenArgumentError, WrongScaleError
 from .filling import check_config, check_fit
 from .reading import Contents
-from .recognition import Recognition, recognise
+from .recognition import Recognition, recognise, without_first_part
 
 _LARGEST = 10_000
 """No whole argument of a network is larger, but for the value of white."""
@@ -61,9 +61,14 @@ def identify(
     try:
         found = recognise(contents.tensors, path, facts=contents.facts, like=like)
     except UnknownLayoutError:
-        if network is None or not are_ours(contents.tensors, _outline(network, arguments, path).state_dict()):
+        if network is None:
             raise
-        return _plain(contents.tensors, network, scale, arguments, path)
+        tensors, own = contents.tensors, _outline(network, arguments, path).state_dict()
+        while not are_ours(tensors, own):
+            tensors = without_first_part(tensors)
+            if not tensors:
+                raise
+        return _plain(tensors, network, scale, arguments, path)
     name = found.dialect.network
     if scale is not None and (network_spec(name).framework == "pre" or "scale" in found.dialect.unseen):
         arguments = {**arguments, "scale": scale}
@@ -93,20 +98,17 @@ def _outline(network: str, arguments: Mapping[str, Any], path: object) -> Networ
         raise CheckpointError(f"{path}: {network} cannot be built for these weights ({error})") from error
 
 
-def check_name(net: Network, network: str, given: Mapping[str, object], path: object) -> None:
-    """Refuse a network that is not the named row's: of another class, or of another variant.
+def check_name(net: Network, network: str, path: object) -> None:
+    """Refuse a network of another class than the named row's, and one that is another row's variant.
 
     Raises:
-        CheckpointError: it is not.
+        CheckpointError: it is such a one.
     """
     name = network_name(net)
-    bound = {key: value for key, value in network_spec(network).constructor[1].items() if key not in given}
     others = network_spec(name).constructor[1]
     another_variant = name != network and others and all(net.config[key] == value for key, value in others.items())
     if type(net) is not network_spec(network).constructor[0] or another_variant:
         raise CheckpointError(f"{path}: weights of {name}, not of {network}")
-    own = ", ".join(f"{key}={net.config[key]!r}" for key in bound)
-    check_config(bound, net.config, path, remedy=f"name no network, or give {own} with it")
 
 
 def _recorded(contents: Contents, scale: int | None, arguments: Mapping[str, Any], path: object) -> Identity:

@@ -58,7 +58,7 @@ def load_checkpoint(
     identity = identify(contents, network, scale, config, path)
     plan = outline(identity, path)
     if network is not None:
-        check_name(plan, network, config, path)
+        check_name(plan, network, path)
     check_fit(plan, identity.completed(plan), path)
     with torch.random.fork_rng(devices=[]):
         net = network_spec(identity.network).create(**identity.arguments)
@@ -97,7 +97,7 @@ def load_weights(net: Network, path: PathLike, *, same_config: bool = True) -> N
     if not contents.metadata and tensors.keys() != own.keys():
         try:
             found = recognise(tensors, path, facts=contents.facts, like=type(net))
-            tensors, config = found.completed(net), found.shown()
+            tensors, config = found.completed(net), found.known()
         except UnknownLayoutError:
             if not are_ours(tensors, own):
                 raise

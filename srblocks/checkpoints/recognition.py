@@ -38,7 +38,7 @@ class Recognition:
         for name, value in arguments.items():
             if name in self.seen and _listed(self.seen[name]) != _listed(value):
                 raise CheckpointError(f"{path}: its tensors show {name}={self.seen[name]!r}, not {name}={value!r}")
-        config = {**self.shown(), **arguments}
+        config = {**self.known(), **arguments}
         unseen = [f"{name} ({choices})" for name, choices in self.dialect.unseen.items() if name not in config]
         if unseen:
             raise UnseenArgumentError(
@@ -47,7 +47,7 @@ class Recognition:
             )
         return config
 
-    def shown(self) -> dict[str, Any]:
+    def known(self) -> dict[str, Any]:
         """Give what the tensors show and what their source implies."""
         implied = {name: value(self.seen) if callable(value) else value for name, value in self.dialect.implied.items()}
         return {name: value for name, value in implied.items() if value is not None} | {**self.seen}
@@ -82,7 +82,7 @@ def recognise(
         CheckpointError: several do, or one of another network.
     """
     while not (found := _fitting(tensors, facts or {})):
-        inner = _without_first_part(tensors)
+        inner = without_first_part(tensors)
         if not inner:
             raise UnknownLayoutError(f"{path}: {_closest(Layout(tensors), like)}")
         tensors = inner
@@ -111,7 +111,7 @@ def _fitting(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> list[Re
     return found
 
 
-def _without_first_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def without_first_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Leave out the first part of all names where it is the same, as trainers write it; nothing where it is not."""
     parts = {name.partition(".")[0] for name in tensors}
     inner = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}

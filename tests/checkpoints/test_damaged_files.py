@@ -1,5 +1,6 @@
 """Files that are not, or no longer, weights: each is refused with what it is and what to do; nothing is executed."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from srblocks import CheckpointError, create_network, load_checkpoint, load_weights, save_checkpoint
 from srblocks.network import Network
+from support import facts, filled_by_name
 
 NAMES = ("net.safetensors", "net.pth")
 
@@ -125,6 +128,30 @@ def test_a_file_without_tensors_by_name_is_refused_with_what_it_holds(
         load_checkpoint(tmp_path / "other.pth")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(CheckpointError, match="pipe.pth: no regular file"):
+        load_checkpoint(tmp_path / "pipe.pth")
+
+
+def test_names_that_would_garble_a_terminal_are_escaped(tmp_path: Path) -> None:
+    torch.save({"\x1b[31mred\n": torch.ones(1), "x" * 3000: torch.ones(1)}, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match=r"2 tensors: '\\x1b\[31mred\\n'..., 'xxx") as caught:
+        load_checkpoint(tmp_path / "odd.pth")
+    assert len(str(caught.value)) < 500
+
+
+def test_unreadable_metadata_is_named_so(net: Network, tmp_path: Path) -> None:
+    for text in ("{", "3", "[1]"):
+        save_file(net.state_dict(), tmp_path / "net.safetensors", metadata={"srblocks": text})
+        with pytest.raises(CheckpointError, match=r"its srblocks configuration is unreadable"):
+            load_checkpoint(tmp_path / "net.safetensors")
+    save_file(net.state_dict(), tmp_path / "net.safetensors", metadata={"srblocks": '{"network": "fsrcnn"}'})
+    with pytest.raises(CheckpointError, match=r"its srblocks configuration is unreadable"):
+        load_weights(net, tmp_path / "net.safetensors")
+
+
 def test_a_missing_file_and_a_folder_are_the_operating_systems_errors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "missing.pth")
@@ -143,10 +170,12 @@ def test_a_missing_file_and_a_folder_are_the_operating_systems_errors(tmp_path: 
         lambda tensor: tensor.to(torch.float8_e4m3fn),
     ],
 )
-def test_tensors_that_are_no_plain_numbers_are_refused(net: Network, tmp_path: Path, kind) -> None:
-    torch.save({name: kind(tensor) for name, tensor in net.state_dict().items()}, tmp_path / "odd.pth")
-    with pytest.raises(CheckpointError, match=r"odd.pth"):
-        load_weights(net, tmp_path / "odd.pth")
+@pytest.mark.parametrize("row", ["ESPCN Y x2", "EDSR baseline x2", "SRResNet paper x2 (no output clamp)"])
+def test_tensors_that_are_no_plain_numbers_are_refused(row: str, tmp_path: Path, kind) -> None:
+    state = filled_by_name(facts("dialects.json")[row]["tensors"])
+    torch.save({name: kind(tensor.float()) for name, tensor in state.items()}, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match=r"odd.pth: \d+ tensors are (no plain|whole) numbers"):
+        load_checkpoint(tmp_path / "odd.pth")
 
 
 def test_numbers_too_large_for_the_network_are_refused(net: Network, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from srblocks import CheckpointError, create_network, load_checkpoint, load_weights
+from srblocks import CheckpointError, OnLuma, create_network, load_checkpoint, load_weights, save_checkpoint
 from support import filled_by_name
 
 State = dict[str, Tensor]
@@ -32,16 +32,15 @@ def assert_loads(path: Path, state: State) -> None:
     assert torch.equal(net.state_dict()["upsampler.0.weight"], state["last_part.0.weight"])
 
 
-@pytest.mark.parametrize("wrapper", ["model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model"])
+WRAPPERS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_the_state_dict_is_taken_out_of_a_training_checkpoint(wrapper: str, state: State, tmp_path: Path) -> None:
-    content = {"epoch": 7, wrapper: state, "net": {"other": torch.ones(1)}, "optimizer": {"state": {}, "lr": 1e-4}}
+    later = WRAPPERS[WRAPPERS.index(wrapper) + 1 :]
+    content = {"epoch": 7, **{name: {"other": torch.ones(1)} for name in later}, wrapper: state, "optimizer": {}}
     torch.save(content, tmp_path / "training.pth")
     assert_loads(tmp_path / "training.pth", state)
-
-
-def test_the_averaged_weights_are_taken_before_the_last_ones(state: State, tmp_path: Path) -> None:
-    torch.save({"params": {"x": torch.ones(1)}, "params_ema": state}, tmp_path / "both.pth")
-    assert_loads(tmp_path / "both.pth", state)
 
 
 def test_wrappers_may_stand_in_one_another_and_have_any_name_alone(state: State, tmp_path: Path) -> None:
@@ -51,7 +50,9 @@ def test_wrappers_may_stand_in_one_another_and_have_any_name_alone(state: State,
     assert_loads(tmp_path / "alone.pth", state)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "netG.", "generator.", "module.generator.", "_orig_mod.module."])
+@pytest.mark.parametrize(
+    "prefix", ["module.", "netG.", "generator.", "module.generator.", "_orig_mod.module.", "model.net_g."]
+)
 def test_prefixes_of_all_names_are_left_out(prefix: str, state: State, tmp_path: Path) -> None:
     torch.save({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "prefixed.pth")
     assert_loads(tmp_path / "prefixed.pth", state)
@@ -95,6 +96,62 @@ def test_other_peoples_weights_load_into_a_network_at_hand(state: State, tmp_pat
         load_weights(create_network("espcn", scale=2, width=6), tmp_path / "weights.pth")
     with pytest.raises(CheckpointError, match=r"weights of espcn in the layout of yjn870, not of FSRCNN"):
         load_weights(create_network("fsrcnn", scale=3), tmp_path / "weights.pth")
+
+
+def test_what_a_layout_implies_must_be_the_networks_too(state: State, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "weights.pth")
+    net = create_network("espcn", scale=3, width=6, act="relu")
+    with pytest.raises(CheckpointError, match=r"act='tanh' instead of 'relu'; build the network so \(load_checkpoint"):
+        load_weights(net, tmp_path / "weights.pth")
+    load_weights(net, tmp_path / "weights.pth", same_config=False)
+    assert torch.equal(net.state_dict()["upsampler.0.weight"], state["last_part.0.weight"])
+
+
+def test_the_scale_of_a_network_that_enlarges_first_is_not_part_of_its_weights(tmp_path: Path) -> None:
+    saved = create_network("srcnn", scale=4)
+    save_checkpoint(saved, tmp_path / "srcnn.safetensors")
+    assert load_checkpoint(tmp_path / "srcnn.safetensors").scale == 4
+    assert load_checkpoint(tmp_path / "srcnn.safetensors", scale=3).scale == 3
+    other = create_network("srcnn", scale=2)
+    load_weights(other, tmp_path / "srcnn.safetensors")
+    assert torch.equal(other.state_dict()["tail.weight"], saved.state_dict()["tail.weight"])
+
+
+def test_the_network_in_a_colour_wrapper_takes_the_weights(state: State, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "weights.pth")
+    wrapped = OnLuma(create_network("espcn", scale=3, width=6))
+    load_weights(wrapped, tmp_path / "weights.pth")
+    torch.save(wrapped.state_dict(), tmp_path / "wrapped.pth")
+    again = load_checkpoint(tmp_path / "wrapped.pth", network="espcn", scale=3, width=6)
+    assert torch.equal(again.state_dict()["upsampler.0.weight"], state["last_part.0.weight"])
+
+
+def test_loading_costs_the_callers_random_state_nothing(state: State, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "weights.pth")
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    load_checkpoint(tmp_path / "weights.pth")
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_the_default_precision_of_torch_does_not_matter(state: State, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "weights.pth")
+    torch.set_default_dtype(torch.float64)
+    try:
+        net = load_checkpoint(tmp_path / "weights.pth")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {tensor.dtype for tensor in net.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("counter", [torch.int32, torch.float16, torch.float64])
+def test_counters_of_normalisations_may_be_of_any_kind(counter: torch.dtype, tmp_path: Path) -> None:
+    state = {name: tensor.half() for name, tensor in create_network("srresnet", width=4, depth=1).state_dict().items()}
+    state |= {name: tensor.to(counter) + 7 for name, tensor in state.items() if name.endswith("tracked")}
+    torch.save(state, tmp_path / "half.pth")
+    net = load_checkpoint(tmp_path / "half.pth", network="srresnet", width=4, depth=1)
+    assert int(net.state_dict()["body.0.norm1.num_batches_tracked"]) == 7
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])

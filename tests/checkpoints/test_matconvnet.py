@@ -118,6 +118,10 @@ def test_another_content_is_named(tmp_path: Path) -> None:
     savemat(tmp_path / "net.mat", {"net": {"params": [{"name": "conv_alpha", "value": 1.0}]}})
     with pytest.raises(CheckpointError, match=r"structure is unreadable \(parameter conv_alpha ends neither in _f"):
         load_checkpoint(tmp_path / "net.mat")
+    for values in (np.ones((3, 3, 1, 2, 2)), np.ones((3, 3)) * 1j):
+        savemat(tmp_path / "net.mat", {"net": {"params": [{"name": "conv_f", "value": values}]}})
+        with pytest.raises(CheckpointError, match=r"structure is unreadable"):
+            load_checkpoint(tmp_path / "net.mat")
     savemat(tmp_path / "model.mat", {"model": np.zeros(3)})
     with pytest.raises(CheckpointError, match=r"structure is unreadable"):
         load_checkpoint(tmp_path / "model.mat")

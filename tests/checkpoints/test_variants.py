@@ -11,7 +11,7 @@ from checkpoints.authors import Layout, filled
 from checkpoints.authors_plain import fsrcnn_yjn870, ms_lapsrn_official
 from checkpoints.authors_residual import edsr, san
 from checkpoints.variants import VARIANTS, Variant
-from srblocks import load_checkpoint, network_name
+from srblocks import create_network, load_checkpoint, load_weights, network_name
 from srblocks.checkpoints import CheckpointError, UnseenArgumentError
 from srblocks.network import Network
 
@@ -70,6 +70,19 @@ def test_a_file_in_the_authors_layout_is_recognised_and_every_tensor_finds_its_p
         if not torch.equal(their_tensor, our_tensor)
     ]
     assert misplaced == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.title)
+def test_a_named_network_and_one_at_hand_take_the_same_file(variant: Variant, tmp_path: Path) -> None:
+    state = {**filled(variant.used, white=variant.white, mean=variant.mean), **filled(variant.unused)}
+    path, given = stored(state, tmp_path), {**variant.given}
+    net = load_checkpoint(path, **given)
+    named = create_network(variant.network, weights=path, **given)
+    at_hand = type(net)(**net.config)
+    load_weights(at_hand, path)
+    assert named.config == net.config
+    for other in (named, at_hand):
+        assert all(torch.equal(other.state_dict()[name], tensor) for name, tensor in net.state_dict().items())
 
 
 @pytest.mark.parametrize(

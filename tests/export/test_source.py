@@ -5,30 +5,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from srblocks import OnLuma, create_network, load_pretrained, save_checkpoint
 from srblocks_export import formats
 from srblocks_export.runtime import load
-from support import facts, filled_by_name, run
-
-LAYOUTS = facts("dialects.json")
-
-
-def state_of(row: str) -> dict[str, Tensor]:
-    return {name: tensor.float() for name, tensor in filled_by_name(LAYOUTS[row]["tensors"]).items()}
+from support import authors_state, run
 
 
 @pytest.fixture
 def espcn(tmp_path: Path) -> Path:
-    torch.save(state_of("ESPCN Y x2"), tmp_path / "theirs.pth")
+    torch.save(authors_state("ESPCN Y x2"), tmp_path / "theirs.pth")
     return tmp_path / "theirs.pth"
 
 
 @pytest.fixture
 def bare_edsr(tmp_path: Path) -> Path:
     """EDSR-PyTorch's layout without the convolutions that show the value range."""
-    state = {name: tensor for name, tensor in state_of("EDSR baseline x2").items() if "_mean" not in name}
+    state = {name: tensor for name, tensor in authors_state("EDSR baseline x2").items() if "_mean" not in name}
     torch.save(state, tmp_path / "edsr.pth")
     return tmp_path / "edsr.pth"
 
@@ -107,13 +100,37 @@ def test_what_the_weights_do_not_show_is_asked_for_and_taken(
 def test_weights_that_serve_all_scales_warn_when_none_is_chosen(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    torch.save(state_of("SRCNN 9-5-5 Y (input at HR size)"), tmp_path / "srcnn.pth")
+    torch.save(authors_state("SRCNN 9-5-5 Y (input at HR size)"), tmp_path / "srcnn.pth")
     arguments = ["--torchscript", "--verify", "off", "-o", tmp_path, "-q"]
     code, _, err = run(capsys, tmp_path / "srcnn.pth", *arguments)
     assert code == 0
     assert "warning: at scale 1 the network takes images that are enlarged already" in err
+    code, _, err = run(capsys, "srcnn", "--weights", tmp_path / "srcnn.pth", *arguments)
+    assert (code, "warning: the weights serve every scale, this is x2; choose another with --scale" in err) == (0, True)
+    assert (tmp_path / "srcnn_x2_fp32_dyn.ts").is_file()
     assert run(capsys, tmp_path / "srcnn.pth", "--scale", "3", *arguments) == (0, "", "")
     assert load(tmp_path / "srcnn_x3_fp32_dyn.ts")(torch.rand(1, 1, 5, 6)).shape == (1, 1, 15, 18)
+
+
+@pytest.mark.parametrize("source", [["vdsr", "--weights"], ["--weights"], []])
+def test_weights_that_record_their_scale_keep_it(
+    source: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    save_checkpoint(create_network("vdsr", scale=4, depth=2, width=4), tmp_path / "ours.safetensors")
+    assert run(capsys, *source, tmp_path / "ours.safetensors", "--verify", "off", "-o", tmp_path, "-q") == (0, "", "")
+    assert load(tmp_path / "vdsr_x4_fp32_dyn.onnx").scale == 4
+
+
+def test_weights_for_several_scales_say_which_one_is_exported(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    save_checkpoint(create_network("carn_m", width=8), tmp_path / "carn_m.safetensors")
+    code, _, err = run(
+        capsys, tmp_path / "carn_m.safetensors", "--torchscript", "--verify", "off", "-o", tmp_path, "-q"
+    )
+    assert code == 0
+    assert "warning: the weights serve x2, x3, x4, this is x2; choose another with --scale" in err
+    assert load(tmp_path / "carn_m_x2_fp32_dyn.ts").scale == 2
 
 
 def test_two_sources_of_weights_are_one_too_many(
