@@ -102,15 +102,12 @@ def load_weights(net: Network, path: PathLike, *, same_config: bool = True) -> N
             if not are_ours(tensors, own):
                 raise
     if same_config:
-        ours = {name: value for name, value in net.config.items() if name != "scale" or not _enlarges_first(net)}
+        free = {"scale"} if isinstance(net, PreUpsampling) else set[str]()
+        ours = {name: value for name, value in net.config.items() if name not in free}
         remedy = "build the network so (load_checkpoint does), or use same_config=False"
         check_config(ours, config, path, remedy=remedy)
     check_fit(net, tensors, path)
     fill(net, tensors, path)
-
-
-def _enlarges_first(net: Network) -> bool:
-    return isinstance(net, PreUpsampling)
 
 
 def _whole(scale: SupportsIndex, path: object) -> int:
