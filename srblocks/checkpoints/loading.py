@@ -11,13 +11,15 @@ from ..color import OnLuma, OnYCbCr
 from ..frameworks import PreUpsampling
 from ..network import Network
 from ..registry import network_spec
-from .errors import CheckpointError, UnknownLayoutError, WrongScaleError
+from .errors import CheckpointError, UnknownLayoutError, WrongScaleError, shown
 from .filling import check_config, check_fit, fill
 from .identification import are_ours, check_name, identify, outline
 from .reading import read_contents
 from .recognition import recognise
 
 PathLike = str | os.PathLike[str]
+
+_LARGEST_SCALE = 64
 
 
 def load_checkpoint(
@@ -115,6 +117,9 @@ def _whole(scale: SupportsIndex, path: object) -> int:
         whole = operator.index(scale)
     except TypeError:
         whole = 0
-    if whole < 1 or isinstance(scale, bool):
-        raise WrongScaleError(f"{path}: scale={scale!r} is no enlargement; give a whole number from 1 on")
+    if not 1 <= whole <= _LARGEST_SCALE or isinstance(scale, bool):
+        given = shown(repr(scale))
+        raise WrongScaleError(
+            f"{path}: scale={given} is no enlargement; give a whole number from 1 to {_LARGEST_SCALE}"
+        )
     return whole

@@ -173,7 +173,11 @@ def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
         (["--scale", "2", "--arg", "width=3"], 2, "--arg without --weights; the bundled weights show their arguments"),
         (["--scale", "2", "--weights", "x.pth", "--arg", "width:3"], 2, "--arg 'width:3' is no assignment; write"),
         (["vdsr", "--scale", "2", "--weights", "x.pth", "--arg", "bias=no"], 2, "--arg bias='no' is no bool; give"),
-        (["--scale", "0", "--weights", "x.pth"], 2, "x.pth: scale=0 is no enlargement; give a whole number from 1 on"),
+        (
+            ["--scale", "0", "--weights", "x.pth"],
+            2,
+            "x.pth: scale=0 is no enlargement; give a whole number",
+        ),
         (["--scale", "2", "--device", "abacus"], 4, "--device abacus is not available here; use cpu"),
         (["--artifact", "x.onnx", "--arg", "a=1"], 2, "leave out NETWORK, --weights, --arg and --device"),
         (["--artifact", "missing.onnx"], 9, "missing.onnx"),
