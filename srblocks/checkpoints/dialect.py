@@ -118,10 +118,6 @@ class Layout:
         return {"mean_shift": True, "value_range": 255.0 if wide else 1.0, "_shift": int(wide)}
 
 
-def _nothing_more(_: Layout) -> dict[str, Any]:
-    return {}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
     """One source's layout of one network.
@@ -141,7 +137,7 @@ class Dialect:
     network: str
     source: str
     keys: Mapping[str, str]
-    read: Callable[[Layout], dict[str, Any]] = _nothing_more
+    read: Callable[[Layout], dict[str, Any]]
     implied: Facts = field(default_factory=dict[str, Any])
     unseen: Mapping[str, str] = field(default_factory=dict[str, str])
     unused: tuple[str, ...] = ()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..network import Network
@@ -25,7 +24,7 @@ def check_config(wanted: Mapping[str, Any], found: Mapping[str, Any], path: obje
         raise CheckpointError(f"{path}: weights of a network with {', '.join(others)}; {remedy}")
 
 
-def check_fit(net: Network, tensors: Mapping[str, Tensor], path: object, *, remedy: str = "") -> None:
+def check_fit(net: Network, tensors: Mapping[str, Tensor], path: object, *, remark: str = "") -> None:
     """Compare names and shapes with those of a network.
 
     Raises:
@@ -45,7 +44,7 @@ def check_fit(net: Network, tensors: Mapping[str, Tensor], path: object, *, reme
         if names
     ]
     if problems:
-        raise CheckpointError(f"{path}: not the weights of this {type(net).__name__} ({'; '.join(problems)}){remedy}")
+        raise CheckpointError(f"{path}: not the weights of this {type(net).__name__} ({'; '.join(problems)}){remark}")
 
 
 def fill(net: Network, tensors: Mapping[str, Tensor], path: object) -> None:
@@ -66,7 +65,7 @@ def fill(net: Network, tensors: Mapping[str, Tensor], path: object) -> None:
             f"{path}: {len(whole)} tensors are whole numbers, first {whole[0]} ({kind}); save float32"
         )
     cast = {name: tensors[name].to(tensor.dtype) for name, tensor in expected.items()}
-    broken = [name for name, tensor in cast.items() if not bool(torch.isfinite(tensor).all())]
+    broken = [name for name in cast if not bool((tensors[name].isfinite() & cast[name].isfinite()).all())]
     if broken:
         raise CheckpointError(f"{path}: {len(broken)} tensors hold NaN or infinity, first {broken[0]}")
     net.load_state_dict(cast)

@@ -1,6 +1,6 @@
 """Which network a weights file is of, and with which arguments it was built."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..registry import network_name, network_spec
 from .errors import CheckpointError, UnknownLayoutError, UnseenArgumentError, WrongScaleError
 from .filling import check_config, check_fit
 from .reading import Contents
-from .recognition import Recognition, recognise, without_first_part
+from .recognition import Recognition, recognise, without_prefixes
 
 _LARGEST = 10_000
 """No whole argument of a network is larger, but for the value of white."""
@@ -33,6 +33,11 @@ class Identity:
     arguments: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
     recognition: Recognition | None = None
+
+    @property
+    def remark(self) -> str:
+        """What to add to a message about tensors that do not fit."""
+        return f"; its names are those of {self.recognition.dialect.title}" if self.recognition else ""
 
     def completed(self, net: nn.Module) -> Mapping[str, Tensor]:
         """Give the tensors together with those of `net` that the layout leaves out."""
@@ -63,11 +68,9 @@ def identify(
     except UnknownLayoutError:
         if network is None:
             raise
-        tensors, own = contents.tensors, _outline(network, arguments, path).state_dict()
-        while not are_ours(tensors, own):
-            tensors = without_first_part(tensors)
-            if not tensors:
-                raise
+        tensors = with_our_names(contents.tensors, outline(network, arguments, path))
+        if tensors is None:
+            raise
         return _plain(tensors, network, scale, arguments, path)
     name = found.dialect.network
     if scale is not None and (network_spec(name).framework == "pre" or "scale" in found.dialect.unseen):
@@ -75,22 +78,22 @@ def identify(
     return Identity(name, found.configuration(arguments, path), found.tensors, found)
 
 
-def are_ours(names: Collection[str], own: Collection[str]) -> bool:
-    """Tell whether names are those of a network of ours, some of them missing or strange at the most."""
-    return 2 * len(set(own).intersection(names)) >= min(len(names), len(own))
+def with_our_names(tensors: Mapping[str, Tensor], net: nn.Module) -> Mapping[str, Tensor] | None:
+    """Give a state dict by the names of `net`, some of them missing or strange at the most; None where they are not."""
+    own = net.state_dict().keys()
+    for level in without_prefixes(tensors):
+        if 2 * len(own & level.keys()) >= min(len(own), len(level)):
+            return level
+    return None
 
 
-def outline(identity: Identity, path: object) -> Network:
+def outline(network: str, arguments: Mapping[str, Any], path: object) -> Network:
     """Build a network without memory for its tensors.
 
     Raises:
         CheckpointError: its arguments have no legal value.
         TypeError: the network has no such argument, or one is of the wrong kind.
     """
-    return _outline(identity.network, identity.arguments, path)
-
-
-def _outline(network: str, arguments: Mapping[str, Any], path: object) -> Network:
     try:
         with torch.device("meta"):
             return network_spec(network).create(**arguments)
@@ -116,10 +119,10 @@ def _recorded(contents: Contents, scale: int | None, arguments: Mapping[str, Any
     try:
         name, config = str(contents.metadata["network"]), dict(contents.metadata["config"])
         spec = network_spec(name)
-        large = [key for key, value in config.items() if type(value) is int and value > _LARGEST]
-        if large and large != ["value_range"]:
+        whole = {key: value for key, value in config.items() if type(value) is int and key != "value_range"}
+        if large := [key for key, value in whole.items() if value > _LARGEST]:
             raise ValueError(f"{large[0]}={config[large[0]]} is above {_LARGEST}")
-        _outline(name, config, path)
+        outline(name, config, path)
     except Exception as error:  # whatever a foreign configuration leads to
         raise CheckpointError(f"{path}: its srblocks configuration builds no network here ({error})") from error
     if strange := sorted(arguments.keys() - spec.arguments().keys()):
@@ -141,12 +144,12 @@ def _plain(
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     served: dict[int | None, tuple[int, ...]] = {}
     for each in scales:
-        net = _outline(network, {**arguments, "scale": each}, path)
+        net = outline(network, {**arguments, "scale": each}, path)
         if shapes == {name: tensor.shape for name, tensor in net.state_dict().items()}:
             served[each] = net.scales
     if not served:
-        net = _outline(network, {**arguments, "scale": scale or scales[0]}, path)
-        check_fit(net, tensors, path, remedy="; where it was built with other arguments, give them")
+        net = outline(network, {**arguments, "scale": scale or scales[0]}, path)
+        check_fit(net, tensors, path, remark="; where it was built with other arguments, give them")
     # The x3 of a pyramid is its x4, resized.
     fits = sorted(served, key=lambda each: (each != scale, each == 3, each or 0))
     if scale is not None:

@@ -13,7 +13,7 @@ from ..network import Network
 from ..registry import network_spec
 from .errors import CheckpointError, UnknownLayoutError, WrongScaleError, shown
 from .filling import check_config, check_fit, fill
-from .identification import are_ours, check_name, identify, outline
+from .identification import check_name, identify, outline, with_our_names
 from .reading import read_contents
 from .recognition import recognise
 
@@ -58,10 +58,10 @@ def load_checkpoint(
     scale = None if scale is None else _whole(scale, path)
     contents = read_contents(Path(path))
     identity = identify(contents, network, scale, config, path)
-    plan = outline(identity, path)
+    plan = outline(identity.network, identity.arguments, path)
     if network is not None:
         check_name(plan, network, path)
-    check_fit(plan, identity.completed(plan), path)
+    check_fit(plan, identity.completed(plan), path, remark=identity.remark)
     with torch.random.fork_rng(devices=[]):
         net = network_spec(identity.network).create(**identity.arguments)
     floats = [tensor.dtype for tensor in contents.tensors.values() if tensor.is_floating_point()]
@@ -95,19 +95,20 @@ def load_weights(net: Network, path: PathLike, *, same_config: bool = True) -> N
     tensors, config = contents.tensors, contents.metadata.get("config", {} if not contents.metadata else None)
     if not isinstance(config, dict):
         raise CheckpointError(f"{path}: its srblocks configuration is unreadable")
-    own = net.state_dict()
-    if not contents.metadata and tensors.keys() != own.keys():
+    if not contents.metadata and tensors.keys() != net.state_dict().keys():
         try:
             found = recognise(tensors, path, facts=contents.facts, like=type(net))
             tensors, config = found.completed(net), found.known()
         except UnknownLayoutError:
-            if not are_ours(tensors, own):
+            ours = with_our_names(tensors, net)
+            if ours is None:
                 raise
+            tensors = ours
     if same_config:
         free = {"scale"} if isinstance(net, PreUpsampling) else set[str]()
-        ours = {name: value for name, value in net.config.items() if name not in free}
+        wanted = {name: value for name, value in net.config.items() if name not in free}
         remedy = "build the network so (load_checkpoint does), or use same_config=False"
-        check_config(ours, config, path, remedy=remedy)
+        check_config(wanted, config, path, remedy=remedy)
     check_fit(net, tensors, path)
     fill(net, tensors, path)
 

@@ -20,9 +20,6 @@ METADATA_KEY = "srblocks"
 WRAPPERS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
 """Entries of training checkpoints that hold the state dict, in the order in which they are tried."""
 
-PREFIXES = ("module.", "netG.", "generator.", "_orig_mod.")
-"""What DataParallel, GAN trainers and torch.compile write ahead of every name."""
-
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 COUNTERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
@@ -151,7 +148,11 @@ def _unwrapped(content: object) -> object:
 
 
 def _plain(content: object, path: Path) -> dict[str, Tensor]:
-    """Give a state dict without the prefixes that all its names share."""
+    """Give a state dict.
+
+    Raises:
+        CheckpointError: the content is something else.
+    """
     if not isinstance(content, dict) or not content:
         found = "nothing" if content == {} else f"a Python {type(content).__name__}"
         raise CheckpointError(f"{path}: holds {found}, no state dict (name -> tensor); save net.state_dict()")
@@ -159,7 +160,4 @@ def _plain(content: object, path: Path) -> dict[str, Tensor]:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             entry = f"{shown(str(name))}, a Python {type(value).__name__}"
             raise CheckpointError(f"{path}: no plain state dict (name -> tensor): it holds {entry}; save tensors alone")
-    tensors: dict[str, Tensor] = content
-    while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in tensors)), None):
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
+    return content

@@ -1,6 +1,6 @@
 """Which network a foreign state dict belongs to: the one dialect whose table knows every name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,11 +81,10 @@ def recognise(
         UnknownLayoutError: no dialect fits; the message names the closest one and what is wrong with it.
         CheckpointError: several do, or one of another network.
     """
-    while not (found := _fitting(tensors, facts or {})):
-        inner = without_first_part(tensors)
-        if not inner:
-            raise UnknownLayoutError(f"{path}: {_closest(Layout(tensors), like)}")
-        tensors = inner
+    levels = list(without_prefixes(tensors))
+    found = next((fits for level in levels if (fits := _fitting(level, facts or {}))), [])
+    if not found:
+        raise UnknownLayoutError(f"{path}: {_closest(levels, like)}")
     layouts = " or ".join(each.dialect.title for each in found)
     alike = [each for each in found if _is(each.dialect, like)]
     if like and not alike:
@@ -111,29 +110,35 @@ def _fitting(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> list[Re
     return found
 
 
-def without_first_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out the first part of all names where it is the same, as trainers write it; nothing where it is not."""
-    parts = {name.partition(".")[0] for name in tensors}
-    inner = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
-    return inner if len(parts) == 1 and all(inner) else {}
+def without_prefixes(tensors: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+    """Give a state dict as it is, and then without what trainers write ahead of all names, part by part.
+
+    Such are DataParallel's ``module.``, GAN trainers' ``netG.`` and ``generator.``, torch.compile's ``_orig_mod.``.
+    """
+    yield tensors
+    for _ in range(8):
+        if len({name.partition(".")[0] for name in tensors}) > 1 or not all("." in name for name in tensors):
+            break
+        tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
+        yield tensors
 
 
 def _is(dialect: Dialect, like: Builder | None) -> bool:
     return like is None or network_spec(dialect.network).constructor[0] is like
 
 
-def _closest(layout: Layout, like: Builder | None) -> str:
+def _closest(levels: Sequence[Mapping[str, Tensor]], like: Builder | None) -> str:
     """Say which dialect is the closest to a state dict, and what keeps it from being one."""
-    names = list(layout.tensors)
-    first = ", ".join(map(shown, names[:3])) + (", ..." if len(names) > 3 else "")
-    unknown = f"no known layout of weights ({len(names)} tensors: {first})"
+    whole = list(levels[0])
+    first = ", ".join(map(shown, whole[:3])) + (", ..." if len(whole) > 3 else "")
+    unknown = f"no known layout of weights ({len(whole)} tensors: {first})"
     ours = "" if like else "; where a network of srblocks saved them without its configuration, name it (network=)"
-    tried = [dialect for dialect in DIALECTS if _is(dialect, like)]
-    dialect = max(tried, key=lambda each: each.likeness(names), default=None)
-    if dialect is None or dialect.likeness(names) < 0.2:
+    tried = [(dialect, level) for dialect in DIALECTS if _is(dialect, like) for level in levels]
+    dialect, tensors = max(tried, key=lambda pair: pair[0].likeness(list(pair[1])), default=(None, {}))
+    if dialect is None or dialect.likeness(list(tensors)) < 0.2:
         return unknown + ours
     try:
-        strange = dialect.rename(names, dialect.read(layout))[1]
+        strange = dialect.rename(list(tensors), dialect.read(Layout(tensors)))[1]
         reason = f"{len(strange)} of its tensors are unknown there, first {shown(strange[0])}"
     except UnfitError as error:
         reason = str(error)

@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of high-resolution images")
     parser.add_argument("--scale", type=int, help="enlargement per side; an artifact brings its own")
     parser.add_argument(
-        "--arg", action="append", default=[], metavar="KEY=JSON", help="argument that the weights do not show"
+        "--arg", action="append", default=[], metavar="KEY=VALUE", help="argument that the weights do not show"
     )
     parser.add_argument("--device", default="cpu", help="torch device of a network (default: cpu)")
     parser.add_argument("--json", action="store_true", help="the figures as JSON on standard output")
@@ -97,12 +97,7 @@ def _artifact(args: argparse.Namespace) -> Upscaler:
     if args.network or args.weights or args.arg or args.device != "cpu":
         others = "NETWORK, --weights, --arg and --device"
         raise EvaluationError(2, f"--artifact brings its own network, weights and device; leave out {others}")
-    try:
-        upscaler = of_artifact(args.artifact)
-    except ImportError as error:
-        raise EvaluationError(4, str(error)) from error
-    except Exception as error:
-        raise EvaluationError(getattr(error, "exit_code", 1), str(error)) from error
+    upscaler = of_artifact(args.artifact)
     if args.scale not in (None, upscaler.scale):
         raise EvaluationError(2, f"{args.artifact} enlarges x{upscaler.scale}, not x{args.scale}; leave out --scale")
     return upscaler
@@ -114,21 +109,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = _run(args)
-        sys.stdout.flush()
-        return code
+        return _run(args)
     except EvaluationError as error:
         print(f"srblocks.evaluate: {error}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         print("srblocks.evaluate: interrupted", file=sys.stderr)
         return 130
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):  # whoever read the output has read enough
-            return 0
-        print(f"srblocks.evaluate: the output cannot be written ({error.strerror})", file=sys.stderr)
-        return 3
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -142,7 +129,13 @@ def _run(args: argparse.Namespace) -> int:
         print(f"srblocks.evaluate: {path}: {reason}", file=sys.stderr)
     if not scores:
         raise EvaluationError(9, f"none of {len(files)} images of {args.data} could be evaluated")
-    _report(upscaler, scores, failures, as_json=args.json)
+    try:
+        _report(upscaler, scores, failures, as_json=args.json)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # otherwise whoever read the output has read enough
+            raise EvaluationError(3, f"the output cannot be written ({error.strerror})") from error
     return 10 if failures else 0
 
 

@@ -84,12 +84,14 @@ def of_artifact(path: Path) -> Upscaler:
     """Give the upscaler of a file that srblocks-export wrote.
 
     Raises:
-        EvaluationError: it works on another colour than luma or RGB.
-        srblocks_export.errors.ExportError: the file is no artifact, or cannot run here.
+        EvaluationError: the file is no artifact, cannot run here, or works on another colour than luma or RGB.
     """
-    from srblocks_export import runtime  # noqa: PLC0415 (the exporter is above this package)
+    from srblocks_export import errors, runtime  # noqa: PLC0415 (the exporter is above this package)
 
-    artifact = runtime.load(path)
+    try:
+        artifact = runtime.load(path)
+    except errors.ExportError as error:
+        raise EvaluationError(error.exit_code, str(error)) from error
     color = artifact.manifest["io"]["input"]["color"]
     if color not in ("y", "rgb"):
         raise EvaluationError(2, f"{path} works on {color}; export it with --color rgb")

@@ -98,6 +98,17 @@ def test_other_peoples_weights_load_into_a_network_at_hand(state: State, tmp_pat
         load_weights(create_network("fsrcnn", scale=3), tmp_path / "weights.pth")
 
 
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.netG."])
+def test_our_own_names_may_have_a_prefix_too(prefix: str, tmp_path: Path) -> None:
+    saved = create_network("srcnn", scale=2)
+    torch.save({prefix + name: tensor for name, tensor in saved.state_dict().items()}, tmp_path / "srcnn.pth")
+    net = create_network("srcnn", scale=2)
+    load_weights(net, tmp_path / "srcnn.pth")
+    named = load_checkpoint(tmp_path / "srcnn.pth", network="srcnn", scale=2)
+    for loaded in (net, named):
+        assert torch.equal(loaded.state_dict()["tail.weight"], saved.state_dict()["tail.weight"])
+
+
 def test_what_a_layout_implies_must_be_the_networks_too(state: State, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "weights.pth")
     net = create_network("espcn", scale=3, width=6, act="relu")

@@ -68,6 +68,14 @@ def test_a_kernel_without_size_is_none(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "empty.pth")
 
 
+def test_a_counter_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    state = authors_state("SRResNet paper x2 (no output clamp)")
+    state |= {name: torch.tensor(math.nan) for name in state if name.endswith("num_batches_tracked")}
+    torch.save(state, tmp_path / "srresnet.pth")
+    with pytest.raises(CheckpointError, match=r"tensors hold NaN or infinity, first body.0.norm1.num_batches_tracked"):
+        load_checkpoint(tmp_path / "srresnet.pth")
+
+
 def test_an_index_far_away_builds_nothing(tmp_path: Path) -> None:
     state = {"conv_input.weight": torch.zeros(4, 1, 3, 3), "convt_R1.weight": torch.zeros(1, 4, 3, 3)}
     torch.save(state | {"convt_F1.0.cov_block.999998.weight": torch.zeros(4, 4, 4, 4)}, tmp_path / "far.pth")
@@ -121,7 +129,10 @@ def test_a_network_is_created_with_other_peoples_weights(espcn: Path) -> None:
     "name,message",
     [
         ("last_part.0.weight", r"closest is espcn in the layout of yjn870, but there is no last_part.0.weight"),
-        ("last_part.0.bias", r"not the weights of this ESPCN \(1 missing, first upsampler.0.bias\)"),
+        (
+            "last_part.0.bias",
+            r"\(1 missing, first upsampler.0.bias\); its names are those of espcn in the layout of",
+        ),
     ],
 )
 def test_a_missing_tensor_is_named_with_the_closest_layout(name: str, message: str, tmp_path: Path) -> None:
