@@ -82,6 +82,7 @@ from .registry import (
     network_specs,
     register,
 )
+from .rewrites import optimize
 from .upsampling import (
     BicubicResize,
     DeconvUp,
@@ -186,6 +187,7 @@ __all__ = [
     "network_specs",
     "normalisation",
     "on_rgb",
+    "optimize",
     "register",
     "save_checkpoint",
     "timm_attention",

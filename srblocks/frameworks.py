@@ -69,6 +69,11 @@ class PreUpsampling(Network):
             sr = sr + image
         return self.denormalise(sr)
 
+    def chains(self) -> list[list[str]]:
+        """Give the slots that run directly behind one another."""
+        ahead, layers = ["normalise", "upsampler"], ["head", "body", "tail"]
+        return [ahead, layers] if self.image_skip else [[*ahead, *layers, "denormalise"]]
+
 
 class PostUpsampling(Network):
     """``lr -> head -> body (+ head) -> upsampler -> tail (+ enlarged lr) -> sr``: the layers work at low resolution.
@@ -133,6 +138,13 @@ class PostUpsampling(Network):
         if self.image_skip is not None:
             sr = sr + self.image_skip(image)
         return self.denormalise(sr)
+
+    def chains(self) -> list[list[str]]:
+        """Give the slots that run directly behind one another."""
+        plain = self.image_skip is None
+        first = ["normalise", "head"] if plain else ["head"]
+        last = ["upsampler", "tail", "denormalise"] if plain else ["upsampler", "tail"]
+        return [first, last] if self.long_skip else [[*first, "body", *last]]
 
 
 class ProgressiveUpsampling(Network):
@@ -264,6 +276,10 @@ class IterativeUpsampling(Network):
         if self.image_skip is not None:
             sr = sr + self.image_skip(image)
         return self.denormalise(sr)
+
+    def chains(self) -> list[list[str]]:
+        """Give the slots that run directly behind one another."""
+        return [["normalise", "head"], ["tail", "denormalise"]] if self.image_skip is None else []
 
     def _pass(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         """Run all units once; give all high-resolution features and the newest low-resolution ones."""

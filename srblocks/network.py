@@ -9,6 +9,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .rewrites.report import Report
+
 
 COLORS = {"y": 1, "rgb": 3, "ycbcr": 3}
 """What the channels of an image can be -> their number."""
@@ -43,10 +45,12 @@ class Network(nn.Module):
             networks of the registry that is all of them: ``type(net)(**net.config)`` and
             `srblocks.create_network` build the same network again.
         scales: the scales that the weights serve, all by `at_scale`; `scale` alone for most networks.
+        rewrites: what `srblocks.optimize` did to make this network; None for one that it did not make.
     """
 
     if TYPE_CHECKING:
         config: dict[str, Any]
+        rewrites: "Report | None"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Self":
         """Record the constructor's arguments as `config`."""
@@ -86,6 +90,7 @@ class Network(nn.Module):
                 raise ValueError(f"{type(self).__name__}: {name}={value} is negative")
         if scale < 1 or image_channels < 1:
             raise ValueError(f"{type(self).__name__}: scale={scale}, image_channels={image_channels}; both start at 1")
+        self.rewrites = None
         self.scale = scale
         self.scales: tuple[int, ...] = (scale,)
         self.image_channels = image_channels
@@ -135,8 +140,10 @@ class Network(nn.Module):
             scale: one of `scales`.
 
         Raises:
-            ValueError: the weights do not serve that scale.
+            ValueError: the weights do not serve that scale, or `srblocks.optimize` made this network.
         """
+        if self.rewrites is not None:
+            raise ValueError(f"{type(self).__name__}: optimised for x{self.scale} alone; call at_scale before optimize")
         if scale not in self.scales:
             served = ", ".join(map(str, self.scales))
             raise ValueError(f"{type(self).__name__}: the weights do not serve scale={scale}; they serve {served}")
@@ -155,6 +162,14 @@ class Network(nn.Module):
         if "scales" in config:
             config["scales"] = [scale]
         return config
+
+    def chains(self) -> list[list[str]]:
+        """Give the slots that ``forward`` runs directly behind one another, for `srblocks.optimize` to join.
+
+        Each slot of a chain sees the output of the one before it, which nothing else reads, `supervised` included. A
+        class with a ``forward`` of its own that says nothing here has no such slots.
+        """
+        return []
 
     def supervised(self, lr: Tensor) -> list[Tensor]:
         """Give every image that training supervises, coarsest first; the last one is the output.

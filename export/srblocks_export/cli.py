@@ -81,6 +81,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="constructor argument of the network, repeatable",
     )
+    network.add_argument(
+        "--no-optimize",
+        dest="optimize",
+        action="store_false",
+        help="export the network as it is, without the exact rewrites that make it cheaper (srblocks.optimize)",
+    )
     formats = parser.add_argument_group("formats (default: --onnx)")
     for row in FORMATS.values():
         formats.add_argument(f"--{row.name}", dest="formats", action="append_const", const=row.name, help=row.summary)
@@ -154,6 +160,7 @@ def _run(args: argparse.Namespace) -> int:
         shape=parse_shape(args.shape) if args.shape is not None else None,
         minimum=parse_shape(args.minimum) if args.minimum is not None else None,
         maximum=parse_shape(args.maximum) if args.maximum is not None else None,
+        optimize=args.optimize,
         opset=args.opset,
         verify=args.verify,
         tolerance=args.tolerance,

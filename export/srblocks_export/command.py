@@ -9,7 +9,7 @@ from rich.table import Table
 
 from srblocks.registry import network_specs
 
-from .export import artifact_paths, check_outputs, export_network, network_shapes
+from .export import export_network, plan_export
 from .formats import FORMATS
 from .manifest import SCHEMA
 from .report import exit_code, table
@@ -46,20 +46,21 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
 def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
     """Say what an export would write and whether it can; give the exit code that it would give before building."""
     net, remarks = open_network(source)
-    shapes = network_shapes(net, request)
-    paths = artifact_paths(net, request)
-    check_outputs(net, request)
+    plan = plan_export(net, request)
     missing = {name: FORMATS[name].missing() for name in request.formats}
     code = 4 if any(missing.values()) else 0
     if as_json:
-        files = {name: {"file": str(paths[name]), "missing": missing[name]} for name in request.formats}
-        plan = {"schema": SCHEMA, "exit_code": code, "network": type(net).__name__, "input": shapes.to_manifest()}
-        print(json.dumps(plan | {"files": files}, indent=2))
+        files = {name: {"file": str(plan.paths[name]), "missing": missing[name]} for name in request.formats}
+        facts = {"schema": SCHEMA, "exit_code": code, "network": type(net).__name__}
+        facts |= {"input": plan.shapes.to_manifest(), "rewrites": plan.description["rewrites"], "files": files}
+        print(json.dumps(facts, indent=2))
     else:
-        print(f"{type(net).__name__} x{net.scale}, input {shapes}")
+        print(f"{type(net).__name__} x{net.scale}, input {plan.shapes}")
+        if plan.net.rewrites:
+            print(plan.net.rewrites)
         for remark in remarks:
             print(f"srblocks-export: {remark}", file=sys.stderr)
-        for name, path in paths.items():
+        for name, path in plan.paths.items():
             print(f"{name}: {path}" + (f" (cannot be built here: {missing[name]})" if missing[name] else ""))
     return code
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from srblocks.files import publish, temporary_name
 from srblocks.network import Network
+from srblocks.rewrites import optimize
 
 from .errors import ExportError, first_line, unforeseen
 from .formats import FORMATS, Format
@@ -20,6 +21,25 @@ from .report import ArtifactReport
 from .request import ExportRequest
 from .shapes import Shapes
 from .verify import References, Verification, Worker
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an export will write, before anything is written.
+
+    Attributes:
+        reference: the network as it was given, in float32 on the CPU: what every artifact is compared with.
+        net: the network that is exported; optimised unless the request says otherwise.
+        shapes: the sizes that the artifacts will take.
+        paths: the file of each requested format.
+        description: the part of the manifest that is embedded in every artifact.
+    """
+
+    reference: Network
+    net: Network
+    shapes: Shapes
+    paths: dict[str, Path]
+    description: dict[str, Any]
 
 
 def network_shapes(net: Network, request: ExportRequest) -> Shapes:
@@ -31,26 +51,33 @@ def network_shapes(net: Network, request: ExportRequest) -> Shapes:
     return request.shapes(image_channels=net.image_channels, min_size=net.min_size, size_multiple=net.size_multiple)
 
 
-def artifact_paths(net: Network, request: ExportRequest) -> dict[str, Path]:
-    """Give the file of each requested format."""
+def plan_export(net: Network, request: ExportRequest) -> Plan:
+    """Decide what an export will write, and refuse what could not be written in the end; creates nothing.
+
+    Raises:
+        ExportError: E202 wrong shape, E301 existing output, E302 unwritable folder, E303 foreign manifest.json.
+    """
+    reference = copy.deepcopy(net).cpu().float().eval()
+    network_shapes(reference, request)
+    sides = [side for shape in (request.shape, request.minimum, request.maximum) if shape for side in shape[2:]]
+    net = optimize(reference, smallest=min(sides, default=None)) if request.optimize else reference
+    shapes = network_shapes(net, request)
+    description = describe(reference, shapes)
+    description["rewrites"] = net.rewrites.to_manifest() if net.rewrites else []
     stem = request.name
     if stem is None:
-        model = describe(net, network_shapes(net, request))["model"]
+        model = description["model"]
         color = "" if model["color"] == net.color else f"_{net.color}"
         shape = "x".join(map(str, request.shape)) if request.shape else "dyn"
         stem = f"{model['name']}_x{net.scale}{color}_fp32_{shape}"
-    return {name: request.out / f"{stem}{FORMATS[name].suffix}" for name in request.formats}
+    paths = {name: request.out / f"{stem}{FORMATS[name].suffix}" for name in request.formats}
+    _check_outputs(paths, request)
+    return Plan(reference, net, shapes, paths, description)
 
 
-def check_outputs(net: Network, request: ExportRequest) -> None:
-    """Refuse what could not be written in the end, before any work is done; creates nothing.
-
-    Raises:
-        ExportError: E301, an output exists and `force` is off; E302, the folder cannot be written; E303, its
-            manifest.json is something else.
-    """
+def _check_outputs(paths: dict[str, Path], request: ExportRequest) -> None:
     with _writing(request.out):
-        for path in artifact_paths(net, request).values():
+        for path in paths.values():
             if path.is_dir():
                 raise ExportError(301, f"{path} is a folder", "use another folder with -o, or another --name")
             if path.exists() and not request.force:
@@ -83,19 +110,16 @@ def export_network(
         ExportError: nothing was written: E202 wrong shape, E301 existing output, E302 unwritable folder, E303 foreign
             manifest.json.
     """
-    net = copy.deepcopy(net).cpu().float().eval()
-    shapes = network_shapes(net, request)
-    check_outputs(net, request)
-    paths = artifact_paths(net, request)
+    plan = plan_export(net, request)
     with _writing(request.out):
         request.out.mkdir(parents=True, exist_ok=True)
     with _scratch() as scratch, Worker() as worker:
         references = None
         if request.verify != "off":
             progress("reference outputs")
-            references = _references(net, shapes, scratch, request)
-        job = _Job(net, request, shapes, describe(net, shapes), worker, references, progress, tuple(warnings))
-        return [job.run(FORMATS[name], paths[name]) for name in request.formats]
+            references = _references(plan, scratch, request)
+        job = _Job(plan, request, worker, references, progress, tuple(warnings))
+        return [job.run(FORMATS[name]) for name in request.formats]
 
 
 @contextlib.contextmanager
@@ -106,14 +130,14 @@ def _scratch() -> Generator[Path, None, None]:
         yield Path(name)
 
 
-def _references(net: Network, shapes: Shapes, scratch: Path, request: ExportRequest) -> References:
+def _references(plan: Plan, scratch: Path, request: ExportRequest) -> References:
     try:
         with _writing(scratch.parent, "set TMPDIR to another folder"):
-            return References(net, shapes, scratch, seed=request.seed, sizes=request.verify)
+            return References(plan.reference, plan.shapes, scratch, seed=request.seed, sizes=request.verify)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        cause = f"the network needs more memory than there is at {shapes}"
+        cause = f"the network needs more memory than there is at {plan.shapes}"
         raise ExportError(701, cause, "use a smaller --shape or --min, or --verify off") from error
 
 
@@ -121,18 +145,17 @@ def _references(net: Network, shapes: Shapes, scratch: Path, request: ExportRequ
 class _Job:
     """What all formats of one export share."""
 
-    net: Network
+    plan: Plan
     request: ExportRequest
-    shapes: Shapes
-    embedded: dict[str, Any]
     worker: Worker
     references: References | None
     progress: Callable[[str], None]
     warnings: tuple[str, ...]
 
-    def run(self, row: Format, path: Path) -> ArtifactReport:
+    def run(self, row: Format) -> ArtifactReport:
         """Write, verify and publish one artifact."""
         start = time.perf_counter()
+        path = self.plan.paths[row.name]
         temporary = temporary_name(path)
         try:
             entry = self._write(row, path, temporary)
@@ -159,9 +182,13 @@ class _Job:
         self.progress(f"{row.name}: export")
         with _writing(path.parent):
             details = row.module.write(
-                self.net, temporary, shapes=self.shapes, metadata=self.embedded, request=self.request
+                self.plan.net,
+                temporary,
+                shapes=self.plan.shapes,
+                metadata=self.plan.description,
+                request=self.request,
             )
-        return self.embedded | {
+        return self.plan.description | {
             "artifact": {"format": row.name, **details, **describe_file(temporary, path.name)},
             "tool": tool_versions(),
             "warnings": list(self.warnings),

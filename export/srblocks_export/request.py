@@ -46,6 +46,7 @@ class ExportRequest:
         shape: the one shape of a static export; None for dynamic batch, height and width.
         minimum: smallest dynamic shape; None for the network's own.
         maximum: largest dynamic shape; None for no limit.
+        optimize: apply the exact rewrites of `srblocks.optimize` ahead of the export.
         opset: ONNX operator set, 15 to 25.
         verify: "sizes" (several shapes), "one" (one shape) or "off".
         tolerance: largest allowed error, relative to the standard deviation of the reference output.
@@ -59,6 +60,7 @@ class ExportRequest:
     shape: Shape | None = None
     minimum: Shape | None = None
     maximum: Shape | None = None
+    optimize: bool = True
     opset: int = 18
     verify: str = "sizes"
     tolerance: float = 1e-4

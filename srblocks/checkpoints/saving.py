@@ -23,9 +23,11 @@ def save_checkpoint(net: Network, path: str | os.PathLike[str], *, record: dict[
         record: further JSON-able facts for the metadata, such as how the weights were made.
 
     Raises:
-        ValueError: the class of `net` is in no registry row.
+        ValueError: the class of `net` is in no registry row, or `srblocks.optimize` made this network.
         OSError: the file cannot be written.
     """
+    if net.rewrites is not None:
+        raise ValueError("save_checkpoint: an optimised network has no configuration; save the one it was made from")
     metadata = {**(record or {}), "network": network_name(net), "config": net.config}
     tensors = {name: tensor.detach().contiguous() for name, tensor in net.state_dict().items()}
     if not Path(path).absolute().parent.is_dir():

@@ -122,6 +122,10 @@ class CSNLN(Network):
             highs.append(high)
         return self.denormalise(self.tail(torch.cat(highs, 1)))
 
+    def chains(self) -> list[list[str]]:
+        """Give the slots that run directly behind one another."""
+        return [["normalise", "head"], ["tail", "denormalise"]]
+
 
 register(
     NetworkSpec(

@@ -120,6 +120,10 @@ class DRN(Network):
         """Enlarge the images ``lr``."""
         return self.denormalise(self.tails[-1](self._levels(lr)[-1]))
 
+    def chains(self) -> list[list[str]]:
+        """Give the slots that run directly behind one another."""
+        return [["normalise", "upsampler", "head"]]
+
     def supervised(self, lr: Tensor) -> list[Tensor]:
         """Give the image of every level: the input's size first, then each doubling; the last is ``forward``'s."""
         return [self.denormalise(tail(x)) for tail, x in zip(self.tails, self._levels(lr), strict=True)]

@@ -75,6 +75,10 @@ class DSRN(Network):
             sr = sr + self.image_skip(image)
         return self.denormalise(sr)
 
+    def chains(self) -> list[list[str]]:
+        """Give the slots that run directly behind one another."""
+        return [["normalise", "head"], ["tail", "denormalise"]] if self.image_skip is None else []
+
 
 register(
     NetworkSpec(

@@ -124,6 +124,10 @@ class ProSR(Network):
             sr = sr + self.image_skip(image)
         return self.denormalise(sr)
 
+    def chains(self) -> list[list[str]]:
+        """Give the slots that run directly behind one another."""
+        return [["normalise", "head"], ["tail", "denormalise"]] if self.image_skip is None else []
+
 
 _SMALL = {"width": 24, "growth": 12, "blocks": [4, 2, 1], "depth": 6, "residual": False}
 

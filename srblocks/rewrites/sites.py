@@ -1,0 +1,165 @@
+"""Where modules sit in a network, and which of them run directly behind one another."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import nn
+
+from ..blocks import MultiScale
+from ..network import Network
+from .report import Decision
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a network that holds a module; `path` leads there from the whole network."""
+
+    root: nn.Module
+    path: str
+
+    @property
+    def module(self) -> nn.Module:
+        """The module that is there now."""
+        return self.root.get_submodule(self.path)
+
+    def put(self, module: nn.Module) -> None:
+        """Put another module there."""
+        self.root.set_submodule(self.path, module)
+
+
+class Workbench:
+    """A network that is being rewritten, and the decisions so far.
+
+    Args:
+        net: the network, which the rewrites change.
+        smallest: H and W that the network must go on taking, see `optimize`; None for no such wish.
+    """
+
+    def __init__(self, net: Network, *, smallest: int | None = None) -> None:
+        self.net = net
+        self.smallest = smallest
+        self.decisions: list[Decision] = []
+
+    def applied(self, rewrite: str, path: str, result: str) -> None:
+        """Note that the module at `path` was rewritten."""
+        self.decisions.append(Decision(rewrite, path, True, result))
+
+    def declined(self, rewrite: str, path: str, reason: str) -> None:
+        """Note that the module at `path` was left alone."""
+        self.decisions.append(Decision(rewrite, path, False, reason))
+
+    def modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Give every module with its path, children before parents; a shared one comes once."""
+        yield from reversed(list(self.net.named_modules()))
+
+    def substitute(self, old: nn.Module, new: nn.Module) -> None:
+        """Put `new` wherever `old` is, so that what was shared stays shared."""
+        for path, module in list(self.net.named_modules(remove_duplicate=False)):
+            if module is old:
+                self.put(path, new)
+
+    def put(self, path: str, new: nn.Module) -> None:
+        """Put `new` at one path; at "" it is the network."""
+        if path:
+            self.net.set_submodule(path, new)
+        else:
+            assert isinstance(new, Network)
+            self.net = new
+
+    def chains(self) -> list[list[Site]]:
+        """Give the runs of modules of which each sees the output of the one before it and nobody else does.
+
+        They come from `Network.chains` and from every ``nn.Sequential``, with nested ones and the running branch of
+        `MultiScale` opened; identities are left out.
+        """
+        opening = _Opening(self.net)
+        roots: list[list[str]] = []
+        for path, module in self.net.named_modules():
+            if isinstance(module, Network):
+                roots += [[f"{path}.{slot}".lstrip(".") for slot in chain] for chain in own_chains(module)]
+        roots += [[path] for path, module in self.net.named_modules() if _children_in_order(module) is not None]
+        found: list[list[Site]] = []
+        for root in roots:
+            sites = (site for path in root for site in opening.sites(path))
+            found += [[site for site in run if site] for inside, run in groupby(sites, bool) if inside]
+        return found
+
+
+class _Opening:
+    """Opens containers whose children run one after another, each container once."""
+
+    def __init__(self, net: Network) -> None:
+        self._net = net
+        self._times = Counter(module for _, module in net.named_modules(remove_duplicate=False))
+        self._opened: set[nn.Module] = set()
+
+    def sites(self, path: str) -> Iterator[Site | None]:
+        """Give the sites below `path`; None where a run ends because a container also runs elsewhere."""
+        module = self._net.get_submodule(path)
+        children = _children_in_order(module)
+        if children is None:
+            if not isinstance(module, nn.Identity):
+                yield Site(self._net, path)
+            return
+        shared = self._times[module] > 1
+        if shared:
+            yield None
+        if module not in self._opened:
+            self._opened.add(module)
+            for name in children:
+                yield from self.sites(f"{path}.{name}".lstrip("."))
+        if shared:
+            yield None
+
+
+def _children_in_order(module: nn.Module) -> list[str] | None:
+    """Names of the children that `module` runs one after another and nothing else; None for any other module."""
+    if runs_as(module, nn.Sequential):
+        return [name for name, _ in module.named_modules(remove_duplicate=False) if name and "." not in name]
+    if isinstance(module, MultiScale) and runs_as(module, MultiScale):
+        return [f"branches.{module.active}"]
+    return None
+
+
+def own_chains(net: Network) -> list[list[str]]:
+    """Give `net.chains()`, unless a subclass has a forward that they do not describe."""
+    order = type(net).__mro__
+    forward = next(i for i, cls in enumerate(order) if "forward" in vars(cls))
+    chains = next(i for i, cls in enumerate(order) if "chains" in vars(cls))
+    return net.chains() if chains <= forward else []
+
+
+def runs_as(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Tell whether `module` is of a class and has its forward, not one of its own."""
+    return isinstance(module, kind) and type(module).forward is kind.forward
+
+
+def observe(net: Network, side: int) -> dict[str, tuple[torch.Size, torch.Size]]:
+    """Run `net` on an image of `side` x `side`; give the shapes of input and output of each module by path.
+
+    Of modules that run several times the smallest input counts; those with other than one tensor in and out are left
+    out.
+    """
+    shapes: dict[str, tuple[torch.Size, torch.Size]] = {}
+
+    def watch(path: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+        def note(_: nn.Module, given: tuple[object, ...], output: object) -> None:
+            if len(given) == 1 and isinstance(given[0], torch.Tensor) and isinstance(output, torch.Tensor):
+                before = shapes.get(path)
+                if before is None or given[0].shape.numel() < before[0].numel():
+                    shapes[path] = (given[0].shape, output.shape)
+
+        return note
+
+    hooks = [module.register_forward_hook(watch(path)) for path, module in net.named_modules()]
+    tensor = next(net.parameters())
+    try:
+        with torch.inference_mode():
+            net(torch.zeros(1, net.image_channels, side, side, dtype=tensor.dtype, device=tensor.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return shapes
