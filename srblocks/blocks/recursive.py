@@ -8,6 +8,13 @@ from torch import Tensor, nn
 from .conv import PreActivatedConv, conv
 
 
+def add_skip(x: Tensor, *, skip: str, previous: Tensor, source: Tensor) -> Tensor:
+    """Add to the output ``x`` of a run what `skip` names: its input, the block's input, or nothing."""
+    if skip == "source":
+        return x + source
+    return x + previous if skip == "previous" else x
+
+
 class RecursiveBlock(nn.Module):
     """Run one unit of convolutions several times with shared weights: ``x <- skip + unit(x)``.
 
@@ -79,11 +86,7 @@ class RecursiveBlock(nn.Module):
             y = x
             for norm, layer in zip(norms, self.convs):  # noqa: B905 (torch.jit.script) # pyright: ignore[reportArgumentType]
                 y = layer(self.act(norm(y))) if self.pre_activation else self.act(norm(layer(y)))
-            if self.skip == "source":
-                y = y + source
-            elif self.skip == "previous":
-                y = y + x
-            x = y
+            x = add_skip(y, skip=self.skip, previous=x, source=source)
             outputs.append(x)
         return outputs
 

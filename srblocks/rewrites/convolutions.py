@@ -1,0 +1,80 @@
+"""What the rewrites build from: convolutions with given weights, and what may stand behind them."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def convolution(
+    weight: Tensor,
+    bias: Tensor | None,
+    *,
+    like: Tensor,
+    stride: int | tuple[int, ...] = 1,
+    padding: str | int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> nn.Conv2d:
+    """Give a convolution with these weights, in the precision and on the device of the tensor `like`."""
+    conv = nn.Conv2d(
+        weight.shape[1] * groups,
+        weight.shape[0],
+        (weight.shape[2], weight.shape[3]),
+        stride=stride,  # pyright: ignore[reportArgumentType]
+        padding=padding,  # pyright: ignore[reportArgumentType]
+        dilation=dilation,  # pyright: ignore[reportArgumentType]
+        groups=groups,
+        bias=bias is not None,
+        padding_mode=padding_mode,  # pyright: ignore[reportArgumentType]
+        device=like.device,
+        dtype=like.dtype,
+    )
+    conv.weight.copy_(weight)
+    if bias is not None and conv.bias is not None:
+        conv.bias.copy_(bias)
+    return conv
+
+
+def with_weights(conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
+    """Give a convolution that differs from `conv` in its weights alone."""
+    return convolution(
+        weight,
+        bias,
+        like=conv.weight,
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=conv.groups,
+        padding_mode=conv.padding_mode,
+    )
+
+
+def exact(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
+    """Give weight and bias of a convolution in float64; zeros for no bias."""
+    weight = conv.weight.double()
+    return weight, weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.double()
+
+
+class ShiftedShuffle(nn.Module):
+    """Convolution and pixel shuffle, less what lies outside of the image.
+
+    Args:
+        conv: the convolution; its output is larger than its input.
+        stride: enlargement per side.
+        crop: rows and columns to drop at the top and left; what is too much at the other sides goes as well.
+
+    Shape:
+        ``(N, C, H, W) -> (N, out_channels, stride * H, stride * W)``
+    """
+
+    def __init__(self, conv: nn.Conv2d, stride: int, crop: int) -> None:
+        super().__init__()
+        self.conv = conv
+        self.stride = stride
+        self.crop = crop
+        self.surplus = stride * (conv.kernel_size[0] - 1) - crop
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Enlarge the features ``x``."""
+        x = F.pixel_shuffle(self.conv(x), self.stride)
+        return x[:, :, self.crop : -self.surplus, self.crop : -self.surplus]

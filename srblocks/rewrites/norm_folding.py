@@ -1,0 +1,50 @@
+"""Batch normalisation directly behind a convolution becomes part of its weights.
+
+Exact in eval mode: both are affine per channel, and padding happens ahead of both. Where a normalisation stands behind
+a sum or a concatenation, it stays.
+"""
+
+from itertools import pairwise
+
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..blocks import RecursiveBlock, ResidualBlock
+from .sites import Site, Workbench, runs_as
+from .unrolling import UnrolledRecursion
+
+NAME = "norm_folding"
+
+
+def rewrite(bench: Workbench) -> None:
+    """Fold every normalisation that can be folded."""
+    for path, module in bench.modules():
+        if isinstance(module, ResidualBlock) and runs_as(module, ResidualBlock):
+            for conv, norm in (("conv1", "norm1"), ("conv2", "norm2")):
+                _fold(bench, Site(module, conv), Site(module, norm), f"{path}.{norm}")
+        elif isinstance(module, RecursiveBlock) and runs_as(module, RecursiveBlock) and _foldable_runs(module):
+            bench.substitute(module, UnrolledRecursion(module))
+            bench.applied(NAME, path, "one chain of layers per run, so that each run has convolutions of its own")
+    for chain in bench.chains():
+        for first, second in pairwise(chain):
+            _fold(bench, first, second, second.path)
+
+
+def _foldable_runs(block: RecursiveBlock) -> bool:
+    """Tell whether a run of the block has a normalisation behind one of its own convolutions."""
+    norms = [norm for run in block.norms for norm in list(run.children())[1 if block.pre_activation else 0 :]]
+    return any(isinstance(norm, nn.BatchNorm2d) for norm in norms)
+
+
+def _fold(bench: Workbench, before: Site, behind: Site, path: str) -> None:
+    conv, norm = before.module, behind.module
+    if not isinstance(norm, nn.BatchNorm2d | nn.InstanceNorm2d):
+        return
+    if not runs_as(conv, nn.Conv2d) or not isinstance(conv, nn.Conv2d):
+        bench.declined(NAME, path, f"it stands behind {type(conv).__name__}, not directly behind a convolution")
+    elif not isinstance(norm, nn.BatchNorm2d) or not runs_as(norm, nn.BatchNorm2d) or norm.running_mean is None:
+        bench.declined(NAME, path, f"{type(norm).__name__} computes its statistics from the image")
+    else:
+        before.put(fuse_conv_bn_eval(conv, norm))
+        behind.put(nn.Identity())
+        bench.applied(NAME, path, "part of the convolution ahead of it")

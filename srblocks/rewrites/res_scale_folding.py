@@ -1,0 +1,31 @@
+"""The multiplier of a residual branch becomes part of the last convolution of the branch."""
+
+from torch import nn
+
+from ..blocks import ResidualBlock, ResidualDenseBlock
+from .convolutions import exact, with_weights
+from .sites import Workbench, runs_as
+
+NAME = "res_scale_folding"
+
+
+def rewrite(bench: Workbench) -> None:
+    """Fold the multiplier of every block that ends its branch in a convolution."""
+    for path, block in bench.modules():
+        if isinstance(block, ResidualBlock) and runs_as(block, ResidualBlock):
+            last, behind = "conv2", [block.norm2, block.attention]
+        elif isinstance(block, ResidualDenseBlock) and runs_as(block, ResidualDenseBlock):
+            last, behind = "fuse", []
+        else:
+            continue
+        conv = block.get_submodule(last)
+        if block.res_scale == 1:
+            continue
+        if not isinstance(conv, nn.Conv2d) or not all(isinstance(module, nn.Identity) for module in behind):
+            bench.declined(NAME, path, "its branch does not end in a convolution")
+            continue
+        weight, bias = exact(conv)
+        bias = None if conv.bias is None else bias * block.res_scale
+        setattr(block, last, with_weights(conv, weight * block.res_scale, bias))
+        block.res_scale = 1.0
+        bench.applied(NAME, path, "part of the last convolution of the branch")

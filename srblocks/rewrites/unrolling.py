@@ -1,0 +1,43 @@
+"""Recursions, one chain of layers per run."""
+
+from torch import Tensor, nn
+
+from ..blocks import RecursiveBlock
+from ..blocks.recursive import add_skip
+
+
+def layers_of_runs(block: RecursiveBlock) -> list[nn.Sequential]:
+    """Give the layers of each run in the order in which they work; the convolutions stay shared."""
+    runs: list[nn.Sequential] = []
+    for norms in block.norms:
+        layers: list[nn.Module] = []
+        for norm, conv in zip(norms.children(), block.convs, strict=True):
+            layers += [norm, block.act, conv] if block.pre_activation else [conv, norm, block.act]
+        runs.append(nn.Sequential(*(layer for layer in layers if not isinstance(layer, nn.Identity))))
+    return runs
+
+
+class UnrolledRecursion(nn.Module):
+    """A `RecursiveBlock` whose runs are chains of layers: ``x <- skip + run(x)``.
+
+    Args:
+        block: the block; its modules are used, not copied.
+    """
+
+    def __init__(self, block: RecursiveBlock) -> None:
+        super().__init__()
+        self.runs = nn.ModuleList(layers_of_runs(block))
+        self.skip = block.skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the output of the last run on the features ``x``."""
+        return self.states(x)[-1]
+
+    def states(self, x: Tensor) -> list[Tensor]:
+        """Give the output of every run, first to last."""
+        source = x
+        outputs: list[Tensor] = []
+        for run in self.runs:
+            x = add_skip(run(x), skip=self.skip, previous=x, source=source)
+            outputs.append(x)
+        return outputs
