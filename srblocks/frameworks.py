@@ -3,9 +3,9 @@
 Wang, Chen and Hoi, *Deep Learning for Image Super-resolution: A Survey*, TPAMI 2020, arXiv:1902.06068, Fig. 2.
 """
 
-import torch
 from torch import Tensor, nn
 
+from .blocks.dense import Concatenate
 from .network import Network
 
 
@@ -257,6 +257,9 @@ class IterativeUpsampling(Network):
         self.downs = nn.ModuleList(downs)
         self.ups = nn.ModuleList(ups)
         self.tail = tail
+        self.down_joins = nn.ModuleList(Concatenate() for _ in downs)
+        self.up_joins = nn.ModuleList(Concatenate() for _ in ups)
+        self.tail_join = Concatenate()
         self.recursions = recursions
         self.newest_first = newest_first
         self.image_skip = image_skip
@@ -266,13 +269,13 @@ class IterativeUpsampling(Network):
         image = self.normalise(lr)
         x = self.head(image)
         if self.recursions is None:
-            sr = self.tail(torch.cat(self._pass(x)[0], 1))
+            sr = self.tail(self.tail_join(self._pass(x)[0]))
         else:
             enlarged: list[Tensor] = []
             for _ in range(self.recursions):
                 highs, x = self._pass(x)
                 enlarged.append(highs[0] if self.newest_first else highs[-1])
-            sr = self.tail(torch.cat(enlarged, 1))
+            sr = self.tail(self.tail_join(enlarged))
         if self.image_skip is not None:
             sr = sr + self.image_skip(image)
         return self.denormalise(sr)
@@ -285,12 +288,13 @@ class IterativeUpsampling(Network):
         """Run all units once; give all high-resolution features and the newest low-resolution ones."""
         highs = [self.first(x)]
         lows: list[Tensor] = []
-        for down, up in zip(self.downs, self.ups):  # noqa: B905 (torch.jit.script knows no strict=)
-            x = down(torch.cat(highs, 1))
+        units = zip(self.down_joins, self.downs, self.up_joins, self.ups)  # noqa: B905 (torch.jit.script)
+        for down_join, down, up_join, up in units:
+            x = down(down_join(highs))
             if self.newest_first:
                 lows = [x] + lows  # noqa: RUF005 (torch.jit.script knows no unpacking)
-                highs = [up(torch.cat(lows, 1))] + highs  # noqa: RUF005
+                highs = [up(up_join(lows))] + highs  # noqa: RUF005
             else:
                 lows = lows + [x]  # noqa: RUF005
-                highs = highs + [up(torch.cat(lows, 1))]  # noqa: RUF005
+                highs = highs + [up(up_join(lows))]  # noqa: RUF005
         return highs, x

@@ -78,8 +78,12 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply the features ``x`` by their channels' gates."""
+        return x * self.gate(x)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Give the channels' gates (N, C, 1, 1) for the features ``x``."""
         mean = x.mean((2, 3), keepdim=True)
-        return x * self.excite(self.act(self.squeeze(mean))).sigmoid()
+        return self.excite(self.act(self.squeeze(mean))).sigmoid()
 
 
 class SecondOrderChannelAttention(nn.Module):

@@ -13,6 +13,18 @@ def dense_layer(in_channels: int, growth: int) -> nn.Module:
     return nn.Sequential(conv(in_channels, growth), nn.ReLU())
 
 
+class Concatenate(nn.Module):
+    """Maps of one size, their channels one behind another; a module, so that a rewrite can take its place.
+
+    Shape:
+        list of ``(N, C_i, H, W) -> (N, sum of C_i, H, W)``
+    """
+
+    def forward(self, tensors: list[Tensor]) -> Tensor:
+        """Concatenate the tensors."""
+        return tensors[0] if len(tensors) == 1 else torch.cat(tensors, 1)
+
+
 class DenseBlock(nn.Module):
     """Layers that each see the concatenation of what the layers before them gave.
 

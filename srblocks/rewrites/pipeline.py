@@ -7,6 +7,9 @@ import torch
 
 from ..network import Network
 from . import (
+    accumulation,
+    dense_buffer,
+    gated_residual,
     nearest_convolution,
     norm_folding,
     res_scale_folding,
@@ -24,6 +27,9 @@ _MODULES = (
     nearest_convolution,
     value_range_folding,
     tail_collapse,
+    accumulation,
+    dense_buffer,
+    gated_residual,
 )
 
 REWRITES: dict[str, Callable[[Workbench], None]] = {module.NAME: module.rewrite for module in _MODULES}

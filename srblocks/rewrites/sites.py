@@ -138,7 +138,7 @@ def runs_as(module: nn.Module, kind: type[nn.Module]) -> bool:
 
 
 def observe(net: Network, side: int) -> dict[str, tuple[torch.Size, torch.Size]]:
-    """Run `net` on an image of `side` x `side`; give the shapes of input and output of each module by path.
+    """Run `net` on an image of about `side` x `side`; give the shapes of input and output of each module by path.
 
     Of modules that run several times the smallest input counts; those with other than one tensor in and out are left
     out.
@@ -156,6 +156,7 @@ def observe(net: Network, side: int) -> dict[str, tuple[torch.Size, torch.Size]]
 
     hooks = [module.register_forward_hook(watch(path)) for path, module in net.named_modules()]
     tensor = next(net.parameters())
+    side = -(-side // net.size_multiple) * net.size_multiple
     try:
         with torch.inference_mode():
             net(torch.zeros(1, net.image_channels, side, side, dtype=tensor.dtype, device=tensor.device))

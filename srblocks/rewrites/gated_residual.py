@@ -1,0 +1,49 @@
+"""Channel attention ahead of a skip: gate, multiplier and sum in one pass over the features."""
+
+import torch
+from torch import Tensor, nn
+
+from ..blocks import ChannelAttention, ResidualBlock
+from .sites import Workbench, runs_as
+
+NAME = "gated_residual"
+
+
+class GatedResidual(nn.Module):
+    """``out_act(x + res_scale * gate(r) * r)`` with ``r = branch(x)``.
+
+    Args:
+        branch: features to features.
+        attention: gives the gates of the branch's output.
+        out_act: activation behind the sum.
+        res_scale: multiplier of the residual branch.
+
+    Shape:
+        ``(N, C, H, W) -> (N, C, H, W)``
+    """
+
+    def __init__(self, branch: nn.Module, attention: ChannelAttention, out_act: nn.Module, *, res_scale: float) -> None:
+        super().__init__()
+        self.branch = branch
+        self.attention = attention
+        self.out_act = out_act
+        self.res_scale = res_scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the gated branch to the features ``x``."""
+        residual = self.branch(x)
+        return self.out_act(torch.addcmul(x, residual, self.attention.gate(residual), value=self.res_scale))
+
+
+def rewrite(bench: Workbench) -> None:
+    """Rewrite every residual block with channel attention."""
+    for path, block in bench.modules():
+        if not isinstance(block, ResidualBlock) or not runs_as(block, ResidualBlock):
+            continue
+        attention = block.attention
+        if isinstance(attention, ChannelAttention) and runs_as(attention, ChannelAttention):
+            layers = [block.conv1, block.norm1, block.act, block.conv2, block.norm2]
+            branch = nn.Sequential(*(layer for layer in layers if not isinstance(layer, nn.Identity)))
+            new = GatedResidual(branch, attention, block.out_act, res_scale=block.res_scale)
+            bench.substitute(block, new)
+            bench.applied(NAME, path, "gate, multiplier and sum in one operation")
