@@ -70,6 +70,7 @@ from .networks import (
     SRGANDiscriminator,
     SRResNet,
 )
+from .precision import Calibration, calibrate, to_precision
 from .pretrained import list_pretrained, load_pretrained
 from .registry import (
     Geometry,
@@ -118,6 +119,7 @@ __all__ = [
     "SRCNN",
     "VDSR",
     "BicubicResize",
+    "Calibration",
     "CascadingBlock",
     "ChannelAttention",
     "CheckpointError",
@@ -173,6 +175,7 @@ __all__ = [
     "UpProjection",
     "__version__",
     "bilinear_",
+    "calibrate",
     "conv",
     "create_network",
     "he_",
@@ -191,6 +194,7 @@ __all__ = [
     "register",
     "save_checkpoint",
     "timm_attention",
+    "to_precision",
 ]
 
 __version__ = "0.1.0.dev0"

@@ -130,10 +130,8 @@ class PostUpsampling(Network):
     def forward(self, lr: Tensor) -> Tensor:
         """Enlarge the images ``lr``."""
         image = self.normalise(lr)
-        features = self.head(image)
-        x = self.body(features)
-        if self.long_skip:
-            x = x + features
+        x = self.head(image)
+        x = x + self.body(x) if self.long_skip else self.body(x)
         sr = self.tail(self.upsampler(x))
         if self.image_skip is not None:
             sr = sr + self.image_skip(image)

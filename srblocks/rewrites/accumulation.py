@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..blocks import FeatureFusion, MemoryBlock
 from ..frameworks import IterativeUpsampling
+from ..upsampling import DownProjection, UpProjection
 from .convolutions import with_weights
 from .sites import Workbench, observe, runs_as
 from .unrolling import UnrolledRecursion, layers_of_runs
@@ -117,11 +118,12 @@ def rewrite(bench: Workbench) -> None:
 def _rewrite_fusion(bench: Workbench, path: str, fusion: FeatureFusion) -> None:
     blocks = list(fusion.blocks)
     layers = list(fusion.fuse) if isinstance(fusion.fuse, nn.Sequential) else [fusion.fuse]
+    conv = layers[0]
     widths = _widths(bench, path, [f"blocks.{i}" for i in range(len(blocks))])
-    if len(blocks) < 2 or widths is None or not _splits(layers[0], widths):
+    if len(blocks) < 2 or widths is None or not isinstance(conv, nn.Conv2d) or not _splits(conv, widths):
         bench.declined(NAME, path, "no ungrouped convolution of two or more blocks' outputs")
         return
-    parts = split_conv(layers[0], widths)
+    parts = split_conv(conv, widths)
     bench.substitute(fusion, AccumulatedFusion(blocks, parts, nn.Sequential(*layers[1:])))
     bench.applied(NAME, path, "outputs added up as they arise")
 
@@ -143,21 +145,20 @@ def _rewrite_projections(bench: Workbench, path: str, net: IterativeUpsampling) 
     count = len(net.downs)
     highs = _widths(bench, path, ["first", *(f"ups.{i}" for i in range(count))])
     lows = _widths(bench, path, [f"downs.{i}" for i in range(count)])
-    joined = [(f"down_joins.{i}", f"downs.{i}.bottleneck.0", highs) for i in range(1, count)]
-    joined += [(f"up_joins.{i}", f"ups.{i}.bottleneck.0", lows) for i in range(1, count)]
-    joined.append(("tail_join", "tail", highs))
-    for join, conv_path, widths in joined:
-        try:
-            conv = net.get_submodule(conv_path)
-        except AttributeError:
-            conv = nn.Identity()
-        seen = conv.in_channels // widths[0] if isinstance(conv, nn.Conv2d) and widths else 0
-        if not widths or len(set(widths)) > 1 or not _splits(conv, [widths[0]] * seen):
+    joined = [("tail_join", "tail", highs)]
+    for i in range(1, count):
+        if runs_as(net.downs[i], DownProjection) and runs_as(net.ups[i], UpProjection):
+            joined.append((f"down_joins.{i}", f"downs.{i}.bottleneck.0", highs))
+            joined.append((f"up_joins.{i}", f"ups.{i}.bottleneck.0", lows))
+    for join, joined_conv, widths in joined:
+        conv = net.get_submodule(joined_conv)
+        width = widths[0] if widths and len(set(widths)) == 1 else 0
+        parts = [width] * (conv.in_channels // width) if isinstance(conv, nn.Conv2d) and width else []
+        if not isinstance(conv, nn.Conv2d) or not _splits(conv, parts):
             bench.declined(NAME, at + join, "no ungrouped convolution of maps of one width")
             continue
-        assert isinstance(conv, nn.Conv2d)
-        bench.put(at + join, SumOfConvs(split_conv(conv, [widths[0]] * seen)))
-        bench.put(at + conv_path, nn.Identity())
+        bench.put(at + join, SumOfConvs(split_conv(conv, parts)))
+        bench.put(at + joined_conv, nn.Identity())
         bench.applied(NAME, at + join, "a sum of convolutions of the parts")
 
 
@@ -168,11 +169,9 @@ def _widths(bench: Workbench, path: str, names: Sequence[str]) -> list[int] | No
     return [shapes[each][1][1] for each in paths] if all(each in shapes for each in paths) else None
 
 
-def _splits(conv: nn.Module, widths: Sequence[int]) -> bool:
-    """Tell whether a module is a convolution that `split_conv` can split so."""
-    if not isinstance(conv, nn.Conv2d) or not runs_as(conv, nn.Conv2d):
-        return False
-    return conv.groups == 1 and conv.padding_mode == "zeros" and conv.in_channels == sum(widths)
+def _splits(conv: nn.Conv2d, widths: Sequence[int]) -> bool:
+    """Tell whether `split_conv` can split a convolution so."""
+    return runs_as(conv, nn.Conv2d) and conv.groups == 1 and conv.in_channels == sum(widths)
 
 
 def _split_norm(norm: nn.Module, count: int) -> list[nn.Module]:

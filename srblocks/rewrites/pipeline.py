@@ -10,6 +10,7 @@ from . import (
     accumulation,
     dense_buffer,
     gated_residual,
+    in_place,
     nearest_convolution,
     norm_folding,
     res_scale_folding,
@@ -30,6 +31,7 @@ _MODULES = (
     accumulation,
     dense_buffer,
     gated_residual,
+    in_place,
 )
 
 REWRITES: dict[str, Callable[[Workbench], None]] = {module.NAME: module.rewrite for module in _MODULES}

@@ -1,0 +1,6 @@
+"""Precision and memory layout of a network: a choice, unlike the rewrites, because results change."""
+
+from .calibration import Calibration as Calibration
+from .calibration import calibrate as calibrate
+from .conversion import to_precision as to_precision
+from .ranges import PRECISIONS as PRECISIONS
