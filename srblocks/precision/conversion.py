@@ -55,6 +55,8 @@ def to_precision(
     if dtype != torch.float32:
         enclose(inner, kept)
     converted = InPrecision(inner, precision).eval()
+    if chosen:
+        _try(converted)
     if isinstance(whole, (OnLuma, OnYCbCr)):
         whole.net = converted
         return whole
@@ -94,6 +96,22 @@ class InPrecision(Network):
         if scale != self.scale:
             raise ValueError(f"InPrecision: converted for x{self.scale} alone; call at_scale before to_precision")
         return self
+
+
+def _try(net: Network) -> None:
+    """Run the network once on a small image.
+
+    Raises:
+        ValueError: a module reads from within another one that is to stay in float32.
+    """
+    side = -(-net.min_size // net.size_multiple) * net.size_multiple
+    try:
+        with torch.inference_mode():
+            net(next(net.parameters()).new_zeros(1, net.image_channels, side, side))
+    except AttributeError as error:
+        raise ValueError(
+            f"fp32_modules: one of them is used in parts by the module that holds it ({error}); name that one"
+        ) from error
 
 
 def _convert(module: nn.Module, dtype: torch.dtype, channels_last: bool) -> None:

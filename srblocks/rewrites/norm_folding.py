@@ -6,10 +6,11 @@ a sum or a concatenation, it stays.
 
 from itertools import pairwise
 
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..blocks import RecursiveBlock, ResidualBlock
+from .convolutions import exact, with_weights
 from .sites import Site, Workbench, runs_as
 from .unrolling import UnrolledRecursion
 
@@ -45,6 +46,14 @@ def _fold(bench: Workbench, before: Site, behind: Site, path: str) -> None:
     elif not isinstance(norm, nn.BatchNorm2d) or not runs_as(norm, nn.BatchNorm2d) or norm.running_mean is None:
         bench.declined(NAME, path, f"{type(norm).__name__} computes its statistics from the image")
     else:
-        before.put(fuse_conv_bn_eval(conv, norm))
+        before.put(with_weights(conv, *_fused(conv, norm)))
         behind.put(nn.Identity())
         bench.applied(NAME, path, "part of the convolution ahead of it")
+
+
+def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Give weight and bias of the convolution with the normalisation behind it, in float64."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    gain, shift = (norm.weight.double(), norm.bias.double()) if norm.affine else (None, None)
+    return fuse_conv_bn_weights(*exact(conv), mean.double(), variance.double(), norm.eps, gain, shift)

@@ -49,7 +49,7 @@ def optimize(net: Network, *, without: Collection[str] = (), smallest: int | Non
         net: the network; it is not changed.
         without: names of `REWRITES` to leave out.
         smallest: H and W from which the result must work; rewrites that need more are left out. None lets them raise
-            `min_size`, by a pixel as a rule.
+            `min_size`, to 4 as a rule.
 
     Returns:
         The optimised network, of the precision and on the device of `net`.

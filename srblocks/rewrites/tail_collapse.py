@@ -28,6 +28,9 @@ NAME = "tail_collapse"
 _BATCH = 64
 """Outputs whose kernels are read at a time."""
 
+SMALLEST = 4
+"""H and W from which a collapsed tail works: torch.export specialises on inner parts of no or a single row."""
+
 
 class CollapsedTail(nn.Module):
     """One convolution with kernels of their own for border rows and columns, and one pixel shuffle.
@@ -40,7 +43,7 @@ class CollapsedTail(nn.Module):
         like: gives precision and device.
 
     Shape:
-        ``(N, channels, H, W) -> (N, out_channels, scale * H, scale * W)``, H, W >= 2.
+        ``(N, channels, H, W) -> (N, out_channels, scale * H, scale * W)``, H, W >= `SMALLEST`.
     """
 
     def __init__(self, tail: nn.Sequential, channels: int, *, scale: int, reach: int, like: Tensor) -> None:
@@ -109,15 +112,15 @@ def rewrite(bench: Workbench) -> None:
 
 def _collapse(bench: Workbench, sites: Sequence[Site], cost: _Cost) -> None:
     path, net = sites[0].path, bench.net
-    side = -(-max(net.min_size, 2) // net.size_multiple) * net.size_multiple
+    side = -(-max(net.min_size, SMALLEST) // net.size_multiple) * net.size_multiple
     if cost.border > 1:
         bench.declined(NAME, path, f"its kernels change {cost.border} rows at the border; one is the most")
     elif cost.saved <= 0:
         bench.declined(NAME, path, "one kernel would cost more multiplications than the steps")
     elif cost.border and bench.smallest is not None and bench.smallest < side:
         bench.declined(NAME, path, f"it needs images of {side} per side, and {bench.smallest} was asked for")
-    elif cost.border and not _has_two_rows(net, path, side):
-        bench.declined(NAME, path, "its features can have a single row or column")
+    elif cost.border and _fewest_rows(net, path, side) < SMALLEST:
+        bench.declined(NAME, path, f"its features can have fewer than {SMALLEST} rows or columns")
     else:
         new = _collapsed(_modules(sites))
         for site in sites:
@@ -135,10 +138,10 @@ def _modules(sites: Sequence[Site]) -> list[nn.Module]:
     return [site.module for site in sites]
 
 
-def _has_two_rows(net: Network, path: str, side: int) -> bool:
-    """Tell whether the module at `path` always sees two rows and columns, where the image has `side`."""
+def _fewest_rows(net: Network, path: str, side: int) -> int:
+    """Give the fewest rows or columns that the module at `path` sees, where the image has `side`; 0 if unknown."""
     shapes = observe(net, side)
-    return path in shapes and min(shapes[path][0][2:]) >= 2
+    return min(shapes[path][0][2:]) if path in shapes else 0
 
 
 def _collapsed(modules: Sequence[nn.Module]) -> nn.Module:
