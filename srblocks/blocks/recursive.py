@@ -76,10 +76,13 @@ class RecursiveBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the output of the last run on the features ``x``."""
-        return self.states(x)[-1]
+        return self._run(x, keep=False)[-1]
 
     def states(self, x: Tensor) -> list[Tensor]:
         """Give the output of every run, first to last."""
+        return self._run(x, keep=True)
+
+    def _run(self, x: Tensor, keep: bool) -> list[Tensor]:
         source = x
         outputs: list[Tensor] = []
         for norms in self.norms:
@@ -87,6 +90,8 @@ class RecursiveBlock(nn.Module):
             for norm, layer in zip(norms, self.convs):  # noqa: B905 (torch.jit.script) # pyright: ignore[reportArgumentType]
                 y = layer(self.act(norm(y))) if self.pre_activation else self.act(norm(layer(y)))
             x = add_skip(y, skip=self.skip, previous=x, source=source)
+            if not keep:
+                outputs.clear()
             outputs.append(x)
         return outputs
 

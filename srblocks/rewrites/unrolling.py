@@ -31,13 +31,18 @@ class UnrolledRecursion(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the output of the last run on the features ``x``."""
-        return self.states(x)[-1]
+        return self._run(x, keep=False)[-1]
 
     def states(self, x: Tensor) -> list[Tensor]:
         """Give the output of every run, first to last."""
+        return self._run(x, keep=True)
+
+    def _run(self, x: Tensor, keep: bool) -> list[Tensor]:
         source = x
         outputs: list[Tensor] = []
         for run in self.runs:
             x = add_skip(run(x), skip=self.skip, previous=x, source=source)
+            if not keep:
+                outputs.clear()
             outputs.append(x)
         return outputs
