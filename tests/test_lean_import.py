@@ -11,7 +11,7 @@ from support import REPOSITORY
 
 HEAVY = {"timm", "torchvision", "onnx", "onnxruntime", "onnxscript", "tensorrt", "PIL", "rich", "scipy", "skimage"}
 LAYERS = ["files", "protocol", "losses", "init", "network", "blocks", "upsampling", "color", "frameworks"]
-LAYERS += ["registry", "arguments", "networks", "checkpoints", "pretrained", "rewrites", "evaluate"]
+LAYERS += ["registry", "arguments", "networks", "checkpoints", "pretrained", "rewrites", "precision", "evaluate"]
 
 
 def test_importing_loads_nothing_heavy_and_leaves_cuda_alone() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .errors import ExportError, unforeseen
-from .formats import FORMATS
+from .formats import FORMATS, PRECISIONS
 from .request import ExportRequest, Source
 from .shapes import parse_shape
 
@@ -34,7 +34,7 @@ def _seed(text: str) -> int:
     return value
 
 
-def _tolerance(text: str) -> float:
+def _bound(text: str) -> float:
     if not 0 <= (value := float(text)) < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not a number of 0 or more")
     return value
@@ -96,6 +96,26 @@ def build_parser() -> argparse.ArgumentParser:
     sizes.add_argument("--min", dest="minimum", metavar="NxCxHxW", help="smallest dynamic shape")
     sizes.add_argument("--max", dest="maximum", metavar="NxCxHxW", help="largest dynamic shape")
     sizes.add_argument("--opset", type=int, default=18, help="ONNX operator set (default: 18)")
+    precision = parser.add_argument_group("precision (images are float32 in any)")
+    precision.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="what the network computes in: fp16 for GPUs, bf16 for CPUs that have it, not with --onnx (default: fp32)",
+    )
+    precision.add_argument(
+        "--fp32-modules",
+        action="append",
+        default=[],
+        metavar="REGEX",
+        help=r"keep the modules whose whole path fits in float32, such as 'tail' or 'body\.12', repeatable",
+    )
+    precision.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="DIR",
+        help="low-resolution images that show whether the values fit (default: the verification's inputs)",
+    )
     verify = parser.add_argument_group("verification")
     verify.add_argument(
         "--verify",
@@ -105,9 +125,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verify.add_argument(
         "--tolerance",
-        type=_tolerance,
-        default=1e-4,
-        help="largest error relative to the output's standard deviation (default: 1e-4)",
+        type=_bound,
+        help="largest error relative to the output's standard deviation (default: 1e-4, fp16 3e-2, bf16 0.25)",
+    )
+    verify.add_argument(
+        "--min-psnr",
+        type=_bound,
+        metavar="DB",
+        help="smallest PSNR against the network in fp32 (default: none, fp16 55, bf16 40)",
     )
     verify.add_argument("--seed", type=_seed, default=0, help="seed of fresh weights and of the verification inputs")
     run = parser.add_argument_group("run")
@@ -161,9 +186,13 @@ def _run(args: argparse.Namespace) -> int:
         minimum=parse_shape(args.minimum) if args.minimum is not None else None,
         maximum=parse_shape(args.maximum) if args.maximum is not None else None,
         optimize=args.optimize,
+        precision=args.precision,
+        fp32_modules=tuple(args.fp32_modules),
+        calibrate=args.calibrate,
         opset=args.opset,
         verify=args.verify,
         tolerance=args.tolerance,
+        min_psnr=args.min_psnr,
         seed=args.seed,
         force=args.force,
         name=args.name,
@@ -184,7 +213,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _formats(args: argparse.Namespace) -> tuple[str, ...]:
     if args.all_formats:
-        return tuple(name for name, row in FORMATS.items() if not row.missing())
+        able = {name: row for name, row in FORMATS.items() if args.precision in row.precisions}
+        return tuple(name for name, row in able.items() if not row.missing())
     return tuple(dict.fromkeys(args.formats or ["onnx"]))
 
 

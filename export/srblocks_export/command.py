@@ -25,7 +25,8 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
     with console.status("network") as status:
         net, remarks = open_network(source)
         reports = export_network(net, request, progress=status.update, warnings=remarks)
-    for remark in remarks:
+    warnings = [warning for report in reports if report.entry for warning in report.entry["warnings"]]
+    for remark in dict.fromkeys([*remarks, *warnings]):
         print(f"srblocks-export: {remark}", file=sys.stderr)
     console.print(table(reports))
     for report in reports:
@@ -52,13 +53,14 @@ def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
     if as_json:
         files = {name: {"file": str(plan.paths[name]), "missing": missing[name]} for name in request.formats}
         facts = {"schema": SCHEMA, "exit_code": code, "network": type(net).__name__}
-        facts |= {"input": plan.shapes.to_manifest(), "rewrites": plan.description["rewrites"], "files": files}
+        facts |= {"input": plan.shapes.to_manifest(), "rewrites": plan.description["rewrites"]}
+        facts |= {"precision": plan.description["precision"], "files": files}
         print(json.dumps(facts, indent=2))
     else:
         print(f"{type(net).__name__} x{net.scale}, input {plan.shapes}")
         if plan.net.rewrites:
             print(plan.net.rewrites)
-        for remark in remarks:
+        for remark in [*remarks, *plan.warnings]:
             print(f"srblocks-export: {remark}", file=sys.stderr)
         for name, path in plan.paths.items():
             print(f"{name}: {path}" + (f" (cannot be built here: {missing[name]})" if missing[name] else ""))

@@ -17,6 +17,7 @@ from srblocks.rewrites import optimize
 from .errors import ExportError, first_line, unforeseen
 from .formats import FORMATS, Format
 from .manifest import add_artifact, describe, describe_file, read_entries, tool_versions
+from .precision import convert
 from .report import ArtifactReport
 from .request import ExportRequest
 from .shapes import Shapes
@@ -29,10 +30,11 @@ class Plan:
 
     Attributes:
         reference: the network as it was given, in float32 on the CPU: what every artifact is compared with.
-        net: the network that is exported; optimised unless the request says otherwise.
+        net: the network that is exported; optimised unless the request says otherwise, and in its precision.
         shapes: the sizes that the artifacts will take.
         paths: the file of each requested format.
         description: the part of the manifest that is embedded in every artifact.
+        warnings: remarks on the precision.
     """
 
     reference: Network
@@ -40,6 +42,7 @@ class Plan:
     shapes: Shapes
     paths: dict[str, Path]
     description: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
 
 def network_shapes(net: Network, request: ExportRequest) -> Shapes:
@@ -55,7 +58,9 @@ def plan_export(net: Network, request: ExportRequest) -> Plan:
     """Decide what an export will write, and refuse what could not be written in the end; creates nothing.
 
     Raises:
-        ExportError: E202 wrong shape, E301 existing output, E302 unwritable folder, E303 foreign manifest.json.
+        ExportError: E200 wrong modules to keep in float32, E202 wrong shape, E301 existing output, E302 unwritable
+            folder, E303 foreign manifest.json, E601 the precision's range is too small, E701 too little memory, E903
+            no images to calibrate with.
     """
     reference = copy.deepcopy(net).cpu().float().eval()
     network_shapes(reference, request)
@@ -69,10 +74,13 @@ def plan_export(net: Network, request: ExportRequest) -> Plan:
         model = description["model"]
         color = "" if model["color"] == net.color else f"_{net.color}"
         shape = "x".join(map(str, request.shape)) if request.shape else "dyn"
-        stem = f"{model['name']}_x{net.scale}{color}_fp32_{shape}"
+        stem = f"{model['name']}_x{net.scale}{color}_{request.precision}_{shape}"
     paths = {name: request.out / f"{stem}{FORMATS[name].suffix}" for name in request.formats}
     _check_outputs(paths, request)
-    return Plan(reference, net, shapes, paths, description)
+    with _enough_memory(shapes):
+        net, precision, warnings = convert(net, shapes, request)
+    description["precision"] |= precision
+    return Plan(reference, net, shapes, paths, description, tuple(warnings))
 
 
 def _check_outputs(paths: dict[str, Path], request: ExportRequest) -> None:
@@ -98,7 +106,7 @@ def export_network(
     """Export a network to every requested format; one that fails does not keep the others from being written.
 
     Args:
-        net: the network; it is not changed. Its weights are exported in float32.
+        net: the network; it is not changed.
         request: what to do.
         progress: called with the name of each step before it begins.
         warnings: remarks on the network to carry into the manifest.
@@ -107,8 +115,7 @@ def export_network(
         One report per format, in the order of the request. A failed verification leaves the file as `*.rejected`.
 
     Raises:
-        ExportError: nothing was written: E202 wrong shape, E301 existing output, E302 unwritable folder, E303 foreign
-            manifest.json.
+        ExportError: nothing was written, see `plan_export`.
     """
     plan = plan_export(net, request)
     with _writing(request.out):
@@ -118,7 +125,7 @@ def export_network(
         if request.verify != "off":
             progress("reference outputs")
             references = _references(plan, scratch, request)
-        job = _Job(plan, request, worker, references, progress, tuple(warnings))
+        job = _Job(plan, request, worker, references, progress, (*warnings, *plan.warnings))
         return [job.run(FORMATS[name]) for name in request.formats]
 
 
@@ -131,13 +138,18 @@ def _scratch() -> Generator[Path, None, None]:
 
 
 def _references(plan: Plan, scratch: Path, request: ExportRequest) -> References:
+    with _enough_memory(plan.shapes), _writing(scratch.parent, "set TMPDIR to another folder"):
+        return References(plan.reference, plan.shapes, scratch, seed=request.seed, sizes=request.verify)
+
+
+@contextlib.contextmanager
+def _enough_memory(shapes: Shapes) -> Generator[None, None, None]:
     try:
-        with _writing(scratch.parent, "set TMPDIR to another folder"):
-            return References(plan.reference, plan.shapes, scratch, seed=request.seed, sizes=request.verify)
+        yield
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        cause = f"the network needs more memory than there is at {plan.shapes}"
+        cause = f"the network needs more memory than there is at {shapes}"
         raise ExportError(701, cause, "use a smaller --shape or --min, or --verify off") from error
 
 
@@ -198,7 +210,7 @@ class _Job:
         if not self.references:
             return None
         self.progress(f"{row.name}: verify in a fresh process")
-        return self.worker.verify(temporary, self.references, self.request.tolerance)
+        return self.worker.verify(temporary, self.references, *self.request.bounds)
 
     def _publish(
         self, row: Format, temporary: Path, path: Path, entry: dict[str, Any], verification: Verification | None

@@ -58,7 +58,13 @@ def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
             | shapes.to_manifest(),
             "outputs": [{"name": "sr", "dtype": "float32", "range": [0, 1], "dims": [*sides[:2], *enlarged]}],
         },
-        "precision": {"compute": "float32", "io": "float32", "fp32_modules": [], "tf32": False},
+        "precision": {
+            "compute": "float32",
+            "io": "float32",
+            "fp32_modules": [],
+            "tf32": False,
+            "max_abs_activation": None,
+        },
         "rewrites": [],
     }
 

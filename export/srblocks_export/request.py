@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ExportError
-from .formats import FORMATS
+from .formats import FORMATS, PRECISIONS
 from .shapes import AXES, Shapes
 
 Shape = tuple[int, int, int, int]
 _OPSETS = range(15, 26)
+TOLERANCES = {"fp32": 1e-4, "fp16": 3e-2, "bf16": 0.25}
+"""Largest allowed error by precision, relative to the standard deviation of the reference output."""
+MIN_PSNR = {"fp32": 0.0, "fp16": 55.0, "bf16": 40.0}
+"""Smallest allowed PSNR by precision, in dB. Trained networks reach 5 dB more but on noise of black and white."""
 _NAME = re.compile(r"\w[\w .\-]{0,149}")
 
 
@@ -47,9 +51,15 @@ class ExportRequest:
         minimum: smallest dynamic shape; None for the network's own.
         maximum: largest dynamic shape; None for no limit.
         optimize: apply the exact rewrites of `srblocks.optimize` ahead of the export.
+        precision: what the network computes in, "fp32", "fp16" or "bf16"; inputs and outputs are float32.
+        fp32_modules: regular expressions of modules that compute in float32 all the same, see `srblocks.to_precision`.
+        calibrate: folder of images, or one, that show whether the values fit into the precision; None for the inputs
+            of the verification.
         opset: ONNX operator set, 15 to 25.
         verify: "sizes" (several shapes), "one" (one shape) or "off".
-        tolerance: largest allowed error, relative to the standard deviation of the reference output.
+        tolerance: largest allowed error, relative to the standard deviation of the reference output; None for that of
+            the precision.
+        min_psnr: smallest allowed PSNR against the reference, in dB; None for that of the precision.
         seed: seed of the verification inputs.
         force: overwrite existing outputs.
         name: stem of the files, a plain file name; None for network, scale, precision and shape.
@@ -61,9 +71,13 @@ class ExportRequest:
     minimum: Shape | None = None
     maximum: Shape | None = None
     optimize: bool = True
+    precision: str = "fp32"
+    fp32_modules: tuple[str, ...] = ()
+    calibrate: Path | None = None
     opset: int = 18
     verify: str = "sizes"
-    tolerance: float = 1e-4
+    tolerance: float | None = None
+    min_psnr: float | None = None
     seed: int = 0
     force: bool = False
     name: str | None = None
@@ -80,8 +94,11 @@ class ExportRequest:
             raise ExportError(200, f"formats={self.formats!r}", f"give one or more of {', '.join(FORMATS)}")
         if self.verify not in ("sizes", "one", "off"):
             raise ExportError(200, f"verify={self.verify!r} is unknown", "use sizes, one or off")
-        if not 0 <= self.tolerance < math.inf:
-            raise ExportError(200, f"tolerance={self.tolerance} is no bound", "use a number of 0 or more")
+        for bound in ("tolerance", "min_psnr"):
+            value = getattr(self, bound)
+            if value is not None and not 0 <= value < math.inf:
+                raise ExportError(200, f"{bound}={value} is no bound", "use a number of 0 or more")
+        self._check_precision()
         if self.opset not in _OPSETS:
             raise ExportError(200, f"opset {self.opset} is out of range", f"use {_OPSETS[0]} to {_OPSETS[-1]}")
         if self.name is not None and not _NAME.fullmatch(self.name):
@@ -90,6 +107,27 @@ class ExportRequest:
                 f"the name {self.name!r} is no plain file name",
                 "use up to 150 letters, digits, '.', '-', '_', ' '",
             )
+
+    def _check_precision(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ExportError(200, f"precision={self.precision!r} is unknown", f"use {', '.join(PRECISIONS)}")
+        unable = [name for name in self.formats if self.precision not in FORMATS[name].precisions]
+        if unable:
+            able = [f"--{name}" for name, row in FORMATS.items() if self.precision in row.precisions]
+            others = [f"--precision {name}" for name in FORMATS[unable[0]].precisions if name != "fp32"]
+            cause = f"--{unable[0]} cannot be in {self.precision}: nothing runs it on a CPU"
+            raise ExportError(200, cause, f"use {' or '.join(able)}, or {' or '.join(others)}")
+        if self.precision == "fp32" and (self.fp32_modules or self.calibrate):
+            cause = "--fp32-modules and --calibrate say nothing of an export in fp32"
+            raise ExportError(200, cause, "leave them out, or use --precision fp16")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The largest allowed error and the smallest allowed PSNR."""
+        return (
+            TOLERANCES[self.precision] if self.tolerance is None else self.tolerance,
+            MIN_PSNR[self.precision] if self.min_psnr is None else self.min_psnr,
+        )
 
     def shapes(self, *, image_channels: int, min_size: int, size_multiple: int) -> Shapes:
         """Resolve the ranges for a network.

@@ -6,7 +6,7 @@ import math
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,9 @@ class References:
     """
 
     def __init__(self, net: Network, shapes: Shapes, folder: Path, *, seed: int = 0, sizes: str = "sizes") -> None:
-        generator = torch.Generator().manual_seed(seed)
         arrays: dict[str, Any] = {}
         outputs: list[Any] = []
-        for number, shape in enumerate(verification_shapes(shapes)[: 1 if sizes == "one" else None]):
-            lr = _content(shape, number, generator)
+        for number, lr in enumerate(verification_inputs(shapes, seed=seed, sizes=sizes)):
             with torch.inference_mode():
                 sr = net(lr).numpy()
             arrays |= {f"lr{number}": lr.numpy(), f"sr{number}": sr}
@@ -96,13 +94,15 @@ class Worker:
     def __exit__(self, *exception: object) -> None:
         self._stop()
 
-    def verify(self, path: Path, references: References, tolerance: float) -> Verification:
+    def verify(self, path: Path, references: References, tolerance: float, min_psnr: float = 0.0) -> Verification:
         """Compare the artifact at `path` with the references.
 
         Args:
             path: the file; its suffix names the format.
             references: inputs and expected outputs.
             tolerance: largest allowed error relative to the standard deviation of the expected outputs.
+            min_psnr: smallest allowed PSNR in dB, for a peak of 1, or of four standard deviations where they are more:
+                fresh weights give no images.
         """
         answer = self._ask(
             {
@@ -114,10 +114,13 @@ class Worker:
         )
         cases = tuple(answer.get("cases", ()))
         problem = answer.get("problem")
+        least = min_psnr - 20 * math.log10(max(1, 4 * references.spread))
         for case in cases:
-            error = case["max_error"]
+            error, psnr = case["max_error"], case["psnr_db"]
             if not case["problem"] and (error is None or not error <= tolerance):
                 case["problem"] = f"error {error:.1e} of the output's standard deviation is above {tolerance:.1e}"
+            elif not case["problem"] and psnr is not None and min_psnr and psnr < least:
+                case["problem"] = f"PSNR of {psnr:.1f} dB is below {least:.1f} dB"
             if case["problem"] and not problem:
                 problem = f"at {'x'.join(map(str, case['shape']))}: {case['problem']}"
         return Verification(cases, problem)
@@ -175,6 +178,13 @@ def verification_shapes(shapes: Shapes) -> list[tuple[int, int, int, int]]:
         if largest[0] * largest[2] * largest[3] <= _PIXELS:
             wanted.append(largest)
     return list(dict.fromkeys(wanted))
+
+
+def verification_inputs(shapes: Shapes, *, seed: int, sizes: str) -> Iterator[Tensor]:
+    """Give the images to compare on: of every shape to compare at, or of the first if `sizes` is "one"."""
+    generator = torch.Generator().manual_seed(seed)
+    for number, shape in enumerate(verification_shapes(shapes)[: 1 if sizes == "one" else None]):
+        yield _content(shape, number, generator)
 
 
 def refused_shapes(shapes: Shapes) -> list[list[int]]:

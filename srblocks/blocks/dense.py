@@ -72,6 +72,9 @@ class DenseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the layers on the features ``x``."""
+        return self._concatenated(x)
+
+    def _concatenated(self, x: Tensor) -> Tensor:
         given: list[Tensor] = []
         for layer in self.layers:
             seen = [x] + given if self.sees_input or len(given) == 0 else given  # noqa: RUF005 (torch.jit.script)

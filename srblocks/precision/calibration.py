@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..network import Network
-from .ranges import dtype_of, fitting, for_inference, upwards
+from .ranges import device_of, dtype_of, fitting, for_inference, upwards
 
 HEADROOM = 0.5
 """The part of a precision's range that may be filled without a remark: other images reach other values."""
@@ -20,6 +20,8 @@ HEADROOM = 0.5
 @dataclass(frozen=True)
 class Calibration:
     """How large the values inside a network became, by the path of the module; "" is the network itself.
+
+    The modules stand in the order in which they are first done.
 
     Attributes:
         maxima: largest magnitude of a module's own weights and of all that its forward computes outside of the modules
@@ -44,7 +46,7 @@ class Calibration:
             part: the part of the range that may be filled.
 
         Returns:
-            Path to largest magnitude, in the order of the modules.
+            Path to largest magnitude, first that of the module that is done first.
         """
         limit = torch.finfo(dtype_of(precision)).max * part
         chosen = {path for path in fitting(self.maxima, fp32_modules) if path in self.outputs}
@@ -119,16 +121,19 @@ def calibrate(net: Network, images: Iterable[Tensor]) -> Calibration:
     """
     net = for_inference(net)
     recorder = _Recorder(net)
-    device = next((tensor.device for tensor in net.state_dict().values()), None)
+    device = device_of(net)
     with torch.inference_mode(), recorder:
         for lr in images:
             net(lr.to(device, torch.float32))
     if net not in recorder.outputs:
         raise ValueError("calibrate: no images; give one or more such as the network will see")
-    modules = list(net.named_modules(remove_duplicate=False))
+    paths: dict[nn.Module, list[str]] = {}
+    for path, module in net.named_modules(remove_duplicate=False):
+        paths.setdefault(module, []).append(path)
+    order = dict.fromkeys([*recorder.outputs, *paths])
     return Calibration(
-        {path: recorder.maxima[module] for path, module in modules},
-        {path: recorder.outputs[module] for path, module in modules if module in recorder.outputs},
+        {path: recorder.maxima[module] for module in order for path in paths[module]},
+        {path: most for module, most in recorder.outputs.items() for path in paths[module]},
     )
 
 

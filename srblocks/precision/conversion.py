@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..color import OnLuma, OnYCbCr
 from ..network import Network
 from .islands import enclose
-from .ranges import dtype_of, fitting, for_inference, upwards
+from .ranges import device_of, dtype_of, fitting, for_inference, upwards
 
 
 def to_precision(
@@ -107,7 +107,7 @@ def _try(net: Network) -> None:
     side = -(-net.min_size // net.size_multiple) * net.size_multiple
     try:
         with torch.inference_mode():
-            net(next(net.parameters()).new_zeros(1, net.image_channels, side, side))
+            net(torch.zeros(1, net.image_channels, side, side, device=device_of(net)))
     except AttributeError as error:
         raise ValueError(
             f"fp32_modules: one of them is used in parts by the module that holds it ({error}); name that one"

@@ -30,6 +30,11 @@ def for_inference(net: Network) -> Network:
     return copy.deepcopy(alone).float().eval().requires_grad_(False)
 
 
+def device_of(net: Network) -> torch.device:
+    """Give the device of the network's weights; the CPU for one without any."""
+    return next((tensor.device for tensor in [*net.parameters(), *net.buffers()]), torch.device("cpu"))
+
+
 def upwards(path: str) -> Iterator[str]:
     """Give a module's path and those of the modules around it, the innermost first."""
     while path:

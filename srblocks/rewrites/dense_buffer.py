@@ -9,7 +9,7 @@ from .sites import Workbench, runs_as
 NAME = "dense_buffer"
 
 
-class BufferedDense(nn.Module):
+class BufferedDense(DenseBlock):
     """A `DenseBlock` whose layers write into one buffer.
 
     Where that brings nothing, it concatenates as the block does: under tracing and export, whose engines plan memory
@@ -24,8 +24,11 @@ class BufferedDense(nn.Module):
     """
 
     def __init__(self, block: DenseBlock) -> None:
-        super().__init__()
-        self.block = block
+        nn.Module.__init__(self)
+        self.layers = block.layers
+        self.sees_input = block.sees_input
+        self.gives_input = block.gives_input
+        self.out_channels = block.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the layers on the features ``x``."""
@@ -33,24 +36,24 @@ class BufferedDense(nn.Module):
             torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
             or torch.compiler.is_compiling()
         ):
-            return self.block(x)
+            return self._concatenated(x)
         if not x.is_contiguous() or (torch.is_grad_enabled() and x.requires_grad):
-            return self.block(x)
+            return self._concatenated(x)
         return self._buffered(x)
 
     def _buffered(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
-        ahead = channels if self.block.sees_input or self.block.gives_input else 0
-        given = self.block.out_channels - (channels if self.block.gives_input else 0)
+        ahead = channels if self.sees_input or self.gives_input else 0
+        given = self.out_channels - (channels if self.gives_input else 0)
         buffer = x.new_empty([x.shape[0], ahead + given, x.shape[2], x.shape[3]])
         buffer[:, :ahead] = x[:, :ahead]
-        start = 0 if self.block.sees_input else ahead
+        start = 0 if self.sees_input else ahead
         end = ahead
-        for i, layer in enumerate(self.block.layers):
+        for i, layer in enumerate(self.layers):
             y = layer(x if i == 0 else buffer[:, start:end])
             buffer[:, end : end + y.shape[1]] = y
             end += y.shape[1]
-        return buffer if self.block.gives_input else buffer[:, ahead:]
+        return buffer if self.gives_input else buffer[:, ahead:]
 
 
 def rewrite(bench: Workbench) -> None:

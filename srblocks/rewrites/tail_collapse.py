@@ -43,42 +43,45 @@ class CollapsedTail(nn.Module):
         like: gives precision and device.
 
     Shape:
-        ``(N, channels, H, W) -> (N, out_channels, scale * H, scale * W)``, H, W >= `SMALLEST`.
+        ``(N, channels, H, W) -> (N, out_channels, scale * H, scale * W)``, H, W >= `SMALLEST` and above `reach`.
     """
 
     def __init__(self, tail: nn.Sequential, channels: int, *, scale: int, reach: int, like: Tensor) -> None:
         super().__init__()
         weights, biases = _responses(tail, channels, scale=scale, reach=reach, border=True)
-        kernels = (slice(0, reach + 1), slice(0, 2 * reach + 1), slice(reach, 2 * reach + 1))
+        seen = (slice(0, reach + 1), slice(0, 2 * reach + 1), slice(reach, 2 * reach + 1))
         bands: list[_Band] = []
-        for i, rows in enumerate(kernels):
-            parts = [weights[i, j][..., rows, columns] for j, columns in enumerate(kernels)]
-            bands.append(_Band([convolution(part, biases[i, j], like=like) for j, part in enumerate(parts)]))
+        for i, rows in enumerate(seen):
+            convs: list[nn.Conv2d] = []
+            for j, columns in enumerate(seen):
+                padding = (reach if i == 1 else 0, reach if j == 1 else 0)
+                convs.append(convolution(weights[i, j][..., rows, columns], biases[i, j], like=like, padding=padding))
+            bands.append(_Band(convs, reach + 1))
         self.first, self.inner, self.last = bands
         self.scale = scale
-        self.reach = reach
+        self.seen = reach + 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge the features ``x``."""
-        reach = self.reach
-        x = F.pad(x, [reach, reach, reach, reach])
-        first = self.first(x[:, :, reach : 2 * reach + 1])
-        last = self.last(x[:, :, -2 * reach - 1 : -reach])
+        first, last = self.first(x[:, :, : self.seen]), self.last(x[:, :, -self.seen :])
         return F.pixel_shuffle(torch.cat((first, self.inner(x)[:, :, 1:-1], last), 2), self.scale)
 
 
 class _Band(nn.Module):
-    """The convolutions of the first, the inner and the last columns of a band of rows."""
+    """The convolutions of the first, the inner and the last columns of a band of rows.
 
-    def __init__(self, convs: Sequence[nn.Conv2d]) -> None:
+    Args:
+        convs: the three convolutions.
+        seen: columns that the first and the last one see.
+    """
+
+    def __init__(self, convs: Sequence[nn.Conv2d], seen: int) -> None:
         super().__init__()
         self.first, self.inner, self.last = convs
-        self.reach = self.first.kernel_size[1] - 1
+        self.seen = seen
 
     def forward(self, x: Tensor) -> Tensor:
-        reach = self.reach
-        first = self.first(x[..., reach : 2 * reach + 1])
-        last = self.last(x[..., -2 * reach - 1 : -reach])
+        first, last = self.first(x[..., : self.seen]), self.last(x[..., -self.seen :])
         return torch.cat((first, self.inner(x)[..., 1:-1], last), 3)
 
 
@@ -112,15 +115,16 @@ def rewrite(bench: Workbench) -> None:
 
 def _collapse(bench: Workbench, sites: Sequence[Site], cost: _Cost) -> None:
     path, net = sites[0].path, bench.net
-    side = -(-max(net.min_size, SMALLEST) // net.size_multiple) * net.size_multiple
+    rows = max(SMALLEST, cost.reach + 1)
+    side = -(-max(net.min_size, rows) // net.size_multiple) * net.size_multiple
     if cost.border > 1:
         bench.declined(NAME, path, f"its kernels change {cost.border} rows at the border; one is the most")
     elif cost.saved <= 0:
         bench.declined(NAME, path, "one kernel would cost more multiplications than the steps")
     elif cost.border and bench.smallest is not None and bench.smallest < side:
         bench.declined(NAME, path, f"it needs images of {side} per side, and {bench.smallest} was asked for")
-    elif cost.border and _fewest_rows(net, path, side) < SMALLEST:
-        bench.declined(NAME, path, f"its features can have fewer than {SMALLEST} rows or columns")
+    elif cost.border and _fewest_rows(net, path, side) < rows:
+        bench.declined(NAME, path, f"its features can have fewer than {rows} rows or columns")
     else:
         new = _collapsed(_modules(sites))
         for site in sites:

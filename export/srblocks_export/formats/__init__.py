@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..shapes import Shapes
 
 
+PRECISIONS = ("fp32", "fp16", "bf16")
+"""What a network can compute in; inputs and outputs are float32 always."""
+
+
 class FormatModule(Protocol):
     """What each file of this package offers."""
 
@@ -45,6 +49,7 @@ class Format:
         summary: for ``--help``.
         requires: modules that must be importable, beyond srblocks's own dependencies.
         extra: the optional extra of srblocks that installs them.
+        precisions: those of `PRECISIONS` that its artifacts can have.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Format:
     summary: str
     requires: tuple[str, ...] = ()
     extra: str = ""
+    precisions: tuple[str, ...] = PRECISIONS
 
     @property
     def module(self) -> FormatModule:
@@ -79,6 +85,7 @@ FORMATS: dict[str, Format] = {
             "ONNX with dynamic batch, height and width, for onnxruntime and others",
             requires=("onnx", "onnxscript", "onnxruntime"),
             extra="onnx",
+            precisions=("fp32", "fp16"),  # onnxruntime has no convolution of bfloat16 on the CPU
         ),
         Format("pt2", ".pt2", "torch.export program with dynamic shapes, for torch.export.load"),
     )

@@ -1,0 +1,226 @@
+"""Exports in half precision: verified against float32, refused where values do not fit, described in the manifest."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto
+from PIL import Image
+
+from srblocks import create_network, load_pretrained, network_spec, save_checkpoint, to_precision
+from srblocks.network import Network
+from srblocks.registry import NetworkSpec, network_specs
+from srblocks_export.errors import ExportError
+from srblocks_export.export import export_network, network_shapes, plan_export
+from srblocks_export.formats import FORMATS
+from srblocks_export.manifest import FILE, describe
+from srblocks_export.request import MIN_PSNR, TOLERANCES, ExportRequest
+from srblocks_export.runtime import load
+from srblocks_export.verify import References, Worker
+from support import run, trained_alike
+
+# What differs in how modules call one another; all of them are in the slow test.
+DIFFERENT = ["drcn", "dsrn", "lapsrn", "memnet"]
+COMBINATIONS = [("onnx", "fp16"), ("torchscript", "bf16"), ("pt2", "bf16")]
+
+
+def export_and_verify(spec: NetworkSpec, format_name: str, precision: str, folder: Path, worker: Worker) -> None:
+    config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
+    net = trained_alike(create_network(spec.name, scale=min(spec.scales), **spec.reduced, **config))
+    request = ExportRequest(formats=(format_name,), out=folder, precision=precision)
+    shapes = network_shapes(net, request)
+    half = to_precision(net, precision, fp32_modules=[r".*\.0"])
+    path = folder / f"artifact{FORMATS[format_name].suffix}"
+    FORMATS[format_name].module.write(half, path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    result = worker.verify(path, References(net, shapes, folder), *request.bounds)
+    assert result.problem is None
+
+
+@pytest.mark.parametrize("format_name,precision", COMBINATIONS)
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_artifact_is_close_to_the_network_in_float32(
+    name: str, format_name: str, precision: str, tmp_path: Path, worker: Worker
+) -> None:
+    export_and_verify(network_spec(name), format_name, precision, tmp_path, worker)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format_name,precision", [*COMBINATIONS, ("torchscript", "fp16"), ("pt2", "fp16")])
+@pytest.mark.parametrize("any_spec", network_specs(), ids=lambda spec: spec.name)
+def test_artifact_of_every_network_is_close_in_every_precision(
+    any_spec: NetworkSpec, format_name: str, precision: str, tmp_path: Path, worker: Worker
+) -> None:
+    export_and_verify(any_spec, format_name, precision, tmp_path, worker)
+
+
+def overflowing() -> Network:
+    """A network on luma whose first features are far beyond what fp16 can hold, and whose images are not."""
+    net = load_pretrained("fsrcnn", scale=2)
+    with torch.no_grad():
+        net.get_parameter("head.0.weight").mul_(1e6)
+        net.get_parameter("head.0.bias").mul_(1e6)
+        net.get_parameter("body.0.weight").mul_(1e-6)
+    return net
+
+
+def test_the_manifest_says_how_the_artifact_computes(tmp_path: Path) -> None:
+    request = ExportRequest(
+        formats=("onnx", "torchscript", "pt2"), out=tmp_path, precision="fp16", fp32_modules=("head", r"body\.0")
+    )
+    reports = export_network(load_pretrained("fsrcnn", scale=2), request)
+    assert [str(report.error) for report in reports if report.error] == []
+    entries = json.loads((tmp_path / FILE).read_text())["artifacts"]
+    for entry in entries:
+        largest = entry["precision"].pop("max_abs_activation")
+        assert 1 < largest < 10
+        modules = ["head", r"body\.0"]
+        assert entry["precision"] == {"compute": "float16", "io": "float32", "fp32_modules": modules, "tf32": False}
+        assert entry["io"]["input"]["dtype"] == entry["io"]["outputs"][0]["dtype"] == "float32"
+        assert entry["verify"]["psnr_db"] > MIN_PSNR["fp16"]
+        artifact = load(tmp_path / entry["artifact"]["file"])
+        assert artifact.path.name.startswith("fsrcnn_x2_fp16_dyn")
+        assert artifact.manifest["precision"]["compute"] == "float16"
+        assert artifact(np.zeros((1, 1, 5, 6), np.float32)).dtype == np.float32
+
+
+def test_the_weights_in_the_file_are_half_and_those_of_islands_are_not(tmp_path: Path) -> None:
+    request = ExportRequest(formats=("onnx",), out=tmp_path, precision="fp16", fp32_modules=("head",), optimize=False)
+    (report,) = export_network(load_pretrained("fsrcnn", scale=2), request)
+    assert report.path is not None
+    graph = onnx.load(report.path).graph
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer if tensor.name.startswith("net.")}
+    single = {name for name, kind in types.items() if kind == TensorProto.FLOAT}
+    assert {name for name in types if name.startswith("net.head.")} == single
+    assert set(types.values()) == {TensorProto.FLOAT, TensorProto.FLOAT16}
+    kinds = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
+    assert kinds == [TensorProto.FLOAT] * 2
+
+
+def test_values_that_do_not_fit_are_refused_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    weights, out = tmp_path / "huge.safetensors", tmp_path / "out"
+    save_checkpoint(overflowing(), weights)
+    command = [weights, "--precision", "fp16", "--torchscript", "-o", out, "--min-psnr", "30"]
+    code, _, err = run(capsys, *command)
+    assert code == 6
+    assert err.startswith("srblocks-export: E601 fp16: max |activation| ")
+    assert err.endswith(" exceeds 65504; use --precision bf16\n")
+    assert not out.exists()
+    assert run(capsys, *command, "--dry-run")[0] == 6
+    assert run(capsys, *command, "--fp32-modules", "head", "--dry-run")[0] == 6
+    command[2] = "bf16"
+    assert run(capsys, *command)[0] == 0
+
+
+def test_values_that_nearly_fill_the_range_are_remarked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    net = load_pretrained("fsrcnn", scale=2)
+    with torch.no_grad():
+        net.get_parameter("body.0.bias")[0] = 4e4
+        net.get_parameter("body.2.weight")[:, 0] = 0
+    weights = tmp_path / "large.safetensors"
+    save_checkpoint(net, weights)
+    flags = ["--precision", "fp16", "--torchscript", "--verify", "off"]
+    code, _, err = run(capsys, weights, *flags, "-o", tmp_path / "out")
+    assert code == 0
+    (entry,) = json.loads((tmp_path / "out" / FILE).read_text())["artifacts"]
+    (warning,) = entry["warnings"]
+    assert "is near the largest number, 65504" in warning
+    assert err == f"srblocks-export: {warning}\n"
+    assert run(capsys, weights, *flags, "--dry-run", "-o", tmp_path / "new")[2] == err
+
+
+def test_calibration_images_are_cut_and_converted(tmp_path: Path) -> None:
+    (tmp_path / "lr").mkdir()
+    pixels = np.full((200, 140, 3), (255, 0, 0), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "lr" / "red.png")
+
+    def largest(name: str, *, path: Path = tmp_path / "lr", **config: object) -> float:
+        net = create_network(name, **config).eval()
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.zero_()
+        request = ExportRequest(
+            formats=("pt2",), out=tmp_path / "out", precision="bf16", calibrate=path, optimize=False
+        )
+        return plan_export(net, request).description["precision"]["max_abs_activation"]
+
+    assert largest("edsr_baseline", depth=1) == 255
+    assert largest("espcn", scale=2) == pytest.approx(0.32, abs=0.01)
+    Image.fromarray(pixels[:20, :13]).save(tmp_path / "small.png")
+    assert largest("csnln", scale=3, depth=1, path=tmp_path / "small.png") == 1
+
+
+def test_calibration_images_that_are_none_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    command = ["san", "--arg", "groups=1", "--arg", "blocks_per_group=1", "--precision", "bf16", "--pt2"]
+    command += ["--calibrate", str(pictures), "-o", str(tmp_path / "out")]
+    assert "E903 --calibrate: " in run(capsys, *command)[2]
+    (pictures / "a.png").write_bytes(b"no image")
+    code, _, err = run(capsys, *command)
+    assert code == 9
+    assert "a.png: no readable image" in err
+    Image.new("RGB", (9, 7)).save(pictures / "a.png")
+    assert "a.png is 9x7; the network takes 8 and more" in run(capsys, *command)[2]
+    assert not (tmp_path / "out").exists()
+    odd = Network(scale=1, image_channels=2)
+    request = ExportRequest(formats=("pt2",), out=tmp_path, precision="bf16", calibrate=pictures)
+    with pytest.raises(ExportError, match="E206 --calibrate: on_rgb: a network on 2 channels of other; leave it out"):
+        plan_export(odd, request)
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (
+            ["--precision", "bf16"],
+            "E200 --onnx cannot be in bf16: nothing runs it on a CPU; use --torchscript or --pt2",
+        ),
+        (["--precision", "int8"], "E200 argument --precision: invalid choice: 'int8'"),
+        (["--fp32-modules", "tail"], "E200 --fp32-modules and --calibrate say nothing of an export in fp32; leave"),
+        (["--calibrate", "."], "E200 --fp32-modules and --calibrate say nothing of an export in fp32; leave them out"),
+        (
+            ["--precision", "fp16", "--fp32-modules", "tial"],
+            "E200 --fp32-modules: 'tial' fits no module's whole path; the closest are tail",
+        ),
+        (["--precision", "fp16", "--fp32-modules", "["], "E200 --fp32-modules: '[' is no regular expression"),
+        (["--min-psnr", "-1"], "E200 argument --min-psnr: -1 is not a number of 0 or more"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    code, _, err = run(capsys, *arguments, "-o", tmp_path / "out")
+    assert code == 2
+    assert err.startswith(f"srblocks-export: {message}")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_formats_are_those_of_the_precision(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(capsys, "--precision", "bf16", "--all", "-o", tmp_path, "-q")[0] == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"fsrcnn_x2_bf16_dyn.ts", "fsrcnn_x2_bf16_dyn.pt2", FILE}
+
+
+def test_the_bounds_are_those_of_the_precision_or_the_user_s(tmp_path: Path) -> None:
+    def request(**given: object) -> ExportRequest:
+        return ExportRequest(formats=("torchscript",), out=tmp_path, precision="fp16", **given)
+
+    assert request().bounds == (TOLERANCES["fp16"], MIN_PSNR["fp16"])
+    assert request(tolerance=0.5, min_psnr=1.0).bounds == (0.5, 1.0)
+    net = load_pretrained("fsrcnn", scale=2)
+    (report,) = export_network(net, request(tolerance=1e-4))
+    assert "of the output's standard deviation is above 1.0e-04" in str(report.error)
+    (report,) = export_network(net, request(min_psnr=99.0, name="loud"))
+    assert "dB is below 9" in str(report.error)
+    assert report.path == tmp_path / "loud.ts.rejected"
+    for bound in ({"tolerance": -1.0}, {"min_psnr": float("nan")}):
+        with pytest.raises(ExportError, match="E200 .* is no bound; use a number of 0 or more"):
+            request(**bound)
+    with pytest.raises(ExportError, match="E200 precision='half' is unknown; use fp32, fp16, bf16"):
+        ExportRequest(formats=("pt2",), out=tmp_path, precision="half")

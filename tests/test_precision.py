@@ -1,0 +1,255 @@
+"""Networks in half precision: close to float32, with modules that stay in it, scriptable; the given one untouched."""
+
+import copy
+import math
+import re
+from collections.abc import Collection
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from srblocks import OnLuma, OnYCbCr, create_network, network_spec, optimize, to_precision
+from srblocks.network import Network
+from srblocks.precision import PRECISIONS
+from srblocks.registry import NetworkSpec, network_specs
+from support import trained_alike
+
+LEAST_DB = {"bf16": 45, "fp16": 60}
+HALVES = list(LEAST_DB)
+# One variant of each network: the others are made of the same modules.
+KINDS = list({spec.constructor[0]: spec for spec in network_specs()}.values())
+
+
+def small(spec: NetworkSpec) -> Network:
+    """The network, shallow, with weights and a value range that keep all values near 1."""
+    config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
+    return trained_alike(create_network(spec.name, scale=min(spec.scales), **spec.reduced, **config))
+
+
+def image(net: Network) -> Tensor:
+    return torch.rand(2, net.image_channels, 12, 18)
+
+
+def decibels(value: Tensor, reference: Tensor) -> float:
+    """PSNR for a peak of 1, or of four standard deviations where they are more: these weights give no images."""
+    peak = max(1.0, 4 * float(reference.detach().std()))
+    return 10 * math.log10(peak**2 / max(float((value - reference).detach().square().mean()), 1e-12))
+
+
+def tensors(net: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers of floating point, those outside the state dict as well."""
+    named = [*net.named_parameters(), *net.named_buffers()]
+    return {name: tensor for name, tensor in named if tensor.is_floating_point()}
+
+
+@pytest.mark.parametrize("precision", HALVES)
+def test_half_precision_is_close_and_leaves_the_network_as_it_was(spec: NetworkSpec, precision: str) -> None:
+    net = small(spec)
+    before, lr = copy.deepcopy(net.state_dict()), image(net)
+    with torch.inference_mode():
+        reference = net(lr)
+        half = to_precision(net.train(), precision)
+        sr = half(lr)
+        assert torch.equal(net.eval()(lr), reference)
+    assert decibels(sr, reference) >= LEAST_DB[precision]
+    assert sr.dtype == torch.float32
+    assert {tensor.dtype for tensor in tensors(half).values()} == {PRECISIONS[precision]}
+    assert {tensor.dtype for tensor in tensors(net).values()} == {torch.float32}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert (half.scale, half.min_size, half.size_multiple) == (net.scale, net.min_size, net.size_multiple)
+    assert (half.color, half.training, any(p.requires_grad for p in half.parameters())) == (net.color, False, False)
+
+
+def types_inside(net: Network, lr: Tensor) -> dict[str, set[torch.dtype]]:
+    """Run the network; path of each module that is called -> types of what it takes, gives and holds itself."""
+    found: dict[str, set[torch.dtype]] = {}
+
+    def types(value: object) -> set[torch.dtype]:
+        if isinstance(value, Tensor):
+            return {value.dtype} if value.is_floating_point() else set()
+        return set().union(*map(types, value)) if isinstance(value, (list, tuple)) else set()
+
+    def watch(path: str):
+        def note(module: nn.Module, given: object, output: object) -> None:
+            own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+            found[path] = found.get(path, set()) | types(given) | types(output) | types(own)
+
+        return note
+
+    net = copy.deepcopy(net)
+    for path, module in net.named_modules():
+        module.register_forward_hook(watch(path))
+    with torch.inference_mode():
+        net(lr)
+    return found
+
+
+def all_float32_inside(half: Network, lr: Tensor) -> bool:
+    """Tell whether what lies inside islands takes, gives and holds float32 alone."""
+    inside = [types for path, types in types_inside(half, lr).items() if ".module" in path]
+    return len(inside) > 0 and set().union(*inside) == {torch.float32}
+
+
+def leaves(net: Network) -> list[str]:
+    return [re.escape(path) for path, module in net.named_modules() if path and not list(module.children())]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda spec: spec.name)
+def test_every_module_can_stay_in_float32(kind: NetworkSpec) -> None:
+    net = small(kind)
+    lr = image(net)[:1]
+    depths = max(path.count(".") for path, _ in net.named_modules())
+    for fp32_modules in [[r"[^.]+" + r"\.[^.]+" * depth] for depth in range(depths)] + [leaves(net)]:
+        half = to_precision(net, "bf16", fp32_modules=fp32_modules)
+        assert all_float32_inside(half, lr), fp32_modules
+        assert torch.equal(torch.jit.script(half)(lr), half(lr)), fp32_modules
+
+
+def test_every_layer_of_an_optimised_network_can_stay_in_float32(spec: NetworkSpec) -> None:
+    net = optimize(small(spec))
+    lr = image(net)[:1]
+    half = to_precision(net, "bf16", fp32_modules=leaves(net))
+    assert all_float32_inside(half, lr)
+    assert decibels(half(lr), net(lr)) >= LEAST_DB["bf16"]
+
+
+def test_fp32_is_the_network_itself(spec: NetworkSpec) -> None:
+    net = small(spec)
+    lr = image(net)
+    with torch.inference_mode():
+        assert decibels(to_precision(net, "fp32", fp32_modules=leaves(net))(lr), net(lr)) > 100
+
+
+def test_tracing_and_export_take_any_size() -> None:
+    net = small(network_spec("lapsrn"))
+    half = to_precision(net, "bf16", fp32_modules=[r"levels\.0", "head.*"])
+    lr = torch.rand(1, 1, 7, 9)
+    traced = torch.jit.trace(half, torch.rand(2, 1, 12, 8))
+    assert torch.equal(traced(lr), half(lr))
+    free = torch.export.Dim.AUTO
+    program = torch.export.export(half, (torch.rand(2, 1, 12, 8),), dynamic_shapes=({0: free, 2: free, 3: free},))
+    assert decibels(program.module()(lr), half(lr)) > LEAST_DB["bf16"]
+
+
+def test_an_island_computes_in_float32_and_the_rest_in_half() -> None:
+    net = trained_alike(create_network("edsr_baseline", depth=3))
+    half = to_precision(net, "fp16", fp32_modules=[r"body\.1", "tail"])
+    types = types_inside(half, torch.rand(1, 3, 6, 5))
+    assert types["net.body.1.module.conv1"] == types["net.body.1.module.act"] == {torch.float32}
+    assert types["net.tail.module"] == {torch.float32}
+    assert types["net.body.1"] == types["net.tail"] == types["net.body.0.conv1"] == types["net.body.2"]
+    assert types["net.body.2"] == {torch.float16}
+    exact = net.get_parameter("body.1.conv1.weight")
+    assert torch.equal(half.get_parameter("net.body.1.module.conv1.weight"), exact)
+
+
+def test_a_module_in_two_places_is_in_float32_in_both() -> None:
+    class Twice(Network):
+        def __init__(self) -> None:
+            super().__init__(scale=1, image_channels=1)
+            shared = nn.Conv2d(1, 1, 3, padding=1)
+            self.first = nn.Sequential(shared, nn.ReLU())
+            self.second = nn.Sequential(shared, nn.Conv2d(1, 1, 1))
+
+        def forward(self, lr: Tensor) -> Tensor:
+            return self.second(self.first(lr)) + self.second(lr)
+
+    net = Twice().eval()
+    half = to_precision(net, "bf16", fp32_modules=["first"])
+    lr = torch.rand(2, 1, 6, 7)
+    types = types_inside(half, lr)
+    assert types["net.first.module.0"] == {torch.float32}
+    assert half.get_parameter("net.first.module.0.weight") is half.get_parameter("net.second.0.module.weight")
+    assert half.get_parameter("net.second.1.weight").dtype == torch.bfloat16
+    assert decibels(half(lr), net(lr)) > LEAST_DB["bf16"]
+    assert torch.equal(torch.jit.script(half)(lr), half(lr))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_weights_and_activations_lie_channels_last(precision: str) -> None:
+    net = trained_alike(create_network("edsr_baseline", depth=1))
+    layers = [module for module in to_precision(net, precision).modules() if isinstance(module, nn.Conv2d)]
+    assert all(layer.weight.is_contiguous(memory_format=torch.channels_last) for layer in layers)
+    seen: list[bool] = []
+    half = to_precision(net, precision)
+    for layer in half.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(
+                lambda _, __, y: seen.append(y.is_contiguous(memory_format=torch.channels_last))
+            )
+    with torch.inference_mode():
+        half(torch.rand(1, 3, 8, 9))
+    assert seen == [True] * len(layers)
+    if precision != "bf16":
+        plain = to_precision(net, precision, channels_last=False)
+        assert all(weight.is_contiguous() for weight in plain.parameters())
+
+
+def test_derived_constants_are_exact_in_the_precision_they_have() -> None:
+    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    for precision, kind in kinds.items():
+        half = to_precision(create_network("vdsr", scale=3, depth=2, width=2).to(kind), precision)
+        kernel = half.get_buffer("net.upsampler.bicubic.kernel")
+        exact = create_network("vdsr", scale=3, depth=2, width=2).double().get_buffer("upsampler.bicubic.kernel")
+        assert torch.equal(kernel, exact.to(kind))
+        shift = to_precision(create_network("edsr_baseline", depth=1), precision).get_buffer("net.normalise.1.bias")
+        exact = create_network("edsr_baseline", depth=1).double().get_buffer("normalise.1.bias")
+        assert torch.equal(shift, exact.to(kind))
+
+
+def test_conversions_of_colour_stay_in_float32() -> None:
+    net = OnLuma(small(network_spec("vdsr")))
+    half = to_precision(net, "bf16", fp32_modules=[r"net\.tail"])
+    lr = torch.rand(1, 3, 8, 9)
+    assert isinstance(half, OnLuma)
+    types = types_inside(half, lr)
+    assert types["from_rgb"] == types["chroma.bicubic"] == types["to_rgb"] == {torch.float32}
+    assert types["net.net.head.0"] == {torch.bfloat16}
+    assert types["net.net.tail.module"] == {torch.float32}
+    assert decibels(half(lr), net(lr).detach()) > LEAST_DB["bf16"]
+    with pytest.raises(ValueError, match="has its precision already; give the one that it was made from"):
+        to_precision(half, "bf16")
+    full = create_network("espcn", scale=2, image_channels=3)
+    full.color = "ycbcr"
+    assert isinstance(to_precision(OnYCbCr(full), "fp16"), OnYCbCr)
+
+
+def test_one_scale_is_left_and_what_optimize_did_is_known() -> None:
+    net = create_network("lapsrn", scale=4, depth=1, width=4)
+    half = to_precision(net, "bf16")
+    assert (net.scales, half.scales, half.at_scale(4)) == ((2, 3, 4), (4,), half)
+    with pytest.raises(ValueError, match="converted for x4 alone; call at_scale before to_precision"):
+        half.at_scale(2)
+    better = optimize(net)
+    assert to_precision(better, "fp16").rewrites == better.rewrites is not None
+    with pytest.raises(ValueError, match=r"images of shape \(1, 3, 4, 4\); give \(N, 1, H, W\)"):
+        half(torch.rand(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize(
+    "precision,fp32_modules,message",
+    [
+        ("int8", (), r"precision='int8' is unknown; use fp32, fp16, bf16"),
+        ("fp16", ["bodi"], r"'bodi' fits no module's whole path; the closest are body"),
+        ("fp16", "upsampler.", r"'upsampler.' fits no module's whole path; the closest are upsampler"),
+        ("bf16", ["tail", "body["], r"'body\[' is no regular expression \(unterminated character set"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(precision: str, fp32_modules: Collection[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        to_precision(create_network("espcn", scale=2), precision, fp32_modules=fp32_modules)
+
+
+def test_bf16_in_another_layout_and_modules_with_other_types_are_refused() -> None:
+    net = create_network("espcn", scale=2)
+    with pytest.raises(ValueError, match="bf16 is slow in any other layout; leave channels_last=True"):
+        to_precision(net, "bf16", channels_last=False)
+
+    class Odd(nn.Module):
+        def forward(self, x: Tensor, times: int) -> Tensor:
+            return x * times
+
+    net.add_module("odd", Odd())
+    with pytest.raises(ValueError, match=r"odd is a Odd with forward\(Tensor, int\) -> Tensor, which cannot stay .*"):
+        to_precision(net, "fp16", fp32_modules=["odd"])
