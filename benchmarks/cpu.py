@@ -9,7 +9,7 @@ from torch import Tensor
 from comparison import Measured, check, measured
 from engines import ENGINES, REDUCED, Subject
 from srblocks.network import Network
-from timing import interleave, wall_clock
+from timing import interleave, settled_clock
 
 ROUNDS = 11
 SECONDS = 1.5
@@ -42,5 +42,5 @@ def compare(
         }
         outputs = {key: run().clone() for key, run in runs.items()}
         check(outputs, reference, rounding=REDUCED.__contains__)
-        timings = interleave(runs, rounds=rounds, warm_up=1, seconds=SECONDS, measure=wall_clock)
+        timings = interleave(runs, rounds=rounds, warm_up=1, seconds=SECONDS, measure=settled_clock)
         return measured(timings, outputs, reference)

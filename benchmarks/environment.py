@@ -1,5 +1,6 @@
 """What a measurement ran on."""
 
+import ctypes
 import os
 import platform
 import subprocess
@@ -10,12 +11,25 @@ from typing import Any
 import torch
 
 PACKAGES = ("srblocks", "torch", "onnx", "onnxruntime", "openvino", "torchsr", "spandrel", "triton")
+_MALLOPT = (-3, -1)
+"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h."""
+
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8")
 
 
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def keep_memory() -> bool:
+    """Let glibc keep what is freed instead of giving it back; tell whether it does.
+
+    Given back, tens of MiB of activations are faulted in again in every run, or not, as other candidates' memory
+    happens to lie.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    return bool(mallopt) and all(mallopt(limit, 2**30) for limit in _MALLOPT)
 
 
 def load() -> float:

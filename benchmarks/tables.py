@@ -5,15 +5,19 @@ python benchmarks/tables.py --write   put them between their markers
 """
 
 import argparse
+import json
 import re
+import sys
 from pathlib import Path
 
 import torch
 
-from srblocks import create_network, network_specs
+from srblocks import create_network, network_specs, optimize
 from srblocks.checkpoints.dialects import DIALECTS
+from srblocks.rewrites import REWRITES
 
 REPOSITORY = Path(__file__).parent.parent
+RESULTS = REPOSITORY / "benchmarks" / "results" / "rewrites-cpu.json"
 NAMES = {"pre": "pre-upsampling", "post": "post-upsampling", "progressive": "progressive", "iterative": "iterative"}
 
 
@@ -61,7 +65,42 @@ def layouts() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"networks": (networks, "README.md"), "layouts": (layouts, "srblocks/checkpoints/README.md")}
+def applied() -> str:
+    """One row per rewrite: what it does, and to which networks."""
+    lines = ["| rewrite | what it does | networks |", "|---|---|---|"]
+    found: dict[str, list[str]] = {name: [] for name in REWRITES}
+    for spec in network_specs():
+        report = optimize(spec.create(scale=min(spec.scales), **spec.reduced)).rewrites
+        for name in {decision.rewrite for decision in report.applied} if report else ():
+            found[name].append(f"`{spec.name}`")
+    for name, rewrite in REWRITES.items():
+        title = " ".join((sys.modules[rewrite.__module__].__doc__ or "").partition("\n\n")[0].split())
+        lines.append(f"| `{name}` | {title} | {', '.join(found[name]) or 'networks of your own'} |")
+    return "\n".join(lines)
+
+
+def rewrites() -> str:
+    """One row per network and size: how many times as quick its rewrites make it, and how much less memory it takes."""
+    result = json.loads(RESULTS.read_text())
+    memory = {(row["network"], row["scale"]): f"{row['ratio']:.2f}" for row in result["memory"]}
+    engines = list(dict.fromkeys(row["engine"] for row in result["rows"]))
+    lines = [f"| network | input | {' | '.join(engines)} | activations |", f"|{'---|' * (len(engines) + 3)}"]
+    cells: dict[tuple[str, int, str], dict[str, str]] = {}
+    for row in result["rows"]:
+        key = row["network"], row["scale"], row["size"]
+        cells.setdefault(key, {})[row["engine"]] = f"{row['ratio']['median']:.2f}" + "*" * row["noisy"]
+    for (network, scale, size), ratios in cells.items():
+        times = " | ".join(ratios.get(engine, "") for engine in engines)
+        lines.append(f"| {network} x{scale} | {size} | {times} | {memory.get((network, scale), '')} |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    "networks": (networks, "README.md"),
+    "layouts": (layouts, "srblocks/checkpoints/README.md"),
+    "applied": (applied, "srblocks/rewrites/README.md"),
+    "rewrites": (rewrites, "srblocks/rewrites/README.md"),
+}
 
 
 def replaced(text: str, name: str, content: str) -> str:

@@ -150,10 +150,13 @@ class Network(nn.Module):
         with torch.random.fork_rng(devices=[]):
             net = type(self)(**self._config_at(scale))
         held = self.state_dict(keep_vars=True)
+        trained = {name: tensor.requires_grad for name, tensor in held.items()}
         if held:
             tensor = next(iter(held.values()))
             net.to(tensor.device, tensor.dtype if tensor.is_floating_point() else None)
         net.load_state_dict({name: held[name] for name in net.state_dict()}, assign=True)
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(trained[name])
         return net.train(self.training)
 
     def _config_at(self, scale: int) -> dict[str, Any]:

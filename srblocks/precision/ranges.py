@@ -25,9 +25,8 @@ def dtype_of(precision: str) -> torch.dtype:
 
 
 def for_inference(net: Network) -> Network:
-    """Give a copy of the network at its one scale, in float32 and eval mode, of which nothing is trained."""
-    alone = net.at_scale(net.scale) if len(net.scales) > 1 else net
-    return copy.deepcopy(alone).float().eval().requires_grad_(False)
+    """Give a copy of the network in float32 and eval mode, of which nothing is trained."""
+    return copy.deepcopy(net).float().eval().requires_grad_(False)
 
 
 def device_of(net: Network) -> torch.device:

@@ -13,7 +13,7 @@ from ..frameworks import IterativeUpsampling
 from ..upsampling import DownProjection, UpProjection
 from .convolutions import with_weights
 from .sites import Workbench, observe, runs_as
-from .unrolling import UnrolledRecursion, layers_of_runs
+from .unrolling import layers_of_runs
 
 NAME = "accumulation"
 
@@ -107,20 +107,20 @@ class AccumulatedMemory(nn.Module):
 def rewrite(bench: Workbench) -> None:
     """Rewrite every fusion of features, every memory block, and the densely connected projections."""
     for path, module in bench.modules():
-        if isinstance(module, FeatureFusion) and runs_as(module, FeatureFusion):
+        if runs_as(module, FeatureFusion):
             _rewrite_fusion(bench, path, module)
-        elif isinstance(module, MemoryBlock) and runs_as(module, MemoryBlock):
+        elif runs_as(module, MemoryBlock):
             _rewrite_memory(bench, path, module)
-        elif isinstance(module, IterativeUpsampling) and runs_as(module, IterativeUpsampling):
+        elif runs_as(module, IterativeUpsampling):
             _rewrite_projections(bench, path, module)
 
 
 def _rewrite_fusion(bench: Workbench, path: str, fusion: FeatureFusion) -> None:
     blocks = list(fusion.blocks)
-    layers = list(fusion.fuse) if isinstance(fusion.fuse, nn.Sequential) else [fusion.fuse]
+    layers = list(fusion.fuse) if runs_as(fusion.fuse, nn.Sequential) else [fusion.fuse]
     conv = layers[0]
     widths = _widths(bench, path, [f"blocks.{i}" for i in range(len(blocks))])
-    if len(blocks) < 2 or widths is None or not isinstance(conv, nn.Conv2d) or not _splits(conv, widths):
+    if len(blocks) < 2 or widths is None or not runs_as(conv, nn.Conv2d) or not _splits(conv, widths):
         bench.declined(NAME, path, "no ungrouped convolution of two or more blocks' outputs")
         return
     parts = split_conv(conv, widths)
@@ -129,13 +129,15 @@ def _rewrite_fusion(bench: Workbench, path: str, fusion: FeatureFusion) -> None:
 
 
 def _rewrite_memory(bench: Workbench, path: str, block: MemoryBlock) -> None:
-    recursive = block.recursive
-    runs = list(recursive.runs) if isinstance(recursive, UnrolledRecursion) else layers_of_runs(recursive)
+    runs = layers_of_runs(block.recursive)
     norm, act, conv = block.gate
-    assert isinstance(conv, nn.Conv2d)
+    splits = runs_as(norm, nn.BatchNorm2d) or runs_as(norm, nn.Identity)
+    if runs is None or block.recursive.skip != "previous" or not splits or not runs_as(conv, nn.Conv2d):
+        bench.declined(NAME, path, "its recursion or its gate is of another kind")
+        return
     sources = conv.in_channels // conv.out_channels
     parts = split_conv(conv, [conv.out_channels] * sources)
-    gates = [nn.Sequential(norm, act, part) for norm, part in zip(_split_norm(norm, sources), parts, strict=True)]
+    gates = [nn.Sequential(part, act, gate) for part, gate in zip(_split_norm(norm, sources), parts, strict=True)]
     bench.substitute(block, AccumulatedMemory(runs, gates))
     bench.applied(NAME, path, "sources added up as they arise")
 
@@ -153,8 +155,8 @@ def _rewrite_projections(bench: Workbench, path: str, net: IterativeUpsampling) 
     for join, joined_conv, widths in joined:
         conv = net.get_submodule(joined_conv)
         width = widths[0] if widths and len(set(widths)) == 1 else 0
-        parts = [width] * (conv.in_channels // width) if isinstance(conv, nn.Conv2d) and width else []
-        if not isinstance(conv, nn.Conv2d) or not _splits(conv, parts):
+        parts = [width] * (conv.in_channels // width) if runs_as(conv, nn.Conv2d) and width else []
+        if not runs_as(conv, nn.Conv2d) or not _splits(conv, parts):
             bench.declined(NAME, at + join, "no ungrouped convolution of maps of one width")
             continue
         bench.put(at + join, SumOfConvs(split_conv(conv, parts)))
@@ -171,22 +173,19 @@ def _widths(bench: Workbench, path: str, names: Sequence[str]) -> list[int] | No
 
 def _splits(conv: nn.Conv2d, widths: Sequence[int]) -> bool:
     """Tell whether `split_conv` can split a convolution so."""
-    return runs_as(conv, nn.Conv2d) and conv.groups == 1 and conv.in_channels == sum(widths)
+    return conv.groups == 1 and conv.in_channels == sum(widths)
 
 
 def _split_norm(norm: nn.Module, count: int) -> list[nn.Module]:
     """Split a normalisation of a concatenation of `count` maps of one width."""
     if not isinstance(norm, nn.BatchNorm2d):
         return [nn.Identity() for _ in range(count)]
-    width = norm.num_features // count
     parts: list[nn.Module] = []
+    state = {name: value for name, value in norm.state_dict().items() if value.ndim}
     for i in range(count):
-        part = nn.BatchNorm2d(width, eps=norm.eps).to(norm.weight).eval()
-        part.load_state_dict(
-            {
-                name: value[i * width : (i + 1) * width] if value.ndim else value
-                for name, value in norm.state_dict().items()
-            }
-        )
+        width = norm.num_features // count
+        part = nn.BatchNorm2d(width, norm.eps, None, norm.affine, norm.track_running_stats).eval()
+        held = {name: value[i * width : (i + 1) * width] for name, value in state.items()}
+        part.load_state_dict(held, strict=False, assign=True)
         parts.append(part)
     return parts

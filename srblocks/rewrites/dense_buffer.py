@@ -59,6 +59,6 @@ class BufferedDense(DenseBlock):
 def rewrite(bench: Workbench) -> None:
     """Rewrite every dense block."""
     for path, block in bench.modules():
-        if isinstance(block, DenseBlock) and runs_as(block, DenseBlock):
+        if runs_as(block, DenseBlock):
             bench.substitute(block, BufferedDense(block))
             bench.applied(NAME, path, "one buffer for all layers")

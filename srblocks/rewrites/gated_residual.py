@@ -38,12 +38,9 @@ class GatedResidual(nn.Module):
 def rewrite(bench: Workbench) -> None:
     """Rewrite every residual block with channel attention."""
     for path, block in bench.modules():
-        if not isinstance(block, ResidualBlock) or not runs_as(block, ResidualBlock):
-            continue
-        attention = block.attention
-        if isinstance(attention, ChannelAttention) and runs_as(attention, ChannelAttention):
+        if runs_as(block, ResidualBlock) and runs_as(attention := block.attention, ChannelAttention):
             layers = [block.conv1, block.norm1, block.act, block.conv2, block.norm2]
-            branch = nn.Sequential(*(layer for layer in layers if not isinstance(layer, nn.Identity)))
+            branch = nn.Sequential(*(layer for layer in layers if not runs_as(layer, nn.Identity)))
             new = GatedResidual(branch, attention, block.out_act, res_scale=block.res_scale)
             bench.substitute(block, new)
             bench.applied(NAME, path, "gate, multiplier and sum in one operation")

@@ -36,10 +36,10 @@ class InPlaceResidual(nn.Module):
 def rewrite(bench: Workbench) -> None:
     """Rewrite residual blocks that end in a convolution, and activations behind a convolution."""
     for path, block in bench.modules():
-        if not isinstance(block, ResidualBlock) or not runs_as(block, ResidualBlock) or block.res_scale != 1:
+        if not runs_as(block, ResidualBlock) or block.res_scale != 1:
             continue
         layers = [block.conv1, block.norm1, block.act, block.conv2, block.norm2, block.attention]
-        layers = [layer for layer in layers if not isinstance(layer, nn.Identity)]
+        layers = [layer for layer in layers if not runs_as(layer, nn.Identity)]
         if runs_as(layers[-1], nn.Conv2d):
             bench.substitute(block, InPlaceResidual(nn.Sequential(*layers), _overwriting(block.out_act)))
             bench.applied(NAME, path, "the sum")
@@ -52,8 +52,8 @@ def rewrite(bench: Workbench) -> None:
 
 def _overwriting(act: nn.Module) -> nn.Module:
     """Give the activation as one that overwrites its input; itself where there is no such one."""
-    if isinstance(act, nn.ReLU) and runs_as(act, nn.ReLU):
+    if runs_as(act, nn.ReLU):
         return nn.ReLU(inplace=True)
-    if isinstance(act, nn.LeakyReLU) and runs_as(act, nn.LeakyReLU):
+    if runs_as(act, nn.LeakyReLU) and act.negative_slope >= 0:
         return nn.LeakyReLU(act.negative_slope, inplace=True)
     return act

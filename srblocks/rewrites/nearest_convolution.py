@@ -23,21 +23,19 @@ def rewrite(bench: Workbench) -> None:
     for chain in bench.chains():
         for up, behind in pairwise(chain):
             resize, conv = up.module, behind.module
-            if not isinstance(resize, InterpolateUp) or resize.mode != "nearest" or resize.scale == 1:
+            if not runs_as(resize, InterpolateUp) or resize.mode != "nearest" or resize.scale == 1:
                 continue
-            if not runs_as(resize, InterpolateUp) or not isinstance(resize.act, nn.Identity) or not _is_3x3(conv):
+            if not runs_as(resize.act, nn.Identity) or not runs_as(conv, nn.Conv2d) or not _is_3x3(conv):
                 bench.declined(NAME, up.path, "no 3x3 convolution padded with zeros behind it")
                 continue
-            assert isinstance(conv, nn.Conv2d)
             up.put(resize.project)
             behind.put(ShiftedShuffle(_phases(conv, resize.scale), resize.scale, 1))
             bench.applied(NAME, up.path, f"2x2 convolution and pixel shuffle x{resize.scale}")
 
 
-def _is_3x3(conv: nn.Module) -> bool:
-    if not isinstance(conv, nn.Conv2d) or not runs_as(conv, nn.Conv2d) or conv.padding_mode != "zeros":
-        return False
-    return conv.kernel_size == (3, 3) and conv.stride == conv.dilation == conv.padding == (1, 1)
+def _is_3x3(conv: nn.Conv2d) -> bool:
+    steps = conv.stride == conv.dilation == conv.padding == (1, 1)
+    return conv.kernel_size == (3, 3) and steps and conv.padding_mode == "zeros"
 
 
 def _phases(conv: nn.Conv2d, scale: int) -> nn.Conv2d:

@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from ..blocks import RecursiveBlock, ResidualBlock
 from .convolutions import exact, with_weights
 from .sites import Site, Workbench, runs_as
-from .unrolling import UnrolledRecursion
+from .unrolling import UnrolledRecursion, layers_of_runs
 
 NAME = "norm_folding"
 
@@ -20,31 +20,33 @@ NAME = "norm_folding"
 def rewrite(bench: Workbench) -> None:
     """Fold every normalisation that can be folded."""
     for path, module in bench.modules():
-        if isinstance(module, ResidualBlock) and runs_as(module, ResidualBlock):
+        if runs_as(module, ResidualBlock):
             for conv, norm in (("conv1", "norm1"), ("conv2", "norm2")):
                 _fold(bench, Site(module, conv), Site(module, norm), f"{path}.{norm}")
-        elif isinstance(module, RecursiveBlock) and runs_as(module, RecursiveBlock) and _foldable_runs(module):
-            bench.substitute(module, UnrolledRecursion(module))
+        elif runs_as(module, RecursiveBlock) and _is_foldable(module) and (runs := layers_of_runs(module)):
+            bench.substitute(module, UnrolledRecursion(runs, skip=module.skip))
             bench.applied(NAME, path, "one chain of layers per run, so that each run has convolutions of its own")
     for chain in bench.chains():
         for first, second in pairwise(chain):
             _fold(bench, first, second, second.path)
 
 
-def _foldable_runs(block: RecursiveBlock) -> bool:
+def _is_foldable(block: RecursiveBlock) -> bool:
     """Tell whether a run of the block has a normalisation behind one of its own convolutions."""
     norms = [norm for run in block.norms for norm in list(run.children())[1 if block.pre_activation else 0 :]]
-    return any(isinstance(norm, nn.BatchNorm2d) for norm in norms)
+    return any(runs_as(norm, nn.BatchNorm2d) and norm.running_mean is not None for norm in norms)
 
 
 def _fold(bench: Workbench, before: Site, behind: Site, path: str) -> None:
     conv, norm = before.module, behind.module
     if not isinstance(norm, nn.BatchNorm2d | nn.InstanceNorm2d):
         return
-    if not runs_as(conv, nn.Conv2d) or not isinstance(conv, nn.Conv2d):
+    if not runs_as(conv, nn.Conv2d):
         bench.declined(NAME, path, f"it stands behind {type(conv).__name__}, not directly behind a convolution")
-    elif not isinstance(norm, nn.BatchNorm2d) or not runs_as(norm, nn.BatchNorm2d) or norm.running_mean is None:
+    elif not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None:
         bench.declined(NAME, path, f"{type(norm).__name__} computes its statistics from the image")
+    elif not runs_as(norm, nn.BatchNorm2d):
+        bench.declined(NAME, path, "it has a forward of its own, or hooks")
     else:
         before.put(with_weights(conv, *_fused(conv, norm)))
         behind.put(nn.Identity())

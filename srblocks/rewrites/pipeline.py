@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 
 import torch
 
+from ..blocks import MultiScale
 from ..network import Network
 from . import (
     accumulation,
@@ -18,8 +19,9 @@ from . import (
     transposed_convolution,
     value_range_folding,
 )
-from .report import Report
-from .sites import Workbench
+from .checking import Reference
+from .report import Decision, Report
+from .sites import Workbench, runs_as
 
 _MODULES = (
     norm_folding,
@@ -42,8 +44,10 @@ def optimize(net: Network, *, without: Collection[str] = (), smallest: int | Non
     """Give a network that computes the same function with fewer operations and less memory.
 
     The result is for inference: in eval mode, at the one scale of `net`, without gradients of its weights. It
-    scripts, traces and exports as `net` does. Every rewrite is exact: in float64 the outputs agree to rounding, borders
-    included. What was done stands in the result's `rewrites`.
+    scripts, traces and exports as `net` does. Every rewrite is exact: in float64, in which the weights are computed,
+    the outputs agree to rounding, borders included. Each is checked on `net` itself, on a small image, and taken back
+    where a ``forward`` uses the modules in a way that it did not foresee. What was done stands in the result's
+    `rewrites`.
 
     Args:
         net: the network; it is not changed.
@@ -60,19 +64,51 @@ def optimize(net: Network, *, without: Collection[str] = (), smallest: int | Non
     Example:
         >>> from srblocks import create_network
         >>> print(optimize(create_network("fsrcnn", scale=2)).rewrites)
-        transposed_convolution: rewrote upsampler: 5x5 convolution to 4 channels and pixel shuffle
+        transposed_convolution: rewrote upsampler.deconv: 5x5 convolution to 4 channels and pixel shuffle x2
     """
     unknown = sorted(set(without) - set(REWRITES))
     if unknown:
         raise ValueError(f"optimize: no rewrite is named {', '.join(unknown)}; there are {', '.join(REWRITES)}")
     if net.rewrites is not None:
         raise ValueError("optimize: this network is optimised already; give the one that it was made from")
-    net = copy.deepcopy(net.at_scale(net.scale) if len(net.scales) > 1 else net).eval().requires_grad_(False)
-    bench = Workbench(net, smallest=smallest)
-    with torch.no_grad():
-        for name, rewrite in REWRITES.items():
-            if name not in without:
-                rewrite(bench)
-    bench.net.scales = (net.scale,)
-    bench.net.rewrites = Report(tuple(bench.decisions))
-    return bench.net.eval().requires_grad_(False)
+    with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        made = copy.deepcopy(net).eval()
+        precisions = {tensor.dtype for tensor in made.state_dict().values() if tensor.is_floating_point()}
+        decisions = [Decision("optimize", "", False, "its weights have no single precision")]
+        if len(precisions) == 1:
+            made, decisions = _rewritten(made, [name for name in REWRITES if name not in without], smallest)
+            made = made.to(precisions.pop())
+    for module in made.modules():
+        if isinstance(module, Network):
+            module.scales = (net.scale,)
+            module.rewrites = Report(tuple(decisions))
+    return made.eval().requires_grad_(False)
+
+
+def _rewritten(net: Network, names: list[str], smallest: int | None) -> tuple[Network, list[Decision]]:
+    """Apply the rewrites of these names in float64, less those after which the network is another function."""
+    plain = copy.deepcopy(net).double()
+    for path, module in plain.named_modules(remove_duplicate=False):
+        if runs_as(module, MultiScale):
+            plain.set_submodule(path, module.branches.get_submodule(module.active))
+    reference = Reference(plain)
+    if problem := reference.problem(plain):
+        return net, [Decision("optimize", "", False, f"in float64, in which rewrites are made, {problem}")]
+    taken_back: list[Decision] = []
+    while True:
+        bench = Workbench(copy.deepcopy(plain), smallest=smallest)
+        failed = next((name for name in names if not _applied(bench, name, reference, taken_back)), None)
+        if failed is None:
+            return bench.net, [*bench.decisions, *taken_back]
+        names = [name for name in names if name != failed]
+
+
+def _applied(bench: Workbench, name: str, reference: Reference, taken_back: list[Decision]) -> bool:
+    """Apply one rewrite; note in `taken_back` if that changed the function."""
+    before = len(bench.decisions)
+    REWRITES[name](bench)
+    first = next((decision for decision in bench.decisions[before:] if decision.applied), None)
+    if first and (problem := reference.problem(bench.net)):
+        taken_back.append(Decision(name, first.module, False, f"taken back: with it, {problem}"))
+        return False
+    return True

@@ -12,16 +12,16 @@ NAME = "res_scale_folding"
 def rewrite(bench: Workbench) -> None:
     """Fold the multiplier of every block that ends its branch in a convolution."""
     for path, block in bench.modules():
-        if isinstance(block, ResidualBlock) and runs_as(block, ResidualBlock):
+        if runs_as(block, ResidualBlock):
             last, behind = "conv2", [block.norm2, block.attention]
-        elif isinstance(block, ResidualDenseBlock) and runs_as(block, ResidualDenseBlock):
+        elif runs_as(block, ResidualDenseBlock):
             last, behind = "fuse", []
         else:
             continue
         conv = block.get_submodule(last)
         if block.res_scale == 1:
             continue
-        if not isinstance(conv, nn.Conv2d) or not all(isinstance(module, nn.Identity) for module in behind):
+        if not runs_as(conv, nn.Conv2d) or not all(runs_as(module, nn.Identity) for module in behind):
             bench.declined(NAME, path, "its branch does not end in a convolution")
             continue
         weight, bias = exact(conv)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeGuard, TypeVar
 
 import torch
 from torch import nn
@@ -11,6 +12,8 @@ from torch import nn
 from ..blocks import MultiScale
 from ..network import Network
 from .report import Decision
+
+Kind = TypeVar("Kind", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class _Opening:
         module = self._net.get_submodule(path)
         children = _children_in_order(module)
         if children is None:
-            if not isinstance(module, nn.Identity):
+            if not runs_as(module, nn.Identity):
                 yield Site(self._net, path)
             return
         shared = self._times[module] > 1
@@ -119,7 +122,7 @@ def _children_in_order(module: nn.Module) -> list[str] | None:
     """Names of the children that `module` runs one after another and nothing else; None for any other module."""
     if runs_as(module, nn.Sequential):
         return [name for name, _ in module.named_modules(remove_duplicate=False) if name and "." not in name]
-    if isinstance(module, MultiScale) and runs_as(module, MultiScale):
+    if runs_as(module, MultiScale):
         return [f"branches.{module.active}"]
     return None
 
@@ -132,9 +135,11 @@ def own_chains(net: Network) -> list[list[str]]:
     return net.chains() if chains <= forward else []
 
 
-def runs_as(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Tell whether `module` is of a class and has its forward, not one of its own."""
-    return isinstance(module, kind) and type(module).forward is kind.forward
+def runs_as(module: nn.Module | None, kind: type[Kind]) -> TypeGuard[Kind]:
+    """Tell whether `module` is of a class and does what that does: no forward of its own, and no hooks."""
+    if not isinstance(module, kind) or "forward" in vars(module) or type(module).forward is not kind.forward:
+        return False
+    return not any(vars(module)[hooks] for hooks in ("_forward_hooks", "_forward_pre_hooks"))
 
 
 def observe(net: Network, side: int) -> dict[str, tuple[torch.Size, torch.Size]]:

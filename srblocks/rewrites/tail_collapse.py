@@ -149,19 +149,29 @@ def _fewest_rows(net: Network, path: str, side: int) -> int:
 
 
 def _collapsed(modules: Sequence[nn.Module]) -> nn.Module:
-    """Collapse from the end, shuffle by shuffle, so that the kernels are never read through the widest maps."""
+    """Collapse from the end, step by step, so that the kernels are never read through the widest maps.
+
+    A step is a convolution and what follows it up to the next one behind a shuffle. One whose border is wider than a
+    row of its own input has no nine kernels, and is read together with the step ahead of it.
+    """
     first = modules[0]
     assert isinstance(first, nn.Conv2d)
-    shuffles = [i for i, module in enumerate(modules) if isinstance(module, nn.PixelShuffle)]
-    starts, end = [0, *(i + 1 for i in shuffles[:-1])], len(modules)
-    steps: list[nn.Module] = []
-    for start in reversed(starts):
-        steps = [*(copy.deepcopy(module).double() for module in modules[start:end]), *steps]
-        conv, cost = steps[0], _cost(modules[start:])
-        assert isinstance(conv, nn.Conv2d)
-        steps = [_kernel(nn.Sequential(*steps), conv.in_channels, cost, like=conv.weight if start else first.weight)]
+    behind_shuffle = [i for i in range(1, len(modules)) if _scales(modules[i - 1]) and not _scales(modules[i])]
+    end = len(modules)
+    tail: list[nn.Module] = []
+    for start in reversed([0, *behind_shuffle[:-1]]):
+        tail = [*(copy.deepcopy(module).double() for module in modules[start:end]), *tail]
         end = start
-    return steps[0]
+        conv, cost = tail[0], _cost(modules[start:])
+        assert isinstance(conv, nn.Conv2d)
+        if cost.border <= 1:
+            like = conv.weight if start else first.weight
+            tail = [_kernel(nn.Sequential(*tail), conv.in_channels, cost, like=like)]
+    return tail[0]
+
+
+def _scales(module: nn.Module) -> bool:
+    return isinstance(module, nn.PixelShuffle)
 
 
 def _kernel(tail: nn.Sequential, channels: int, cost: _Cost, *, like: Tensor) -> nn.Module:
@@ -173,7 +183,7 @@ def _kernel(tail: nn.Sequential, channels: int, cost: _Cost, *, like: Tensor) ->
 
 
 def _is_linear(module: nn.Module) -> bool:
-    if not isinstance(module, nn.Conv2d) or not runs_as(module, nn.Conv2d):
+    if not runs_as(module, nn.Conv2d):
         return runs_as(module, nn.PixelShuffle)
     size = module.kernel_size[0]
     keeps_size = module.kernel_size == (size, size) and module.padding == (size // 2, size // 2) and size % 2 == 1

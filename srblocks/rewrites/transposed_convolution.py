@@ -30,7 +30,7 @@ def rewrite(bench: Workbench) -> None:
         if not isinstance(module, nn.ConvTranspose2d) or bench.net.get_submodule(path) is not module:
             continue
         owner = bench.net.get_submodule(path.rpartition(".")[0])
-        excess = owner.excess if isinstance(owner, DeconvUp) and runs_as(owner, DeconvUp) else 0
+        excess = owner.excess if runs_as(owner, DeconvUp) else 0
         if not _is_enlargement(module, excess):
             bench.declined(NAME, path, "its output is not exactly stride times its input")
         elif module.stride[0] > 1 and module.out_channels > IMAGE_CHANNELS:

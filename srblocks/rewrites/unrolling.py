@@ -4,16 +4,21 @@ from torch import Tensor, nn
 
 from ..blocks import RecursiveBlock
 from ..blocks.recursive import add_skip
+from .sites import runs_as
 
 
-def layers_of_runs(block: RecursiveBlock) -> list[nn.Sequential]:
-    """Give the layers of each run in the order in which they work; the convolutions stay shared."""
-    runs: list[nn.Sequential] = []
+def layers_of_runs(block: nn.Module) -> list[nn.Module] | None:
+    """Give the layers of each run in the order in which they work, convolutions shared; None of another module."""
+    if runs_as(block, UnrolledRecursion):
+        return list(block.runs)
+    if not runs_as(block, RecursiveBlock) or type(block).states is not RecursiveBlock.states:
+        return None
+    runs: list[nn.Module] = []
     for norms in block.norms:
         layers: list[nn.Module] = []
         for norm, conv in zip(norms.children(), block.convs, strict=True):
             layers += [norm, block.act, conv] if block.pre_activation else [conv, norm, block.act]
-        runs.append(nn.Sequential(*(layer for layer in layers if not isinstance(layer, nn.Identity))))
+        runs.append(nn.Sequential(*(layer for layer in layers if not runs_as(layer, nn.Identity))))
     return runs
 
 
@@ -21,13 +26,14 @@ class UnrolledRecursion(nn.Module):
     """A `RecursiveBlock` whose runs are chains of layers: ``x <- skip + run(x)``.
 
     Args:
-        block: the block; its modules are used, not copied.
+        runs: the layers of each run.
+        skip: what each run adds, see `RecursiveBlock`.
     """
 
-    def __init__(self, block: RecursiveBlock) -> None:
+    def __init__(self, runs: list[nn.Module], *, skip: str) -> None:
         super().__init__()
-        self.runs = nn.ModuleList(layers_of_runs(block))
-        self.skip = block.skip
+        self.runs = nn.ModuleList(runs)
+        self.skip = skip
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the output of the last run on the features ``x``."""

@@ -65,11 +65,11 @@ def _runs(inside: Sequence[bool]) -> list[tuple[int, int]]:
 def _fold_ahead(before: Sequence[Site], steps: Sequence[Site]) -> str | None:
     """Fold `steps` into the convolution ahead of them."""
     shuffled = 1
-    while before and isinstance(shuffle := before[-1].module, nn.PixelShuffle):
+    while before and runs_as(shuffle := before[-1].module, nn.PixelShuffle):
         shuffled *= shuffle.upscale_factor**2
         before = before[:-1]
     conv = before[-1].module if before else None
-    if not isinstance(conv, nn.Conv2d) or not runs_as(conv, nn.Conv2d) or conv.groups > 1:
+    if not runs_as(conv, nn.Conv2d) or conv.groups > 1:
         return None
     matrix, offset = _affine([site.module for site in steps], conv.out_channels // shuffled, conv.weight.device)
     weight, bias = exact(conv)
@@ -87,14 +87,17 @@ def _fold_behind(steps: Sequence[Site], behind: Sequence[Site]) -> str | None:
     while behind and _keeps_constants(behind[0].module):
         behind = behind[1:]
     conv = behind[0].module if behind else None
-    if not isinstance(conv, nn.Conv2d) or not runs_as(conv, nn.Conv2d) or conv.groups > 1:
+    if not runs_as(conv, nn.Conv2d) or conv.groups > 1:
         return None
     matrix, offset = _affine([site.module for site in steps], conv.in_channels, conv.weight.device)
     weight, bias = exact(conv)
     zero_padded = conv.padding_mode == "zeros" and conv.padding not in ((0, 0), "valid")
     first: nn.Module = nn.Identity()
     if zero_padded and offset.any():
-        first = Subtract(-torch.linalg.solve(matrix, offset), like=conv.weight)
+        color, failed = torch.linalg.solve_ex(matrix, -offset)
+        if failed:
+            return None
+        first = Subtract(color, like=conv.weight)
     else:
         bias = bias + einsum(weight, offset, "o c h w, c -> o")
     weight = einsum(weight, matrix, "o c h w, c i -> o i h w")
@@ -120,7 +123,6 @@ def _affine(modules: Sequence[nn.Module], channels: int, device: torch.device) -
 
 def _keeps_constants(module: nn.Module) -> bool:
     """Tell whether a module resizes each channel alike and leaves constant images constant."""
-    if isinstance(module, InterpolateUp):
-        plain = isinstance(module.project, nn.Identity) and isinstance(module.act, nn.Identity)
-        return plain and runs_as(module, InterpolateUp)
+    if runs_as(module, InterpolateUp):
+        return runs_as(module.project, nn.Identity) and runs_as(module.act, nn.Identity)
     return runs_as(module, BicubicResize)
