@@ -51,8 +51,9 @@ def _both_ways(matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> tupl
     return _ColorTransform(matrix, offset), _ColorTransform(inverse, -inverse @ offset)
 
 
-def _follow(wrapped: nn.Module, net: nn.Module) -> None:
-    """Give the whole the precision, the device and the mode of the network inside."""
+def _follow(wrapped: Network, net: Network) -> None:
+    """Give the whole the precision, the device and the mode of the network inside, and what made that."""
+    wrapped.rewrites = net.rewrites
     for tensor in chain(net.parameters(), net.buffers()):
         if tensor.is_floating_point():
             wrapped.to(device=tensor.device, dtype=tensor.dtype)

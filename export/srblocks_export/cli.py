@@ -87,6 +87,13 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_false",
         help="export the network as it is, without the exact rewrites that make it cheaper (srblocks.optimize)",
     )
+    network.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="REWRITE",
+        help="optimise without this rewrite, such as transposed_convolution, repeatable",
+    )
     formats = parser.add_argument_group("formats (default: --onnx)")
     for row in FORMATS.values():
         formats.add_argument(f"--{row.name}", dest="formats", action="append_const", const=row.name, help=row.summary)
@@ -186,6 +193,7 @@ def _run(args: argparse.Namespace) -> int:
         minimum=parse_shape(args.minimum) if args.minimum is not None else None,
         maximum=parse_shape(args.maximum) if args.maximum is not None else None,
         optimize=args.optimize,
+        without=tuple(args.without),
         precision=args.precision,
         fp32_modules=tuple(args.fp32_modules),
         calibrate=args.calibrate,

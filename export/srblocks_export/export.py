@@ -58,14 +58,13 @@ def plan_export(net: Network, request: ExportRequest) -> Plan:
     """Decide what an export will write, and refuse what could not be written in the end; creates nothing.
 
     Raises:
-        ExportError: E200 wrong modules to keep in float32, E202 wrong shape, E301 existing output, E302 unwritable
-            folder, E303 foreign manifest.json, E601 the precision's range is too small, E701 too little memory, E903
-            no images to calibrate with.
+        ExportError: E200 unknown rewrites or wrong modules to keep in float32, E202 wrong shape, E301 existing output,
+            E302 unwritable folder, E303 foreign manifest.json, E601 the precision's range is too small, E701 too little
+            memory, E903 no images to calibrate with.
     """
     reference = copy.deepcopy(net).cpu().float().eval()
     network_shapes(reference, request)
-    sides = [side for shape in (request.shape, request.minimum, request.maximum) if shape for side in shape[2:]]
-    net = optimize(reference, smallest=min(sides, default=None)) if request.optimize else reference
+    net = _optimized(reference, request)
     shapes = network_shapes(net, request)
     description = describe(reference, shapes)
     description["rewrites"] = net.rewrites.to_manifest() if net.rewrites else []
@@ -81,6 +80,18 @@ def plan_export(net: Network, request: ExportRequest) -> Plan:
         net, precision, warnings = convert(net, shapes, request)
     description["precision"] |= precision
     return Plan(reference, net, shapes, paths, description, tuple(warnings))
+
+
+def _optimized(net: Network, request: ExportRequest) -> Network:
+    """Optimise as the request says; sizes that it names stay legal."""
+    if not request.optimize:
+        return net
+    sides = [side for shape in (request.shape, request.minimum, request.maximum) if shape for side in shape[2:]]
+    try:
+        return optimize(net, without=request.without, smallest=min(sides, default=None))
+    except ValueError as error:
+        cause, _, remedy = str(error).removeprefix("optimize: ").partition("; ")
+        raise ExportError(200, f"--without: {cause}", remedy) from None
 
 
 def _check_outputs(paths: dict[str, Path], request: ExportRequest) -> None:

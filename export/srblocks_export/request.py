@@ -51,6 +51,7 @@ class ExportRequest:
         minimum: smallest dynamic shape; None for the network's own.
         maximum: largest dynamic shape; None for no limit.
         optimize: apply the exact rewrites of `srblocks.optimize` ahead of the export.
+        without: names of rewrites to leave out.
         precision: what the network computes in, "fp32", "fp16" or "bf16"; inputs and outputs are float32.
         fp32_modules: regular expressions of modules that compute in float32 all the same, see `srblocks.to_precision`.
         calibrate: folder of images, or one, that show whether the values fit into the precision; None for the inputs
@@ -71,6 +72,7 @@ class ExportRequest:
     minimum: Shape | None = None
     maximum: Shape | None = None
     optimize: bool = True
+    without: tuple[str, ...] = ()
     precision: str = "fp32"
     fp32_modules: tuple[str, ...] = ()
     calibrate: Path | None = None

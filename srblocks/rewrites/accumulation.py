@@ -166,7 +166,7 @@ def _rewrite_projections(bench: Workbench, path: str, net: IterativeUpsampling) 
 
 def _widths(bench: Workbench, path: str, names: Sequence[str]) -> list[int] | None:
     """Give the channels that modules below `path` put out; None where that is not plain."""
-    shapes = observe(bench.net, bench.net.min_size)
+    shapes = observe(bench.net, max(bench.net.min_size, 8))
     paths = [f"{path}.{name}".lstrip(".") for name in names]
     return [shapes[each][1][1] for each in paths] if all(each in shapes for each in paths) else None
 

@@ -78,6 +78,8 @@ def optimize(net: Network, *, without: Collection[str] = (), smallest: int | Non
         if len(precisions) == 1:
             made, decisions = _rewritten(made, [name for name in REWRITES if name not in without], smallest)
             made = made.to(precisions.pop())
+        if any(weight.ndim == 4 and not weight.is_contiguous() for weight in net.parameters()):
+            made = made.to(memory_format=torch.channels_last)
     for module in made.modules():
         if isinstance(module, Network):
             module.scales = (net.scale,)

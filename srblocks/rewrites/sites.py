@@ -146,7 +146,7 @@ def observe(net: Network, side: int) -> dict[str, tuple[torch.Size, torch.Size]]
     """Run `net` on an image of about `side` x `side`; give the shapes of input and output of each module by path.
 
     Of modules that run several times the smallest input counts; those with other than one tensor in and out are left
-    out.
+    out, and all of a network that does not take such an image.
     """
     shapes: dict[str, tuple[torch.Size, torch.Size]] = {}
 
@@ -165,6 +165,8 @@ def observe(net: Network, side: int) -> dict[str, tuple[torch.Size, torch.Size]]
     try:
         with torch.inference_mode():
             net(torch.zeros(1, net.image_channels, side, side, dtype=tensor.dtype, device=tensor.device))
+    except Exception:  # a forward of the user's own may raise anything
+        return {}
     finally:
         for hook in hooks:
             hook.remove()

@@ -101,7 +101,8 @@ def test_check_env_and_dry_run_write_nothing(capsys: pytest.CaptureFixture[str],
     assert json.loads(out)["packages"]["torch"] == importlib.metadata.version("torch")
     code, out, _ = run(capsys, "rcan", "--dry-run", "--all", "-o", tmp_path)
     assert code == 0
-    assert "RCAN x2, input 1..x3x1..x1.." in out
+    assert "RCAN x2, input 1..x3x4..x4.." in out
+    assert "tail_collapse: rewrote upsampler.0" in out
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "fsrcnn_x2_fp32_dyn.onnx").write_text("")
     assert run(capsys, "--dry-run", "-o", tmp_path)[0] == 3

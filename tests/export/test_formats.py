@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from srblocks import create_network
+from srblocks import create_network, optimize
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec, network_specs
 from srblocks_export.errors import InputError
@@ -27,12 +27,14 @@ DEEP_TOLERANCE = 1e-4
 
 
 def export_and_verify(
-    net: Network, format_name: str, folder: Path, worker: Worker, tolerance: float = TOLERANCE
+    net: Network, format_name: str, folder: Path, worker: Worker, tolerance: float = TOLERANCE, *, plain: bool = False
 ) -> None:
+    """Export the network optimised, or `plain`, and compare the file with the plain network."""
     request = ExportRequest(formats=(format_name,), out=folder)
-    shapes = network_shapes(net, request)
+    exported = net if plain else optimize(net)
+    shapes = network_shapes(exported, request)
     path = folder / f"artifact{FORMATS[format_name].suffix}"
-    FORMATS[format_name].module.write(net, path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    FORMATS[format_name].module.write(exported, path, shapes=shapes, metadata=describe(net, shapes), request=request)
     result = worker.verify(path, References(net, shapes, folder), tolerance)
     assert result.problem is None
     assert len({tuple(case["shape"]) for case in result.cases}) >= 3
@@ -54,11 +56,12 @@ def test_artifact_equals_the_network_at_several_sizes(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("plain", [False, True], ids=["optimised", "plain"])
 def test_artifact_of_every_scale_equals_the_network(
-    spec: NetworkSpec, scale: int, format_name: str, tmp_path: Path, worker: Worker
+    spec: NetworkSpec, scale: int, plain: bool, format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
     net = filled(create_network(spec.name, scale=scale, **spec.reduced))
-    export_and_verify(net, format_name, tmp_path, worker, TOLERANCES.get(spec.name, TOLERANCE))
+    export_and_verify(net, format_name, tmp_path, worker, TOLERANCES.get(spec.name, TOLERANCE), plain=plain)
 
 
 @pytest.mark.slow

@@ -1,0 +1,196 @@
+"""Convolutions of concatenations become sums: fusions of features, memory blocks, back-projection."""
+
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from srblocks.blocks import FeatureFusion, MemoryBlock, PreActivatedConv, RecursiveBlock, ResidualBlock, conv
+from srblocks.frameworks import IterativeUpsampling
+from srblocks.network import Network
+from srblocks.networks.dbpn import DDBPN
+from srblocks.upsampling import DeconvUp, DownProjection, UpProjection
+
+from .comparison import all_but, around, checked, names, reasons, unlike_fresh
+
+ALONE = {"without": all_but("accumulation")}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    widths=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    kernel=st.sampled_from([1, 3]),
+    mode=st.sampled_from(["zeros", "reflect"]),
+    bias=st.booleans(),
+    behind=st.sampled_from(["nothing", "convolution", "activation"]),
+)
+def test_fusions_of_blocks_of_any_widths_are_sums(
+    widths: list[int], kernel: int, mode: str, bias: bool, behind: str
+) -> None:
+    inputs = [6, *widths]
+    blocks = [nn.Sequential(conv(inputs[i], width), nn.Softplus()) for i, width in enumerate(widths)]
+    fuse: nn.Module = conv(sum(widths), 6, kernel, padding_mode=mode, bias=bias)
+    if behind != "nothing":
+        fuse = nn.Sequential(fuse, conv(6, 6) if behind == "convolution" else nn.Softplus())
+    rewritten = checked(around(FeatureFusion(blocks, fuse), min_size=2), (2, 2), (5, 4), **ALONE)
+    assert (names(rewritten) == {"accumulation"}) is (len(widths) > 1)
+
+
+class Squaring(nn.Sequential):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.square())
+
+
+class Negated(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(-x)
+
+
+def two() -> list[nn.Module]:
+    return [ResidualBlock(6), ResidualBlock(6)]
+
+
+FUSIONS = {
+    "grouped": lambda: FeatureFusion(two(), conv(12, 6, 1, groups=2)),
+    "activated ahead": lambda: FeatureFusion(two(), nn.Sequential(nn.Softplus(), conv(12, 6, 1))),
+    "own convolution": lambda: FeatureFusion(two(), Negated(12, 6, 1)),
+    "own sequence": lambda: FeatureFusion(two(), Squaring(conv(12, 6, 1))),
+    "one block twice": lambda: FeatureFusion(two()[:1] * 2, conv(12, 6, 1)),
+    "normalised": lambda: FeatureFusion(two(), PreActivatedConv(12, 6, 1)),
+}
+
+
+@pytest.mark.parametrize("build", FUSIONS.values(), ids=FUSIONS)
+def test_other_fusions_stay(build: object) -> None:
+    rewritten = checked(around(build()), **ALONE)
+    assert names(rewritten) == set()
+    assert reasons(rewritten, "accumulation") == ["no ungrouped convolution of two or more blocks' outputs"]
+
+
+def test_a_fusion_in_two_places_stays_one_and_fusions_nest() -> None:
+    inner = FeatureFusion(two(), conv(12, 6, 1))
+    outer = FeatureFusion([nn.Sequential(inner, nn.Softplus()), nn.Sequential(inner)], conv(12, 6, 1))
+    assert names(checked(around(nn.Sequential(inner, outer)), **ALONE)) == {"accumulation"}
+
+
+def test_fusions_that_share_their_convolution_are_exact() -> None:
+    fuse = conv(12, 6, 1)
+    checked(around(nn.Sequential(FeatureFusion(two(), fuse), nn.Softplus(), FeatureFusion(two(), fuse))), **ALONE)
+
+
+class Memories(nn.Module):
+    """Memory blocks that each see all earlier memories."""
+
+    def __init__(self, count: int, recursions: int, *, norm: object, bias: bool) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            MemoryBlock(6, memories=i + 1, recursions=recursions, norm=norm, bias=bias) for i in range(count)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        memories = [x]
+        for block in self.blocks:
+            memories = [*memories, block(memories)]
+        return memories[-1]
+
+
+NORMS = {
+    "batch": nn.BatchNorm2d,
+    "none": None,
+    "without weights": partial(nn.BatchNorm2d, affine=False),
+    "of another eps": partial(nn.BatchNorm2d, eps=0.5),
+    "without statistics": partial(nn.BatchNorm2d, track_running_stats=False),
+    "instance": partial(nn.InstanceNorm2d, affine=True),
+    "group": partial(nn.GroupNorm, 2),
+}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("norm", NORMS)
+def test_memory_blocks_with_any_norm_are_exact(norm: str, bias: bool, alone: bool) -> None:
+    net = around(Memories(3, 2, norm=NORMS[norm], bias=bias))
+    rewritten = checked(net, (3, 3), (5, 4), **(ALONE if alone else {}))
+    if norm in ("batch", "none"):
+        assert len([decision for decision in rewritten.rewrites.applied if decision.rewrite == "accumulation"]) == 3
+
+
+@pytest.mark.parametrize("skip", ["source", "none"])
+def test_a_memory_block_whose_recursion_was_replaced_is_exact(skip: str) -> None:
+    memories = Memories(2, 2, norm=nn.BatchNorm2d, bias=True)
+    memories.blocks[1].recursive = RecursiveBlock(6, recursions=2, skip=skip)
+    checked(around(memories), **ALONE)
+
+
+class Doubling(RecursiveBlock):
+    def states(self, x: Tensor) -> list[Tensor]:
+        return [2 * state for state in super().states(x)]
+
+
+@pytest.mark.parametrize("place", ["alone", "in a memory block"])
+def test_a_recursion_with_states_of_its_own_keeps_them(place: str) -> None:
+    recursion = Doubling(6, recursions=2)
+    if place == "alone":
+        checked(around(recursion))
+        return
+    memories = Memories(1, 2, norm=nn.BatchNorm2d, bias=True)
+    memories.blocks[0].recursive = recursion
+    checked(around(memories))
+
+
+@pytest.mark.parametrize("recursions", [None, 1, 3])
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("stages", [1, 2, 4])
+def test_back_projection_sums_in_either_order(stages: int, newest_first: bool, recursions: int | None) -> None:
+    options = {"stages": stages, "recursions": recursions, "newest_first": newest_first, "mean_shift": True}
+    net = unlike_fresh(DDBPN(scale=2, width=4, head_width=6, image_skip=stages == 2, shared_slope=False, **options))
+    for without in (all_but("accumulation"), ()):
+        rewritten = checked(net, (2, 2), (5, 4), without=without)
+        assert "accumulation" in names(rewritten)
+
+
+def iterative(**slots: object) -> Network:
+    arguments = {
+        "head": nn.Sequential(conv(3, 4), nn.Softplus()),
+        "first": UpProjection(4, 2),
+        "downs": [DownProjection(4 * (i + 1), 2, out_channels=4) for i in range(2)],
+        "ups": [UpProjection(4 * (i + 1), 2, out_channels=4) for i in range(2)],
+        "tail": conv(12, 3),
+    }
+    return unlike_fresh(IterativeUpsampling(scale=2, image_channels=3, **{**arguments, **slots}))
+
+
+def test_units_without_a_bottleneck_are_left_alone() -> None:
+    downs = [nn.Conv2d(4 * (i + 1), 4, 6, stride=2, padding=2) for i in range(2)]
+    ups = [DeconvUp(4 * (i + 1), 2, out_channels=4) for i in range(2)]
+    rewritten = checked(iterative(downs=downs, ups=ups), **ALONE)
+    assert [decision.module for decision in rewritten.rewrites.applied] == ["tail_join"]
+
+
+def test_maps_of_unequal_widths_and_grouped_ends_are_left_alone() -> None:
+    wider = iterative(
+        first=nn.Sequential(UpProjection(4, 2), conv(4, 6)),
+        downs=[DownProjection(6, 2, out_channels=4), DownProjection(10, 2, out_channels=4)],
+        tail=conv(14, 3),
+    )
+    applied = [decision.module for decision in checked(wider, **ALONE).rewrites.applied]
+    assert applied == ["up_joins.1"]
+    grouped = checked(iterative(tail=conv(12, 3, groups=3)), **ALONE)
+    assert "tail_join" not in [decision.module for decision in grouped.rewrites.applied]
+
+
+class Reversing(IterativeUpsampling):
+    """A network that joins its maps in an order of its own."""
+
+    def _pass(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        highs, low = super()._pass(x)
+        return highs[::-1], low + torch.cat(highs[:1], 1).mean((2, 3), keepdim=True)
+
+
+def test_a_pass_of_its_own_that_uses_the_joins_is_exact() -> None:
+    slots = {name: iterative()._modules[name] for name in ("head", "first", "tail")}
+    lists = {name: list(iterative()._modules[name]) for name in ("downs", "ups")}
+    checked(unlike_fresh(Reversing(scale=2, image_channels=3, **slots, **lists)), **ALONE)

@@ -1,0 +1,180 @@
+"""Modules that compute something else than their class says: hooks, parametrisations, forwards of an instance."""
+
+import types
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
+
+from srblocks.blocks import (
+    RCAB,
+    FeatureFusion,
+    MeanShift,
+    MemoryBlock,
+    Rescale,
+    ResidualBlock,
+    ResidualDenseBlock,
+    conv,
+)
+from srblocks.network import Network
+from srblocks.rewrites import REWRITES
+from srblocks.upsampling import DeconvUp, InterpolateUp
+
+from .comparison import all_but, around, checked, names
+
+
+class OneMemory(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = MemoryBlock(6, memories=1, recursions=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block([x])
+
+
+def up(*layers: nn.Module) -> Network:
+    return around(upsampler=nn.Sequential(*layers), tail=nn.Softplus(), image_channels=3)
+
+
+# Every kind of module that a rewrite replaces or drops: the network, the rewrite, and where the module is.
+PLACES: dict[str, tuple[Callable[[], Network], str, str]] = {
+    "convolution ahead of a norm": (
+        lambda: around(nn.Sequential(conv(6, 6), nn.BatchNorm2d(6), nn.Softplus())), "norm_folding", "body.0",
+    ),
+    "norm": (lambda: around(nn.Sequential(conv(6, 6), nn.BatchNorm2d(6), nn.Softplus())), "norm_folding", "body.1"),
+    "norm of a block": (lambda: around(ResidualBlock(6, norm=nn.BatchNorm2d)), "norm_folding", "body.norm1"),
+    "last convolution of a block": (lambda: around(ResidualBlock(6, res_scale=0.3)), "res_scale_folding", "body.conv2"),
+    "fuse": (
+        lambda: around(ResidualDenseBlock(6, growth=3, depth=2, res_scale=0.3)), "res_scale_folding", "body.fuse",
+    ),
+    "transposed convolution": (
+        lambda: up(nn.ConvTranspose2d(6, 3, 4, stride=2, padding=1)), "transposed_convolution", "upsampler.0",
+    ),
+    "transposed convolution of an upsampler": (
+        lambda: up(DeconvUp(6, 2, out_channels=3)), "transposed_convolution", "upsampler.0.deconv",
+    ),
+    "nearest enlargement": (
+        lambda: up(InterpolateUp(6, 2, mode="nearest"), conv(6, 3)), "nearest_convolution", "upsampler.0",
+    ),
+    "convolution behind an enlargement": (
+        lambda: up(InterpolateUp(6, 2, mode="nearest"), conv(6, 3)), "nearest_convolution", "upsampler.1",
+    ),
+    "range": (lambda: around(normalise=Rescale(3.0), head=conv(3, 6)), "value_range_folding", "normalise"),
+    "mean": (
+        lambda: around(normalise=nn.Sequential(MeanShift(-1)), head=conv(3, 6)), "value_range_folding", "normalise.0",
+    ),
+    "convolution behind a range": (
+        lambda: around(normalise=Rescale(3.0), head=conv(3, 6)), "value_range_folding", "head",
+    ),
+    "convolution of a tail": (
+        lambda: around(upsampler=nn.Sequential(conv(6, 32), nn.PixelShuffle(2)), tail=conv(8, 3)), "tail_collapse",
+        "upsampler.0",
+    ),
+    "shuffle of a tail": (
+        lambda: around(upsampler=nn.Sequential(conv(6, 32), nn.PixelShuffle(2)), tail=conv(8, 3)), "tail_collapse",
+        "upsampler.1",
+    ),
+    "sequence inside a tail": (
+        lambda: around(upsampler=nn.Sequential(conv(6, 32), nn.PixelShuffle(2)), tail=conv(8, 3)), "tail_collapse",
+        "upsampler",
+    ),
+    "fusion": (
+        lambda: around(FeatureFusion([conv(6, 6), conv(6, 6)], conv(12, 6, 1))), "accumulation", "body",
+    ),
+    "fusing convolution": (
+        lambda: around(FeatureFusion([conv(6, 6), conv(6, 6)], conv(12, 6, 1))), "accumulation", "body.fuse",
+    ),
+    "memory block": (lambda: around(OneMemory()), "accumulation", "body.block"),
+    "recursion": (lambda: around(OneMemory()), "accumulation", "body.block.recursive"),
+    "gate": (lambda: around(OneMemory()), "accumulation", "body.block.gate"),
+    "gating convolution": (lambda: around(OneMemory()), "accumulation", "body.block.gate.conv"),
+    "gating norm": (lambda: around(OneMemory()), "accumulation", "body.block.gate.norm"),
+    "dense block": (lambda: around(ResidualDenseBlock(6, growth=3, depth=2)), "dense_buffer", "body.dense"),
+    "gated block": (lambda: around(RCAB(6, reduction=2)), "gated_residual", "body"),
+    "attention": (lambda: around(RCAB(6, reduction=2)), "gated_residual", "body.attention"),
+    "block": (lambda: around(ResidualBlock(6)), "in_place", "body"),
+    "last convolution ahead of a sum": (lambda: around(ResidualBlock(6)), "in_place", "body.conv2"),
+    "activation of a block": (lambda: around(ResidualBlock(6)), "in_place", "body.act"),
+    "activation": (lambda: around(nn.Sequential(conv(6, 6), nn.ReLU(), conv(6, 6))), "in_place", "body.1"),
+}  # fmt: skip
+
+
+def altered(output: Tensor) -> Tensor:
+    return (output * 0.5).tanh()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_without_anything_foreign_each_place_is_rewritten(place: str) -> None:
+    build, rewrite, path = PLACES[place]
+    net = build()
+    assert net.get_submodule(path) is not None
+    assert names(checked(net, without=all_but(rewrite))) == {rewrite}
+
+
+def test_the_places_hold_every_rewrite() -> None:
+    assert {rewrite for _, rewrite, _ in PLACES.values()} == set(REWRITES)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_hook_that_alters_the_output_is_respected(place: str) -> None:
+    build, _, path = PLACES[place]
+    net = build()
+    net.get_submodule(path).register_forward_hook(lambda module, given, output: altered(output))
+    checked(net)
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "memory block"])  # its input is a list
+def test_a_hook_that_alters_the_input_is_respected(place: str) -> None:
+    build, _, path = PLACES[place]
+    net = build()
+    net.get_submodule(path).register_forward_pre_hook(lambda module, given: (altered(given[0]), *given[1:]))
+    checked(net)
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place not in ("recursion", "attention")])
+def test_a_forward_of_the_instance_is_respected(place: str) -> None:
+    build, _, path = PLACES[place]
+    net = build()
+    module = net.get_submodule(path)
+    own = type(module).forward
+    module.forward = types.MethodType(lambda self, *given: altered(own(self, *given)), module)
+    checked(net)
+
+
+class Squared(nn.Module):
+    """A parametrisation that cannot be undone."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight.square() - 0.1
+
+
+CONVOLUTIONS = [place for place in PLACES if "convolution" in place or place == "fuse"]
+PARAMETRISATIONS = {
+    "weight norm": parametrizations.weight_norm,
+    "spectral norm": parametrizations.spectral_norm,
+    "own": lambda module: parametrize.register_parametrization(module, "weight", Squared()),
+}
+
+
+@pytest.mark.parametrize("kind", PARAMETRISATIONS)
+@pytest.mark.parametrize("place", CONVOLUTIONS)
+def test_parametrised_weights_are_folded_as_they_are(place: str, kind: str) -> None:
+    build, rewrite, path = PLACES[place]
+    net = build()
+    PARAMETRISATIONS[kind](net.get_submodule(path))
+    net.eval()
+    assert rewrite in names(checked(net, without=all_but(rewrite)))
+
+
+@pytest.mark.parametrize("place", [place for place in CONVOLUTIONS if "transposed" not in place])
+def test_weights_that_another_convolution_shares_stay_shared_there(place: str) -> None:
+    build, rewrite, path = PLACES[place]
+    net = build()
+    tied = net.get_submodule(path)
+    twin = type(tied)(tied.in_channels, tied.out_channels, tied.kernel_size, tied.stride, tied.padding)
+    twin.weight = tied.weight
+    net.add_module("twin", twin.double().eval())
+    rewritten = checked(net, without=all_but(rewrite))
+    assert torch.equal(rewritten.twin.weight, tied.weight)

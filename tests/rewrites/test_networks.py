@@ -1,0 +1,90 @@
+"""Every network of the registry computes the same when optimised; widths are small, structures are whole."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srblocks import optimize
+from srblocks.network import Network
+from srblocks.registry import NetworkSpec, network_specs
+from srblocks.rewrites import REWRITES
+from srblocks.upsampling import NearestConvUp
+
+from .comparison import all_but, around, assert_equal, names, pair, thin
+
+SIDES = st.integers(1, 11)
+
+# Which networks each rewrite serves; it finds nothing to do in the others.
+SERVED = {
+    "norm_folding": {"drrn_b1u25", "drrn_b1u9", "memnet", "srresnet"},
+    "res_scale_folding": {"edsr", "prosr_l"},
+    "transposed_convolution": {
+        *("fsrcnn", "fsrcnn_s", "lapsrn", "ms_lapsrn", "rednet10", "rednet20", "rednet30"),
+    },
+    "nearest_convolution": set(),
+    "value_range_folding": {
+        *("carn", "carn_m", "csnln", "drn_l", "drn_s", "edsr", "edsr_baseline", "mdsr", "mdsr_baseline", "rcan", "san"),
+    },
+    "tail_collapse": {
+        *("drn_l", "drn_s", "edsr", "edsr_baseline", "mdsr", "mdsr_baseline", "rcan", "rdn", "rdn_a", "san"),
+    },
+    "accumulation": {"dbpn", "dbpn_ll", "dbpn_res_mr64_3", "dbpn_s", "dbpn_ss", "memnet", "rdn", "rdn_a"},
+    "dense_buffer": {"prosr_l", "prosr_s", "rdn", "rdn_a", "srdensenet", "srdensenet_h", "srdensenet_hl"},
+    "gated_residual": {"drn_l", "drn_s", "rcan"},
+    "in_place": {spec.name for spec in network_specs()}
+    - {"dbpn", "dbpn_ll", "dbpn_res_mr64_3", "dbpn_s", "dbpn_ss", "espcn", "fsrcnn", "fsrcnn_s", "ms_lapsrn"},
+}
+
+
+def sizes(net: Network) -> list[tuple[int, int]]:
+    """The smallest size, one with the smallest width or height, and odd ones."""
+    least, step = net.min_size, net.size_multiple
+    return [(least, least), (least, 7 * step), (9 * step, least), (7 * step, 5 * step)]
+
+
+def test_every_scale_computes_the_same_at_the_smallest_and_at_odd_sizes(spec: NetworkSpec, scale: int) -> None:
+    net, rewritten = pair(spec.name, scale)
+    assert_equal(rewritten, net, *sizes(rewritten))
+
+
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_random_sizes_compute_the_same(spec: NetworkSpec, data: st.DataObject) -> None:
+    net, rewritten = pair(spec.name, data.draw(st.sampled_from(spec.scales)))
+    step = net.size_multiple
+    assert_equal(rewritten, net, (data.draw(SIDES) * step, data.draw(SIDES) * step))
+
+
+def test_each_rewrite_alone_computes_the_same(spec: NetworkSpec) -> None:
+    net = pair(spec.name, min(spec.scales))[0]
+    for rewrite in REWRITES:
+        rewritten = optimize(net, without=all_but(rewrite))
+        assert names(rewritten) <= {rewrite}
+        assert_equal(rewritten, net, *sizes(rewritten)[-2:], tolerance=None if names(rewritten) else 0)
+
+
+def test_all_but_one_rewrite_compute_the_same(spec: NetworkSpec) -> None:
+    net, whole = pair(spec.name, min(spec.scales))
+    for rewrite in names(whole):
+        rewritten = optimize(net, without=[rewrite])
+        assert rewrite not in names(rewritten)
+        assert_equal(rewritten, net, *sizes(rewritten)[-2:])
+
+
+def test_a_rewrite_serves_the_networks_that_have_what_it_rewrites(spec: NetworkSpec) -> None:
+    assert names(pair(spec.name, min(spec.scales))[1]) == {name for name, nets in SERVED.items() if spec.name in nets}
+
+
+def test_every_rewrite_serves_a_network_of_the_registry_or_the_upsampler_of_esrgan() -> None:
+    served = {name for name, nets in SERVED.items() if nets}
+    assert served | names(optimize(around(upsampler=NearestConvUp(6, 2)))) == set(REWRITES)
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_srresnet_loses_the_norms_that_have_statistics(norm: str) -> None:
+    spec = next(spec for spec in network_specs() if spec.name == "srresnet")
+    net = thin(spec)
+    if norm == "instance":
+        net = type(net)(**{**net.config, "norm": norm}).double().eval()
+    left = [module for module in optimize(net).modules() if type(module).__name__.endswith("Norm2d")]
+    assert len(left) == (5 if norm == "instance" else 0)

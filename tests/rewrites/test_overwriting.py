@@ -1,0 +1,271 @@
+"""Rewrites that write into tensors: never into the image, nor into what anybody else still reads."""
+
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from srblocks import optimize
+from srblocks.blocks import (
+    RCAB,
+    ChannelAttention,
+    DenseBlock,
+    PreActivatedConv,
+    Rescale,
+    ResidualBlock,
+    ResidualDenseBlock,
+    ResidualGroup,
+    conv,
+)
+from support import relative_error
+
+from .comparison import EXACT, all_but, around, assert_equal, checked, image, names
+
+BUFFER = {"without": all_but("dense_buffer")}
+GATED = {"without": all_but("gated_residual")}
+IN_PLACE = {"without": all_but("in_place")}
+OVERWRITING = partial(nn.ReLU, inplace=True)
+
+
+def overwriting_layer(in_channels: int, growth: int) -> nn.Module:
+    """A layer that overwrites what it is given."""
+    return PreActivatedConv(in_channels, growth, norm=None, act=OVERWRITING)
+
+
+def normalised_layer(in_channels: int, growth: int) -> nn.Module:
+    return PreActivatedConv(in_channels, growth, act=OVERWRITING)
+
+
+LAYERS = {
+    "convolution and activation": lambda inputs, growth: nn.Sequential(conv(inputs, growth), nn.LeakyReLU(0.2)),
+    "normalised": normalised_layer,
+    "overwriting": overwriting_layer,
+    "overwriting alone": lambda inputs, growth: nn.Sequential(nn.SiLU(inplace=True), conv(inputs, growth)),
+    "view": lambda inputs, growth: nn.Sequential(conv(inputs, growth), nn.Unflatten(1, (growth, 1)), nn.Flatten(1, 2)),
+    "dense": lambda inputs, growth: DenseBlock(inputs, growth=growth // 2, depth=2, gives_input=False),
+}
+
+
+@pytest.mark.parametrize("gives_input", [True, False])
+@pytest.mark.parametrize("sees_input", [True, False])
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("depth", [1, 3])
+def test_dense_blocks_of_any_layers_are_exact(layer: str, depth: int, sees_input: bool, gives_input: bool) -> None:
+    options = {"layer": LAYERS[layer], "sees_input": sees_input, "gives_input": gives_input}
+    block = DenseBlock(6, growth=4, depth=depth, **options)
+    net = around(block, out_channels=block.out_channels)
+    for without in (all_but("dense_buffer"), ()):
+        rewritten = checked(net, without=without)
+        assert layer.startswith("overwriting") or "dense_buffer" in names(rewritten)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    channels=st.integers(1, 6),
+    growth=st.integers(1, 5),
+    depth=st.integers(1, 4),
+    res_scale=st.sampled_from([1.0, 0.2]),
+    batch=st.integers(1, 3),
+)
+def test_residual_dense_blocks_in_a_row_are_exact(
+    channels: int, growth: int, depth: int, res_scale: float, batch: int
+) -> None:
+    blocks = [ResidualDenseBlock(channels, growth=growth, depth=depth, res_scale=res_scale) for _ in range(2)]
+    net = around(nn.Sequential(*blocks), channels=channels)
+    rewritten = optimize(net)
+    lr = image(net, 5, 4, batch=batch)
+    for given_lr in (lr, lr.contiguous(memory_format=torch.channels_last), lr.flip(3).flip(3)):
+        with torch.no_grad():
+            assert relative_error(rewritten(given_lr), net(given_lr)) <= EXACT
+
+
+class Skipping(nn.Module):
+    """A block beside its input, which is read again behind it."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.block(x)
+        return torch.cat((x, y, self.block(x)), 1)
+
+
+HEADS = {
+    "dense block": lambda: DenseBlock(3, growth=3, depth=2),
+    "dense block that overwrites": lambda: DenseBlock(3, growth=3, depth=2, layer=overwriting_layer),
+    "residual block": lambda: nn.Sequential(ResidualBlock(3), conv(3, 9)),
+    "recast residual block": lambda: nn.Sequential(ResidualBlock(3, out_act=OVERWRITING), conv(3, 9)),
+    "gated block": lambda: nn.Sequential(RCAB(3, reduction=1), conv(3, 9)),
+    "activation": lambda: nn.Sequential(nn.ReLU(), conv(3, 9)),
+    "block behind a range": lambda: nn.Sequential(Rescale(2.0), OVERWRITING(), conv(3, 9)),
+}
+
+
+@pytest.mark.parametrize("around_it", [nn.Sequential, Skipping])
+@pytest.mark.parametrize("head", HEADS)
+def test_the_image_is_never_written(head: str, around_it: type[nn.Module]) -> None:
+    module = around_it(HEADS[head]())
+    channels = 9 if around_it is nn.Sequential else 21
+    checked(around(head=module, body=conv(channels, 6, 1)))
+
+
+@pytest.mark.parametrize("block", [ResidualBlock, partial(RCAB, reduction=2), partial(ResidualGroup, depth=1)])
+def test_what_is_read_again_behind_a_block_is_not_written(block: partial) -> None:
+    checked(around(Skipping(block(6)), out_channels=18))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    res_scale=st.sampled_from([1.0, 0.1, -2.0]),
+    norm=st.sampled_from([None, nn.BatchNorm2d, nn.InstanceNorm2d]),
+    out_act=st.sampled_from([None, nn.ReLU, OVERWRITING, nn.PReLU]),
+)
+def test_gated_blocks_are_one_operation(res_scale: float, norm: type | None, out_act: partial | None) -> None:
+    attention = partial(ChannelAttention, reduction=2)
+    block = ResidualBlock(6, norm=norm, attention=attention, res_scale=res_scale, out_act=out_act)
+    for without in (all_but("gated_residual"), ()):
+        assert "gated_residual" in names(checked(around(block), (3, 3), (5, 4), without=without))
+
+
+class Hardened(ChannelAttention):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x).round()
+
+
+class Softened(ChannelAttention):
+    def gate(self, x: Tensor) -> Tensor:
+        return super().gate(x).sqrt()
+
+
+def test_an_attention_of_its_own_keeps_its_forward_and_its_gate() -> None:
+    hardened = around(ResidualBlock(6, attention=partial(Hardened, reduction=2)))
+    assert names(checked(hardened, **GATED)) == set()
+    checked(around(ResidualBlock(6, attention=partial(Softened, reduction=2))), **GATED)
+
+
+class Doubled(ResidualBlock):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x
+
+
+@pytest.mark.parametrize("attention", [None, partial(ChannelAttention, reduction=2)])
+def test_a_block_with_a_forward_of_its_own_keeps_it(attention: partial | None) -> None:
+    net = around(Doubled(6, norm=nn.BatchNorm2d, attention=attention, res_scale=0.3))
+    rewritten = checked(net, without=["value_range_folding"])
+    assert isinstance(rewritten.body, Doubled)
+
+
+ACTIVATIONS = {
+    "relu": (nn.ReLU, True),
+    "leaky": (partial(nn.LeakyReLU, 0.2), True),
+    "rising leaky": (partial(nn.LeakyReLU, -0.5), None),
+    "leaky above one": (partial(nn.LeakyReLU, 2.0), None),
+    "overwriting": (OVERWRITING, None),
+    "prelu": (nn.PReLU, False),
+    "relu6": (nn.ReLU6, None),
+    "tanh": (nn.Tanh, False),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_behind_a_convolution_are_exact_and_so_are_gradients(name: str) -> None:
+    act, rewritten_if_known = ACTIVATIONS[name]
+    net = around(nn.Sequential(conv(6, 6), act(), ResidualBlock(6, act=act, out_act=act)))
+    rewritten = checked(net, without=[*all_but("in_place")])
+    if rewritten_if_known is not None:
+        ours = [decision for decision in rewritten.rewrites.applied if decision.reason == "the activation"]
+        assert bool(ours) is rewritten_if_known
+    lr, again = (image(net, 5, 4).requires_grad_() for _ in range(2))
+    (gradient,) = torch.autograd.grad(rewritten(lr).square().sum(), lr)
+    (expected,) = torch.autograd.grad(net(again).square().sum(), again)
+    assert relative_error(gradient, expected) <= 10 * EXACT
+
+
+class Twice(nn.ReLU):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def test_activations_that_are_shared_or_of_their_own_are_exact() -> None:
+    act = nn.ReLU()
+    body = nn.Sequential(act, conv(6, 6), act, Skipping(nn.Sequential(act, conv(6, 6), act)), conv(18, 6), Twice())
+    rewritten = checked(around(body), **IN_PLACE)
+    assert isinstance(rewritten.body[-1], Twice)
+    assert not rewritten.body[0].inplace
+
+
+class Reading(nn.Module):
+    """Layers of a sequence, of which every output is kept."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: list[Tensor] = []
+        for layer in self.layers:
+            x = layer(x)
+            outputs.append(x)
+        return torch.cat(outputs, 1)
+
+
+class Peeking(Reading):
+    """A sequence, and its first layer once more."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((self.layers(x), self.layers[0](x)), 1)
+
+
+LISTED = {
+    "activation": lambda: (conv(6, 6), nn.ReLU()),
+    "norm": lambda: (conv(6, 6), nn.BatchNorm2d(6)),
+    "range": lambda: (conv(6, 3), Rescale(2.0), Rescale(0.3), conv(3, 6)),
+}
+
+
+@pytest.mark.parametrize("kind", [Reading, Peeking])
+@pytest.mark.parametrize("layers", LISTED)
+def test_a_sequence_whose_layers_somebody_runs_one_by_one_is_exact(layers: str, kind: type[Reading]) -> None:
+    module = kind(*LISTED[layers]())
+    widths = {"activation": 12, "norm": 12, "range": 15 if kind is Reading else 9}
+    checked(around(module, out_channels=widths[layers]))
+
+
+class Averaging(nn.Module):
+    """An attention whose output holds each value once for all pixels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=True).expand_as(x)
+
+
+BRANCHES = {
+    "scaled": lambda: ResidualBlock(6, res_scale=0.3),
+    "expanded": lambda: ResidualBlock(6, attention=lambda channels: Averaging()),
+    "normalised": lambda: ResidualBlock(6, norm=nn.BatchNorm2d),
+    "without convolution": lambda: ResidualBlock(6, attention=lambda channels: nn.Hardtanh(inplace=True)),
+}
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_a_sum_behind_anything_but_a_convolution_is_left_alone(branch: str) -> None:
+    rewritten = checked(around(BRANCHES[branch]()), **IN_PLACE)
+    assert "the sum" not in [decision.reason for decision in rewritten.rewrites.applied]
+
+
+def test_a_block_that_broadcasts_its_branch_is_exact() -> None:
+    block = ResidualBlock(6)
+    block.conv2 = conv(6, 1)
+    checked(around(block))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_in_half_precision_buffers_and_sums_agree(dtype: torch.dtype) -> None:
+    blocks = [ResidualDenseBlock(6, growth=4, depth=2), ResidualBlock(6), RCAB(6, reduction=2)]
+    net = around(nn.Sequential(*blocks)).to(dtype)
+    rewritten = optimize(net)
+    assert {parameter.dtype for parameter in rewritten.parameters()} == {dtype}
+    assert_equal(rewritten, net, (5, 6), tolerance=0.1)

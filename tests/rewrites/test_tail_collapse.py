@@ -1,0 +1,277 @@
+"""Linear tails become one convolution: exact with any kernels, and left alone where something stands between."""
+
+import pytest
+import torch
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from srblocks import optimize
+from srblocks.blocks import ResidualBlock, conv
+from srblocks.frameworks import PostUpsampling
+from srblocks.network import Network
+from srblocks.rewrites import tail_collapse
+from srblocks.upsampling import PixelShuffleUp
+from support import relative_error
+
+from .comparison import all_but, around, assert_equal, checked, image, names, reasons
+
+ALONE = {"without": all_but("tail_collapse")}
+LEAST = tail_collapse.SMALLEST
+
+
+def tailed(*layers: nn.Module, scale: int, channels: int = 6, **slots: object) -> Network:
+    """A network whose features go straight into these layers, which give the image."""
+    return around(channels=channels, scale=scale, upsampler=nn.Sequential(*layers), tail=nn.Identity(), **slots)
+
+
+def wide(*between: nn.Module, first: nn.Module | None = None, last: nn.Module | None = None) -> Network:
+    """A tail x2 that collapses, but for what stands between its shuffle and its last convolution."""
+    return tailed(first or conv(6, 32), nn.PixelShuffle(2), *between, last or conv(8, 3), scale=2)
+
+
+@st.composite
+def tails(draw: st.DrawFn) -> tuple[list[nn.Module], int, int, int]:
+    """Linear layers, their enlargement, the channels of their input and of their output."""
+    inputs, scale = draw(st.integers(2, 6)), 1
+    layers: list[nn.Module] = []
+    channels = inputs
+
+    def convolution(out: int) -> nn.Module:
+        groups = draw(st.sampled_from([n for n in (1, 1, 2, 3) if channels % n == 0 and out % n == 0]))
+        return conv(channels, out, draw(st.sampled_from([1, 3, 3, 5])), bias=draw(st.booleans()), groups=groups)
+
+    for _ in range(draw(st.integers(1, 3))):
+        factor = draw(st.sampled_from([2, 2, 3]))
+        if scale * factor > 9:
+            break
+        for _ in range(draw(st.sampled_from([1, 1, 0, 2])) if layers else 1):
+            out = factor**2 * draw(st.integers(4, 12))
+            layers.append(convolution(out))
+            channels = out
+        if channels % factor**2 == 0:
+            layers.append(nn.PixelShuffle(factor))
+            channels, scale = channels // factor**2, scale * factor
+    out = draw(st.integers(1, 3))
+    layers.append(convolution(out))
+    return layers, scale, inputs, out
+
+
+@settings(max_examples=60, deadline=None)
+@given(tail=tails(), height=st.integers(1, 9), width=st.integers(1, 9))
+def test_random_linear_tails_compute_the_same(
+    tail: tuple[list[nn.Module], int, int, int], height: int, width: int
+) -> None:
+    layers, scale, inputs, outputs = tail
+    net = tailed(*layers, scale=scale, channels=inputs, image_channels=outputs, head=conv(outputs, inputs, 1))
+    event(", ".join(names(checked(net, (1, 1), (height, width), **ALONE))) or "left alone")
+
+
+@pytest.mark.parametrize("kernels", [(3, 3), (1, 3), (5, 3), (3, 5), (1, 1), (3, 1)])
+@pytest.mark.parametrize("scale", [2, 3, 4, 6, 8])
+def test_the_tails_of_the_papers_collapse_at_every_kernel(scale: int, kernels: tuple[int, int]) -> None:
+    up = PixelShuffleUp(6, scale, kernel_size=kernels[0])
+    net = tailed(*up, conv(6, 1, kernels[1]), scale=scale, image_channels=1, head=conv(1, 6))
+    rewritten = checked(net, (1, 1), (LEAST + 1, 7), **ALONE)
+    assert names(rewritten) == {"tail_collapse"}
+    if kernels != (5, 3):  # wide kernels at every step reach so far that only the last step collapses
+        assert not any(isinstance(layer, (nn.Conv2d, nn.PixelShuffle)) for layer in rewritten.upsampler[1:])
+
+
+def test_without_kernels_of_their_own_borders_would_be_wrong() -> None:
+    net = wide()
+    rewritten = checked(net, **ALONE)
+    tail = rewritten.upsampler[0]
+    for band in (tail.first, tail.inner, tail.last):
+        band.first.load_state_dict({**band.first.state_dict(), "bias": tail.inner.inner.bias})
+    lr = image(rewritten, 7, 6)
+    error = (rewritten(lr) - net(lr)).abs().amax((0, 1))
+    assert error[2:-2, 2:-2].max() < 1e-12
+    assert error[:, :2].max() > 1e-3
+
+
+def test_a_middle_kernel_that_looks_further_than_its_own_step_is_exact() -> None:
+    layers = [conv(6, 64), nn.PixelShuffle(2), conv(16, 32, 1), nn.PixelShuffle(2), conv(8, 3, 7)]
+    checked(tailed(*layers, scale=4), (4, 4), (5, 9), **ALONE)
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (2, 3), (2, 2, 2)])
+def test_shuffles_directly_behind_one_another_are_exact(factors: tuple[int, ...]) -> None:
+    scale = int(torch.tensor(factors).prod())
+    shuffles = [nn.PixelShuffle(factor) for factor in factors]
+    net = tailed(conv(6, 16 * scale**2), *shuffles, conv(16, 3), scale=scale)
+    assert names(checked(net, (4, 4), (5, 9), **ALONE)) == {"tail_collapse"}
+
+
+def test_a_tail_inside_other_containers_and_slots_collapses() -> None:
+    step = nn.Sequential(nn.Identity(), nn.Sequential(conv(6, 32), nn.PixelShuffle(2)))
+    net = around(upsampler=nn.Sequential(nn.Sequential(step), nn.Identity()), tail=nn.Sequential(conv(8, 3)))
+    assert names(checked(net, **ALONE)) == {"tail_collapse"}
+
+
+def test_a_tail_on_both_sides_of_an_activation_collapses_up_to_it() -> None:
+    layers = [conv(6, 64), nn.PixelShuffle(2), conv(16, 12), nn.ReLU(), conv(12, 64), nn.PixelShuffle(2), conv(16, 3)]
+    rewritten = checked(tailed(*layers, scale=4), **ALONE)
+    assert len(rewritten.rewrites.applied) == 2
+
+
+class Doubling(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+class Clamping(nn.PixelShuffle):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).clamp(0, 0.1)
+
+
+LEFT_ALONE = {
+    "activation": lambda: wide(nn.ReLU()),
+    "norm": lambda: wide(nn.BatchNorm2d(8)),
+    "dropout": lambda: wide(nn.Dropout2d()),
+    "block": lambda: wide(ResidualBlock(8)),
+    "reflecting": lambda: wide(last=conv(8, 3, padding_mode="reflect")),
+    "reflecting first": lambda: wide(first=conv(6, 32, padding_mode="replicate")),
+    "even kernel": lambda: wide(last=nn.Sequential(nn.Conv2d(8, 3, 4, padding=2), nn.AvgPool2d(2, stride=1))),
+    "narrow kernel": lambda: wide(last=nn.Conv2d(8, 3, (1, 3), padding=(0, 1))),
+    "dilated": lambda: wide(last=conv(8, 3, dilation=2)),
+    "strided": lambda: tailed(conv(6, 72), nn.PixelShuffle(6), nn.Conv2d(2, 3, 3, stride=3, padding=1), scale=2),
+    "no padding": lambda: wide(nn.ZeroPad2d(1), last=nn.Conv2d(8, 3, 3)),
+    "own convolution": lambda: wide(last=Doubling(8, 3, 3, padding=1)),
+    "own shuffle": lambda: tailed(conv(6, 32), Clamping(2), conv(8, 3), scale=2),
+    "unshuffle": lambda: tailed(conv(6, 144), nn.PixelShuffle(4), nn.PixelUnshuffle(2), conv(36, 3), scale=2),
+}
+
+
+@pytest.mark.parametrize("build", LEFT_ALONE.values(), ids=LEFT_ALONE)
+def test_what_is_not_linear_is_left_alone(build: object) -> None:
+    assert names(checked(build(), (3, 3), (5, 4), **ALONE)) == set()
+
+
+def test_padding_of_the_same_size_by_name_computes_the_same() -> None:
+    checked(wide(last=nn.Conv2d(8, 3, 3, padding="same")), **ALONE)
+
+
+def test_kernels_that_change_more_than_one_row_at_the_border_are_left_alone() -> None:
+    rewritten = checked(wide(last=conv(8, 3, 7)), **ALONE)
+    assert reasons(rewritten, "tail_collapse") == ["its kernels change 2 rows at the border; one is the most"]
+
+
+def test_a_tail_that_would_cost_more_is_left_alone() -> None:
+    net = tailed(conv(6, 4), nn.PixelShuffle(2), conv(1, 3), scale=2)
+    (reason,) = reasons(checked(net, **ALONE), "tail_collapse")
+    assert reason == "one kernel would cost more multiplications than the steps"
+
+
+@pytest.mark.parametrize("smallest", [1, LEAST - 1, LEAST, LEAST + 5])
+def test_it_is_left_out_where_smaller_images_are_asked_for(smallest: int) -> None:
+    rewritten = checked(wide(), smallest=smallest, **ALONE)
+    applied = smallest >= LEAST
+    assert (names(rewritten) == {"tail_collapse"}) is applied
+    assert rewritten.min_size == (LEAST if applied else 1)
+
+
+def test_pointwise_ends_need_no_border_and_keep_every_size() -> None:
+    rewritten = checked(wide(last=conv(8, 3, 1)), smallest=1, **ALONE)
+    assert names(rewritten) == {"tail_collapse"}
+    assert rewritten.min_size == 1
+
+
+def test_features_with_few_rows_are_left_alone() -> None:
+    net = PostUpsampling(
+        scale=1,
+        image_channels=3,
+        head=nn.Conv2d(3, 6, 3, stride=2, padding=1),
+        body=nn.Identity(),
+        upsampler=nn.Sequential(conv(6, 32), nn.PixelShuffle(2)),
+        tail=conv(8, 3),
+        size_multiple=2,
+    ).double()
+    rewritten = checked(net, (2, 2), (6, 4), **ALONE)
+    assert (names(rewritten), rewritten.min_size) == (set(), 2)
+    assert reasons(rewritten, "tail_collapse") == [f"its features can have fewer than {LEAST} rows or columns"]
+
+
+class Pooled(nn.Module):
+    """Features that have one pixel whatever the image, and their enlargement beside the features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.tail = nn.Sequential(conv(6, 32), nn.PixelShuffle(2), conv(8, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.tail(self.pool(x)).mean((2, 3), keepdim=True)
+
+
+def test_pooled_features_are_left_alone() -> None:
+    assert names(checked(around(Pooled()), **ALONE)) == set()
+
+
+class Strips(nn.Module):
+    """A tail that also runs on the first row alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tail = nn.Sequential(conv(6, 32), nn.PixelShuffle(2), conv(8, 6), nn.AvgPool2d(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tail(x) + self.tail(x[:, :, :1])
+
+
+def test_a_tail_that_also_sees_single_rows_is_left_alone() -> None:
+    assert names(checked(around(Strips()), (5, 4), (9, 16), **ALONE)) == set()
+
+
+class Peeking(PostUpsampling):
+    """A network with a forward of its own, which reads what stands between upsampler and tail."""
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x = self.upsampler(self.head(lr))
+        return self.tail(x) + x[:, :3]
+
+
+class Supervising(PostUpsampling):
+    """A network that supervises what stands between upsampler and tail."""
+
+    def supervised(self, lr: Tensor) -> list[Tensor]:
+        return [self.upsampler(self.body(self.head(lr))), self(lr)]
+
+
+def slots() -> dict[str, nn.Module]:
+    return {"head": conv(3, 6), "upsampler": PixelShuffleUp(6, 2, out_channels=8), "tail": conv(8, 3)}
+
+
+def test_a_forward_of_its_own_that_reads_between_is_respected() -> None:
+    net = Peeking(scale=2, image_channels=3, body=nn.Identity(), **slots()).double()
+    assert names(checked(net, **ALONE)) == set()
+
+
+def test_what_a_network_supervises_between_is_respected() -> None:
+    net = Supervising(scale=2, image_channels=3, body=nn.Identity(), **slots()).double()
+    rewritten = optimize(net, **ALONE)
+    assert_equal(rewritten, net)
+    lr = image(rewritten, 5, 6)
+    between, sr = rewritten.supervised(lr)
+    assert relative_error(between, net.supervised(lr)[0]) < 1e-12
+    assert torch.equal(sr, rewritten(lr))
+
+
+def test_a_container_that_also_runs_elsewhere_is_not_joined_with_what_follows() -> None:
+    up = nn.Sequential(conv(6, 24), nn.PixelShuffle(2))
+    body = nn.Sequential(up, nn.Softplus(), nn.AvgPool2d(2))
+    assert names(checked(around(body, upsampler=up, tail=conv(6, 3)), **ALONE)) == set()
+
+
+def test_a_whole_tail_that_runs_twice_collapses_once() -> None:
+    tail = nn.Sequential(conv(6, 64), nn.PixelShuffle(2), conv(16, 6), nn.Softplus(), nn.AvgPool2d(2))
+    rewritten = checked(around(nn.Sequential(tail, tail)), **ALONE)
+    assert rewritten.body[0] is rewritten.body[1]
+    assert len(rewritten.rewrites.applied) == 1
+
+
+def test_a_convolution_that_also_stands_elsewhere_stays_there() -> None:
+    shared = conv(6, 6)
+    up = nn.Sequential(shared, conv(6, 32), nn.PixelShuffle(2))
+    net = around(nn.Sequential(nn.Softplus(), shared, nn.Softplus()), upsampler=up, tail=conv(8, 3))
+    assert names(checked(net, **ALONE)) == {"tail_collapse"}
