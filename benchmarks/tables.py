@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -80,11 +81,23 @@ def applied() -> str:
 
 
 def rewrites() -> str:
-    """One row per network and size: how many times as quick its rewrites make it, and how much less memory it takes."""
+    """One row per network and size of the committed measurement: what the rewrites gain."""
+    return gains(json.loads(RESULTS.read_text()))
+
+
+def goals() -> str:
+    """The same of the networks that have a goal."""
     result = json.loads(RESULTS.read_text())
+    aimed = {(row["network"], row["scale"], row["size"]) for row in result["rows"] if row["goal"]}
+    rows = [row for row in result["rows"] if (row["network"], row["scale"], row["size"]) in aimed]
+    return gains(result | {"rows": rows})
+
+
+def gains(result: dict[str, Any]) -> str:
+    """A measurement as a table of ratios, and what it ran on."""
     memory = {(row["network"], row["scale"]): f"{row['ratio']:.2f}" for row in result["memory"]}
     engines = list(dict.fromkeys(row["engine"] for row in result["rows"]))
-    lines = [f"| network | input | {' | '.join(engines)} | activations |", f"|{'---|' * (len(engines) + 3)}"]
+    lines = [f"| network | input | {' | '.join(engines)} | memory |", f"|{'---|' * (len(engines) + 3)}"]
     cells: dict[tuple[str, int, str], dict[str, str]] = {}
     for row in result["rows"]:
         key = row["network"], row["scale"], row["size"]
@@ -92,6 +105,15 @@ def rewrites() -> str:
     for (network, scale, size), ratios in cells.items():
         times = " | ".join(ratios.get(engine, "") for engine in engines)
         lines.append(f"| {network} x{scale} | {size} | {times} | {memory.get((network, scale), '')} |")
+    about, load = result["environment"], result["load"]
+    versions = ", ".join(f"{name} {about['versions'][name]}" for name in ("torch", "onnxruntime", "openvino"))
+    cpu = f"{about['cpu']['name']} with {', '.join(about['cpu']['flags'])}"
+    lines += [
+        "",
+        "Time: median over interleaved rounds of plain / optimised; * marks noisy rows. Memory: peak bytes of "
+        f"activations at 256x256, plain / optimised. On {cpu}, {about['threads']} thread, {versions}, load average "
+        f"{load['before']} before and {load['after']} after.",
+    ]
     return "\n".join(lines)
 
 
@@ -100,6 +122,7 @@ TABLES = {
     "layouts": (layouts, "srblocks/checkpoints/README.md"),
     "applied": (applied, "srblocks/rewrites/README.md"),
     "rewrites": (rewrites, "srblocks/rewrites/README.md"),
+    "gains": (goals, "README.md"),
 }
 
 

@@ -39,6 +39,16 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert names["own"].config["scale"] == 4
 
 
+def test_the_example_of_the_rewrites_does_what_it_says() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "srblocks/rewrites/README.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(block, "README.md", "exec"), names)
+    quick, kept, tiny = (names[name] for name in ("quick", "kept", "tiny"))
+    assert [net.min_size for net in (quick, kept, tiny)] == [4, 1, 1]
+    assert "tail_collapse" in str(quick.rewrites)
+    assert "tail_collapse" not in str(kept.rewrites)
+
+
 def test_commands_parse_and_name_what_exists() -> None:
     commands = [line.partition("#")[0] for line in README.splitlines() if line.startswith("srblocks-export")]
     assert len(commands) >= 4

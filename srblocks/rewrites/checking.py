@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from ..network import Network
+from .sites import image_for
 
 TOLERANCE = 1e-9
 """Largest difference in float64 that counts as rounding, relative to the largest value."""
-
 
 _SIDE = 8
 """The least H of the image."""
@@ -44,13 +44,10 @@ class Reference:
 
 
 def _outputs(net: Network, size: tuple[int, int]) -> list[Tensor]:
-    weight = next(net.parameters())
-    noise = torch.rand(1, net.image_channels, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     with torch.inference_mode():
-        lr = noise.to(weight)
-        outputs = [net(lr.clone())]
+        outputs = [net(image_for(net, *size))]
         if type(net).supervised is not Network.supervised:
-            outputs += net.supervised(lr.clone())
+            outputs += net.supervised(image_for(net, *size))
     return outputs
 
 

@@ -90,7 +90,7 @@ def optimize(net: Network, *, without: Collection[str] = (), smallest: int | Non
 def _rewritten(net: Network, names: list[str], smallest: int | None) -> tuple[Network, list[Decision]]:
     """Apply the rewrites of these names in float64, less those after which the network is another function."""
     plain = copy.deepcopy(net).double()
-    for path, module in plain.named_modules(remove_duplicate=False):
+    for path, module in reversed(list(plain.named_modules(remove_duplicate=False))):
         if runs_as(module, MultiScale):
             plain.set_submodule(path, module.branches.get_submodule(module.active))
     reference = Reference(plain)

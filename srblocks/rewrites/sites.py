@@ -9,7 +9,6 @@ from typing import TypeGuard, TypeVar
 import torch
 from torch import nn
 
-from ..blocks import MultiScale
 from ..network import Network
 from .report import Decision
 
@@ -75,8 +74,8 @@ class Workbench:
     def chains(self) -> list[list[Site]]:
         """Give the runs of modules of which each sees the output of the one before it and nobody else does.
 
-        They come from `Network.chains` and from every ``nn.Sequential``, with nested ones and the running branch of
-        `MultiScale` opened; identities are left out.
+        They come from `Network.chains` and from every ``nn.Sequential``, with nested ones opened; identities are left
+        out.
         """
         opening = _Opening(self.net)
         roots: list[list[str]] = []
@@ -120,11 +119,9 @@ class _Opening:
 
 def _children_in_order(module: nn.Module) -> list[str] | None:
     """Names of the children that `module` runs one after another and nothing else; None for any other module."""
-    if runs_as(module, nn.Sequential):
-        return [name for name, _ in module.named_modules(remove_duplicate=False) if name and "." not in name]
-    if runs_as(module, MultiScale):
-        return [f"branches.{module.active}"]
-    return None
+    if not runs_as(module, nn.Sequential):
+        return None
+    return [name for name, _ in module.named_modules(remove_duplicate=False) if name and "." not in name]
 
 
 def own_chains(net: Network) -> list[list[str]]:
@@ -140,6 +137,13 @@ def runs_as(module: nn.Module | None, kind: type[Kind]) -> TypeGuard[Kind]:
     if not isinstance(module, kind) or "forward" in vars(module) or type(module).forward is not kind.forward:
         return False
     return not any(vars(module)[hooks] for hooks in ("_forward_hooks", "_forward_pre_hooks"))
+
+
+def image_for(net: Network, height: int, width: int) -> torch.Tensor:
+    """Give noise, the same every time, in the network's precision and on its device."""
+    held = next(tensor for tensor in [*net.parameters(), *net.buffers()] if tensor.is_floating_point())
+    noise = torch.Generator().manual_seed(0)
+    return torch.rand(1, net.image_channels, height, width, generator=noise, dtype=torch.float64).to(held)
 
 
 def observe(net: Network, side: int) -> dict[str, tuple[torch.Size, torch.Size]]:
@@ -160,11 +164,10 @@ def observe(net: Network, side: int) -> dict[str, tuple[torch.Size, torch.Size]]
         return note
 
     hooks = [module.register_forward_hook(watch(path)) for path, module in net.named_modules()]
-    tensor = next(net.parameters())
     side = -(-side // net.size_multiple) * net.size_multiple
     try:
         with torch.inference_mode():
-            net(torch.zeros(1, net.image_channels, side, side, dtype=tensor.dtype, device=tensor.device))
+            net(image_for(net, side, side))
     except Exception:  # a forward of the user's own may raise anything
         return {}
     finally:

@@ -22,7 +22,7 @@ def layers_of_runs(block: nn.Module) -> list[nn.Module] | None:
     return runs
 
 
-class UnrolledRecursion(nn.Module):
+class UnrolledRecursion(RecursiveBlock):
     """A `RecursiveBlock` whose runs are chains of layers: ``x <- skip + run(x)``.
 
     Args:
@@ -31,17 +31,9 @@ class UnrolledRecursion(nn.Module):
     """
 
     def __init__(self, runs: list[nn.Module], *, skip: str) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.runs = nn.ModuleList(runs)
         self.skip = skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Give the output of the last run on the features ``x``."""
-        return self._run(x, keep=False)[-1]
-
-    def states(self, x: Tensor) -> list[Tensor]:
-        """Give the output of every run, first to last."""
-        return self._run(x, keep=True)
 
     def _run(self, x: Tensor, keep: bool) -> list[Tensor]:
         source = x
