@@ -100,6 +100,8 @@ class ExportRequest:
             value = getattr(self, bound)
             if value is not None and not 0 <= value < math.inf:
                 raise ExportError(200, f"{bound}={value} is no bound", "use a number of 0 or more")
+        if self.without and not self.optimize:
+            raise ExportError(200, "--without says nothing of an export with --no-optimize", "leave out one of them")
         self._check_precision()
         if self.opset not in _OPSETS:
             raise ExportError(200, f"opset {self.opset} is out of range", f"use {_OPSETS[0]} to {_OPSETS[-1]}")

@@ -49,10 +49,9 @@ def with_weights(conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Con
     )
 
 
-def exact(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
-    """Give weight and bias of a convolution in float64; zeros for no bias."""
-    weight = conv.weight.double()
-    return weight, weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.double()
+def weight_and_bias(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
+    """Give weight and bias of a convolution; zeros for no bias."""
+    return conv.weight, conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
 
 
 class ShiftedShuffle(nn.Module):

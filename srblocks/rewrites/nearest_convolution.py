@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..upsampling import InterpolateUp
-from .convolutions import ShiftedShuffle, convolution, exact
+from .convolutions import ShiftedShuffle, convolution, weight_and_bias
 from .sites import Workbench, runs_as
 
 NAME = "nearest_convolution"
@@ -40,7 +40,7 @@ def _is_3x3(conv: nn.Conv2d) -> bool:
 
 def _phases(conv: nn.Conv2d, scale: int) -> nn.Conv2d:
     """Give the convolution of the small image whose outputs are blocks that begin one enlarged pixel early."""
-    weight, bias = exact(conv)
+    weight, bias = weight_and_bias(conv)
     seen = [[(phase + tap - 2) // scale + 1 for tap in range(3)] for phase in range(scale)]
     sums = F.one_hot(torch.tensor(seen, device=weight.device), 2).to(weight)
     kernels = einsum(sums, sums, weight, "p u h, q v w, o i u v -> o p q i h w")

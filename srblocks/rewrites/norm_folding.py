@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..blocks import RecursiveBlock, ResidualBlock
-from .convolutions import exact, with_weights
+from .convolutions import weight_and_bias, with_weights
 from .sites import Site, Workbench, runs_as
 from .unrolling import UnrolledRecursion, layers_of_runs
 
@@ -54,8 +54,8 @@ def _fold(bench: Workbench, before: Site, behind: Site, path: str) -> None:
 
 
 def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Give weight and bias of the convolution with the normalisation behind it, in float64."""
+    """Give weight and bias of the convolution with the normalisation behind it."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
-    gain, shift = (norm.weight.double(), norm.bias.double()) if norm.affine else (None, None)
-    return fuse_conv_bn_weights(*exact(conv), mean.double(), variance.double(), norm.eps, gain, shift)
+    gain, shift = (norm.weight, norm.bias) if norm.affine else (None, None)
+    return fuse_conv_bn_weights(*weight_and_bias(conv), mean, variance, norm.eps, gain, shift)

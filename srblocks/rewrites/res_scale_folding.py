@@ -3,7 +3,7 @@
 from torch import nn
 
 from ..blocks import ResidualBlock, ResidualDenseBlock
-from .convolutions import exact, with_weights
+from .convolutions import weight_and_bias, with_weights
 from .sites import Workbench, runs_as
 
 NAME = "res_scale_folding"
@@ -24,7 +24,7 @@ def rewrite(bench: Workbench) -> None:
         if not runs_as(conv, nn.Conv2d) or not all(runs_as(module, nn.Identity) for module in behind):
             bench.declined(NAME, path, "its branch does not end in a convolution")
             continue
-        weight, bias = exact(conv)
+        weight, bias = weight_and_bias(conv)
         bias = None if conv.bias is None else bias * block.res_scale
         setattr(block, last, with_weights(conv, weight * block.res_scale, bias))
         block.res_scale = 1.0

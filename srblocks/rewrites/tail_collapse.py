@@ -9,7 +9,6 @@ Conv-conv pairs at one resolution are collapsed at training time by Bhardwaj et 
 Super-Efficient Super Resolution* (SESR), MLSys 2022, arXiv:2103.09404.
 """
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ class CollapsedTail(nn.Module):
     """One convolution with kernels of their own for border rows and columns, and one pixel shuffle.
 
     Args:
-        tail: the linear modules that it replaces, in float64.
+        tail: the linear modules that it replaces.
         channels: channels of the input.
         scale: enlargement per side.
         reach: rows and columns that an output looks away from its own, the radius of the kernels.
@@ -154,19 +153,16 @@ def _collapsed(modules: Sequence[nn.Module]) -> nn.Module:
     A step is a convolution and what follows it up to the next one behind a shuffle. One whose border is wider than a
     row of its own input has no nine kernels, and is read together with the step ahead of it.
     """
-    first = modules[0]
-    assert isinstance(first, nn.Conv2d)
     behind_shuffle = [i for i in range(1, len(modules)) if _scales(modules[i - 1]) and not _scales(modules[i])]
     end = len(modules)
     tail: list[nn.Module] = []
     for start in reversed([0, *behind_shuffle[:-1]]):
-        tail = [*(copy.deepcopy(module).double() for module in modules[start:end]), *tail]
+        tail = [*modules[start:end], *tail]
         end = start
         conv, cost = tail[0], _cost(modules[start:])
         assert isinstance(conv, nn.Conv2d)
         if cost.border <= 1:
-            like = conv.weight if start else first.weight
-            tail = [_kernel(nn.Sequential(*tail), conv.in_channels, cost, like=like)]
+            tail = [_kernel(nn.Sequential(*tail), conv.in_channels, cost, like=conv.weight)]
     return tail[0]
 
 
@@ -233,8 +229,8 @@ def _responses(tail: nn.Sequential, channels: int, *, scale: int, reach: int, bo
     """Read kernels and biases off linear modules, from a map of size = 2 * reach + 1.
 
     Returns:
-        Kernels (P, P, out_channels * scale**2, channels, size, size) and biases (P, P, out_channels * scale**2) in
-        float64; P = 3 for the first, an inner and the last row and column with `border`, P = 1 for an inner one.
+        Kernels (P, P, out_channels * scale**2, channels, size, size) and biases (P, P, out_channels * scale**2);
+        P = 3 for the first, an inner and the last row and column with `border`, P = 1 for an inner one.
     """
     size = 2 * reach + 1
     places = slice(None, None, reach) if border else slice(reach, reach + 1)

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..upsampling import DeconvUp
-from .convolutions import ShiftedShuffle, convolution, exact
+from .convolutions import ShiftedShuffle, convolution, weight_and_bias
 from .sites import Workbench, runs_as
 
 NAME = "transposed_convolution"
@@ -79,7 +79,7 @@ def _phases(deconv: nn.ConvTranspose2d, *, origin: int, ahead: int, behind: int,
         behind: how many behind.
         padding: padding of the result.
     """
-    weight, bias = exact(deconv)
+    weight, bias = weight_and_bias(deconv)
     size, stride = deconv.kernel_size[0], deconv.stride[0]
     seen = range(ahead, -behind - 1, -1)
     taps = [[origin + phase + stride * distance for distance in seen] for phase in range(stride)]

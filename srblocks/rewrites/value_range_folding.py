@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..blocks import MeanShift, Rescale
 from ..upsampling import BicubicResize, InterpolateUp
-from .convolutions import exact, with_weights
+from .convolutions import weight_and_bias, with_weights
 from .sites import Site, Workbench, runs_as
 
 NAME = "value_range_folding"
@@ -71,8 +71,8 @@ def _fold_ahead(before: Sequence[Site], steps: Sequence[Site]) -> str | None:
     conv = before[-1].module if before else None
     if not runs_as(conv, nn.Conv2d) or conv.groups > 1:
         return None
-    matrix, offset = _affine([site.module for site in steps], conv.out_channels // shuffled, conv.weight.device)
-    weight, bias = exact(conv)
+    matrix, offset = _affine([site.module for site in steps], conv.out_channels // shuffled, like=conv.weight)
+    weight, bias = weight_and_bias(conv)
     phases = rearrange(weight, "(c p) i h w -> c p i h w", p=shuffled)
     weight = rearrange(einsum(matrix, phases, "o c, c p i h w -> o p i h w"), "o p i h w -> (o p) i h w")
     bias = rearrange(matrix @ rearrange(bias, "(c p) -> c p", p=shuffled) + offset[:, None], "o p -> (o p)")
@@ -89,8 +89,8 @@ def _fold_behind(steps: Sequence[Site], behind: Sequence[Site]) -> str | None:
     conv = behind[0].module if behind else None
     if not runs_as(conv, nn.Conv2d) or conv.groups > 1:
         return None
-    matrix, offset = _affine([site.module for site in steps], conv.in_channels, conv.weight.device)
-    weight, bias = exact(conv)
+    matrix, offset = _affine([site.module for site in steps], conv.in_channels, like=conv.weight)
+    weight, bias = weight_and_bias(conv)
     zero_padded = conv.padding_mode == "zeros" and conv.padding not in ((0, 0), "valid")
     first: nn.Module = nn.Identity()
     if zero_padded and offset.any():
@@ -108,16 +108,16 @@ def _fold_behind(steps: Sequence[Site], behind: Sequence[Site]) -> str | None:
     return f"{'one subtraction, the rest ' if isinstance(first, Subtract) else ''}part of the convolution behind it"
 
 
-def _affine(modules: Sequence[nn.Module], channels: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Give what the modules do to an image of so many channels, as a matrix and an offset in float64."""
-    matrix = torch.eye(channels, dtype=torch.float64, device=device)
+def _affine(modules: Sequence[nn.Module], channels: int, *, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Give what the modules do to an image of so many channels, as a matrix and an offset."""
+    matrix = torch.eye(channels).to(like)
     offset = matrix.new_zeros(channels)
     for module in modules:
         if isinstance(module, Rescale):
             matrix, offset = matrix * module.factor, offset * module.factor
         elif isinstance(module, MeanShift):
-            step = module.weight[:, :, 0, 0].double()
-            matrix, offset = step @ matrix, step @ offset + module.bias.double()
+            step = module.weight[:, :, 0, 0]
+            matrix, offset = step @ matrix, step @ offset + module.bias
     return matrix, offset
 
 

@@ -20,8 +20,9 @@ from support import filled, relative_error, trained_alike
 
 # Filled networks reach values far from 1; float32 in another order of sums differs by this much at most.
 TOLERANCE = 2e-5
-# The square root of SAN's covariances amplifies rounding: the same kernels in another process differ by 2.2e-5.
-TOLERANCES = {"san": 1e-4}
+# The square root of SAN's covariances amplifies rounding: the same kernels in another process differ by 2.2e-5. So does
+# the softmax of CSNLN's attention: at 4x4 folding the value range changes the output by 3.8e-5.
+TOLERANCES = {"san": 1e-4, "csnln": 1e-4}
 # At full depth rounding accumulates.
 DEEP_TOLERANCE = 1e-4
 

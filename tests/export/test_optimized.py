@@ -53,7 +53,9 @@ def test_single_rewrites_are_left_out_by_name(tmp_path: Path, capsys: pytest.Cap
     entry = exported(tmp_path, "--without", "tail_collapse")
     assert {row["name"] for row in entry["rewrites"]} == {"value_range_folding", "in_place"}
     assert main([*SMALL, "--without", "tail_colapse", "-o", str(tmp_path)]) == 2
+    assert main([*SMALL, "--without", "tail_collapse", "--no-optimize", "-o", str(tmp_path)]) == 2
     message = capsys.readouterr().err
+    assert "E200 --without says nothing of an export with --no-optimize; leave out one" in message
     assert "E200 --without: no rewrite is named tail_colapse; there are norm_folding, " in message
 
 
