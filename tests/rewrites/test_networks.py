@@ -86,7 +86,7 @@ def test_every_rewrite_serves_a_network_of_the_registry_or_the_upsampler_of_esrg
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_srresnet_loses_the_norms_that_have_statistics(norm: str) -> None:
-    spec = next(spec for spec in network_spec() if spec.name == "srresnet")
+    spec = network_spec("srresnet")
     net = thin(spec)
     if norm == "instance":
         net = type(net)(**{**net.config, "norm": norm}).double().eval()
