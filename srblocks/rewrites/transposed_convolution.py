@@ -5,8 +5,8 @@ the phases of one input position make up its own block of the output, and nothin
 begin where the transposed kernel does, which can need a smaller kernel, and the surplus is cropped. The smaller kernel
 wins, else the aligned form.
 
-It pays where few channels come out, as at the end of FSRCNN, and without stride. Enlargements of wide features keep
-their transposed convolution, which runs well in channels_last layout.
+It is done where few channels come out, as at the end of FSRCNN, and without stride. Enlargements of wide features keep
+their transposed convolution, for which channels_last layout is the alternative (`srblocks.to_precision`).
 """
 
 import torch
@@ -21,7 +21,7 @@ from .sites import Workbench, runs_as
 NAME = "transposed_convolution"
 
 IMAGE_CHANNELS = 4
-"""The most channels that come out of an enlargement for which the rewrite pays."""
+"""The most channels that may come out of an enlargement."""
 
 
 def rewrite(bench: Workbench) -> None:
@@ -34,11 +34,11 @@ def rewrite(bench: Workbench) -> None:
         if not _is_enlargement(module, excess):
             bench.declined(NAME, path, "its output is not exactly stride times its input")
         elif module.stride[0] > 1 and module.out_channels > IMAGE_CHANNELS:
-            bench.declined(NAME, path, "it enlarges features, where channels_last layout gains as much")
+            bench.declined(NAME, path, "it enlarges wide features; channels_last layout is the alternative")
         else:
             new = _rewritten(module)
             bench.put(path, new)
-            if isinstance(owner, DeconvUp):
+            if runs_as(owner, DeconvUp):
                 owner.excess = 0
             conv = next(layer for layer in new.modules() if isinstance(layer, nn.Conv2d))
             size, stride = conv.kernel_size[0], module.stride[0]

@@ -186,7 +186,7 @@ def test_the_report_says_why_an_enlargement_stays() -> None:
     assert reasons(rewritten, "nearest_convolution") == ["no 3x3 convolution padded with zeros behind it"]
     deconv = checked(around(upsampler=nn.ConvTranspose2d(6, 6, 4, stride=2, padding=1)), **DECONV)
     assert reasons(deconv, "transposed_convolution") == [
-        "it enlarges features, where channels_last layout gains as much"
+        "it enlarges wide features; channels_last layout is the alternative"
     ]
 
 
