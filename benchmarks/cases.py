@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from comparison import titled
 from engines import ENGINES
 from parity import calibrate
 from srblocks import create_network
@@ -55,8 +56,7 @@ class Case:
     @property
     def title(self) -> str:
         """The network, with what was changed of it."""
-        changed = ", ".join(f"{key}={value}" for key, value in self.config.items())
-        return f"{self.network} ({changed})" if changed else self.network
+        return titled(self.network, self.config)
 
     def build(self) -> Network:
         """The plain network, in eval mode, with weights that show errors, always the same."""

@@ -103,6 +103,12 @@ class Row:
         }
 
 
+def titled(network: str, config: Mapping[str, object]) -> str:
+    """The network, with the arguments that were changed of it."""
+    changed = ", ".join(f"{key}={value}" for key, value in config.items())
+    return f"{network} ({changed})" if changed else network
+
+
 def check(outputs: Mapping[tuple[str, str], Tensor], reference: Tensor, *, rounding: Callable[[str], bool]) -> None:
     """Stop where a candidate that computes in float32 gives something else than the plain network.
 

@@ -59,8 +59,8 @@ def relative_error(output: Tensor, reference: Tensor) -> float:
     return float((output.double() - reference.double()).abs().max() / reference.double().std())
 
 
-def psnr(output: Tensor, reference: Tensor) -> float:
-    """Decibels of the reference's range over the mean error; infinite for equal outputs."""
+def psnr(output: Tensor, reference: Tensor, *, peak: float | None = None) -> float:
+    """Decibels of a peak, or else of the reference's range, over the mean error; infinite for equal outputs."""
     error = float((output.double() - reference.double()).square().mean())
-    span = float(reference.max() - reference.min())
+    span = float(reference.max() - reference.min()) if peak is None else peak
     return 10 * math.log10(span**2 / error) if error else math.inf

@@ -8,11 +8,10 @@ The files are in their authors' layouts, as `load_checkpoint` takes them. The pr
 
 import argparse
 import json
-import os
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from files import data as data_folder
 from srblocks import load_checkpoint, network_name
 from srblocks.evaluate import Score, evaluate, image_files, means, of_network
 
@@ -67,10 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Evaluate published weights on Set5 and Set14.")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     args = parser.parse_args()
-    data = os.environ.get("SRBLOCKS_DATA")
-    if not data or not Path(data, "weights").is_dir():
-        sys.exit("published.py: set SRBLOCKS_DATA to a folder that holds weights/ and images/")
-    figures = measure(Path(data))
+    figures = measure(data_folder("weights", "images"))
     print(markdown(figures))
     if args.json:
         rows = [

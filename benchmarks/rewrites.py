@@ -12,7 +12,6 @@ memory of activations is counted, not measured: float32, 256x256 pixels, input i
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -28,12 +27,11 @@ from activations import peak_bytes
 from cases import CASES, CUDA_CASES, LAYOUT, MEMORY, MEMORY_SIDE, Case, MemoryCase
 from comparison import Measured, Row, markdown
 from engines import missing
+from files import write
 from srblocks import create_network, optimize
-from srblocks.files import atomic_path
 from srblocks.network import Network
 
 SCHEMA = "srblocks.rewrites/1"
-RESULTS = Path(__file__).parent / "results"
 PLAIN, OPTIMISED = "plain", "optimised"
 Compare = Callable[..., Mapping[tuple[str, str], Measured]]
 
@@ -221,15 +219,6 @@ def memory_rows(args: argparse.Namespace) -> list[MemoryRow]:
         if (not args.cases or any(name.startswith(case.network) for name in args.cases))
         and (case.goal or not (args.goals or args.quick))
     ]
-
-
-def write(result: dict[str, Any], file: Path) -> Path:
-    """Write the result; a relative name is one in benchmarks/results."""
-    path = RESULTS / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(result, indent=2) + "\n")
-    return path
 
 
 def main(arguments: list[str] | None = None) -> int:

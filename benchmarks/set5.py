@@ -8,13 +8,12 @@ bicubic interpolation are rounded to 8 bits.
 
 import argparse
 import json
-import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from files import data
 from srblocks import load_pretrained
 from srblocks.evaluate import Score, compare, evaluate, image_files, means, of_network, read_image
 from srblocks.protocol import imresize, reduced_pair, rgb_to_y
@@ -57,10 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Evaluate the bundled weights on Set5.")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     args = parser.parse_args()
-    data = os.environ.get("SRBLOCKS_DATA")
-    if not data or not Path(data, "images", "Set5").is_dir():
-        sys.exit("set5.py: set SRBLOCKS_DATA to a folder that holds images/Set5")
-    figures = measure(Path(data, "images", "Set5"))
+    figures = measure(data("images/Set5") / "images" / "Set5")
     print(markdown(figures))
     if args.json:
         plain = {name: {scale: asdict(score) for scale, score in row.items()} for name, row in figures.items()}

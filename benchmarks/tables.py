@@ -5,7 +5,6 @@ python benchmarks/tables.py --write   put them between their markers
 """
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
@@ -13,12 +12,13 @@ from typing import Any
 
 import torch
 
+import files
+import fp16
 from srblocks import create_network, network_specs, optimize
 from srblocks.checkpoints.dialects import DIALECTS
 from srblocks.rewrites import REWRITES
 
 REPOSITORY = Path(__file__).parent.parent
-RESULTS = REPOSITORY / "benchmarks" / "results" / "rewrites-cpu.json"
 NAMES = {"pre": "pre-upsampling", "post": "post-upsampling", "progressive": "progressive", "iterative": "iterative"}
 
 
@@ -82,12 +82,12 @@ def applied() -> str:
 
 def rewrites() -> str:
     """One row per network and size of the committed measurement: what the rewrites gain."""
-    return gains(json.loads(RESULTS.read_text()))
+    return gains(files.read("rewrites-cpu.json"))
 
 
 def goals() -> str:
     """The same of the networks that have a goal."""
-    result = json.loads(RESULTS.read_text())
+    result = files.read("rewrites-cpu.json")
     aimed = {(row["network"], row["scale"], row["size"]) for row in result["rows"] if row["goal"]}
     rows = [row for row in result["rows"] if (row["network"], row["scale"], row["size"]) in aimed]
     return gains(result | {"rows": rows})
@@ -117,12 +117,35 @@ def gains(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def halves() -> str:
+    """One row per set of weights of the committed measurement: what half precision costs, and what it ran on."""
+    result = files.read("fp16.json")
+    about, side = result["environment"], result["side"]
+    longer = {name: result["seconds"][name] / result["seconds"]["fp32"] for name in fp16.HALVES}
+    lines = [
+        fp16.markdown(result["weights"]),
+        "",
+        f"The worst of Set5's images, of each the middle {side}x{side} low-resolution pixels (all there are, where a "
+        f"side has fewer). No more, because fp16 took {longer['fp16']:.1f} times the processor time of float32 (bf16: "
+        f"{longer['bf16']:.1f}) on {about['cpu']['name']} with {', '.join(about['cpu']['flags'])}, torch "
+        f"{about['versions']['torch']}.",
+    ]
+    return "\n".join(lines)
+
+
+def drawn_halves() -> str:
+    """The same of drawn weights."""
+    return fp16.markdown(files.read("fp16.json")["drawn"])
+
+
 TABLES = {
     "networks": (networks, "README.md"),
     "layouts": (layouts, "srblocks/checkpoints/README.md"),
     "applied": (applied, "srblocks/rewrites/README.md"),
     "rewrites": (rewrites, "srblocks/rewrites/README.md"),
     "gains": (goals, "README.md"),
+    "fp16": (halves, "srblocks/precision/README.md"),
+    "fp16-drawn": (drawn_halves, "srblocks/precision/README.md"),
 }
 
 

@@ -123,15 +123,18 @@ class SecondOrderChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Multiply the features ``x`` by their channels' gates."""
         pixels = x.flatten(2)
-        centred = pixels - pixels.mean(2, keepdim=True)
-        root = self._root(centred @ centred.transpose(1, 2) / (x.shape[2] * x.shape[3]))
+        centred = (pixels - pixels.mean(2, keepdim=True)) / 64  # so that sums over many pixels fit into half precision
+        root = self._root(centred @ centred.transpose(1, 2) / (x.shape[2] * x.shape[3] / 64**2))
         mean = root.mean(1)[:, :, None, None]
         return x * self.excite(self.act(self.squeeze(mean))).sigmoid()
 
     def _root(self, covariance: Tensor) -> Tensor:
         """Newton-Schulz square root of (N, C, C) matrices; zero for zero."""
-        trace = covariance.diagonal(dim1=1, dim2=2).sum(1).clamp(min=1e-30)[:, None, None]
-        three = 3 * torch.eye(covariance.shape[1], dtype=covariance.dtype, device=covariance.device)
+        identity = torch.eye(covariance.shape[1], dtype=covariance.dtype, device=covariance.device)
+        three = 3 * identity
+        # Not by `diagonal`: ONNX has none, and TensorRT does not take the identity of a dynamic size in its place.
+        least = 1e-7 if covariance.dtype == torch.float16 else 1e-30  # of which float16 makes 0
+        trace = (covariance * identity).sum((1, 2), keepdim=True).clamp(min=least)
         a = covariance / trace
         z = 0.5 * (three - a)
         y = a @ z

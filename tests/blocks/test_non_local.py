@@ -14,6 +14,7 @@ from srblocks import (
     SecondOrderChannelAttention,
     timm_attention,
 )
+from support import relative_error
 
 
 def features(*shape: int) -> torch.Tensor:
@@ -92,9 +93,19 @@ def test_second_order_gate_follows_the_square_root_of_the_covariance() -> None:
         torch.testing.assert_close(gate, expected.expand_as(gate), rtol=1e-6, atol=1e-8)
 
 
-def test_second_order_attention_of_a_constant_map_is_finite() -> None:
-    y = SecondOrderChannelAttention(4, reduction=2)(torch.ones(1, 4, 3, 3))
-    assert y.isfinite().all()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("level", [0.0, 1e-4, 1.0])
+def test_second_order_attention_of_a_flat_map_is_finite(level: float, dtype: torch.dtype) -> None:
+    block = SecondOrderChannelAttention(4, reduction=2).to(dtype)
+    assert block(torch.full((1, 4, 3, 3), level, dtype=dtype)).isfinite().all()
+    assert block(level * torch.rand(1, 4, 3, 3).to(dtype)).isfinite().all()
+
+
+def test_second_order_attention_sums_many_pixels_in_half_precision() -> None:
+    block = SecondOrderChannelAttention(4, reduction=2)
+    x = 4 * torch.randn(1, 4, 160, 160)  # 25600 squares of 16 on average
+    exact = block(x)
+    assert relative_error(block.half()(x.half()).float(), exact) < 5e-3
 
 
 def test_second_order_attention_refuses_what_it_cannot_do() -> None:
