@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ExportError, first_line
+from . import Loaded
 
 if TYPE_CHECKING:  # running an artifact needs neither torch nor the networks
     from srblocks.network import Network
@@ -37,13 +38,14 @@ def write(
     import onnx
     import torch
 
+    from .onnx_graph import finish
     from .pt2 import export_program
 
     names = {axis: name for axis, name in _AXES.items() if shapes.minimum[axis] != shapes.maximum[axis]}
     try:
         with _quiet():
             program = torch.onnx.export(
-                export_program(net, shapes),
+                export_program(net, shapes, modules=True),
                 dynamo=True,
                 dynamic_shapes=(names,) if names else None,
                 input_names=[INPUT],
@@ -69,17 +71,14 @@ def write(
         raise ExportError(
             501, f"opset {request.opset} requested but the exporter wrote {written}", f"use --opset {written}"
         )
-    _strip(model.graph)
-    for function in model.functions:
-        _strip(function)
-    del model.metadata_props[:]
+    finish(model)
     onnx.helper.set_model_props(model, {_METADATA: json.dumps(metadata, sort_keys=True)})
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
     return {"opset": written, "ir": model.ir_version}
 
 
-def read(path: Path) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], dict[str, Any]]:
+def read(path: Path) -> Loaded:
     """Load the model into onnxruntime on the CPU, with threads that do not spin."""
     import onnxruntime
 
@@ -91,17 +90,7 @@ def read(path: Path) -> tuple[Callable[[NDArray[Any]], NDArray[Any]], dict[str, 
     def run(lr: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(session.run([OUTPUT], {INPUT: np.ascontiguousarray(lr)})[0])
 
-    return run, json.loads(metadata.get(_METADATA, "{}"))
-
-
-def _strip(graph: Any) -> None:
-    """Remove stack traces and other records of the export from a graph or function."""
-    graph.doc_string = ""
-    del graph.metadata_props[:]
-    for part in (*graph.node, *graph.value_info, *getattr(graph, "input", ()), *getattr(graph, "output", ())):
-        if hasattr(part, "metadata_props"):
-            part.doc_string = ""
-            del part.metadata_props[:]
+    return Loaded(run, json.loads(metadata.get(_METADATA, "{}")))
 
 
 @contextlib.contextmanager

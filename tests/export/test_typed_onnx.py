@@ -1,0 +1,154 @@
+"""The ONNX that TensorRT engines are built from: typed, without what its parsers refuse, with nodes named by module."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from onnx import ModelProto, TensorProto
+from torch import Tensor, nn
+
+from srblocks import create_network, network_spec, optimize, to_precision
+from srblocks.network import Network
+from srblocks.registry import NetworkSpec, network_specs
+from srblocks_export.export import network_shapes
+from srblocks_export.formats import FORMATS
+from srblocks_export.manifest import describe
+from srblocks_export.request import ExportRequest
+from srblocks_export.verify import References, Worker
+from support import tensorrt_findings, trained_alike
+
+# What differs in operators; all of them are in the slow test, and in float32 in tests/export/test_formats.py.
+DIFFERENT = ["dbpn_ss", "drn_s", "fsrcnn", "msrresnet", "prosr_s", "rcan"]
+
+# At noise of black and white torch's own half precision differs by 4.1e-2.
+TYPED_TOLERANCES = {"san": 5e-2}
+
+
+def write(net: Network, folder: Path) -> Path:
+    """Export a network as it is."""
+    request = ExportRequest(formats=("onnx",), out=folder)
+    shapes = network_shapes(net, request)
+    FORMATS["onnx"].module.write(
+        net, folder / "net.onnx", shapes=shapes, metadata=describe(net, shapes), request=request
+    )
+    return folder / "net.onnx"
+
+
+def reduced(name: str) -> Network:
+    spec = network_spec(name)
+    config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
+    return trained_alike(create_network(name, scale=min(spec.scales), **spec.reduced, **config))
+
+
+def check_typed(name: str, folder: Path, worker: Worker) -> None:
+    """Export the network optimised and in half precision, and compare the file with it."""
+    net = reduced(name)
+    half = to_precision(optimize(net), "fp16")
+    path = write(half, folder)
+    assert tensorrt_findings(path) == []
+    graph = onnx.load(path).graph
+    weights = {tensor.data_type for tensor in graph.initializer if tensor.name.startswith("net.")}
+    assert weights == {TensorProto.FLOAT16}
+    kinds = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
+    assert kinds == [TensorProto.FLOAT] * 2
+    tolerance = TYPED_TOLERANCES.get(name)
+    request = ExportRequest(formats=("onnx",), out=folder, precision="fp16", tolerance=tolerance)
+    result = worker.verify(path, References(net, network_shapes(half, request), folder), *request.bounds)
+    assert result.problem is None
+    assert len({tuple(case["shape"]) for case in result.cases}) >= 3
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_a_typed_graph_is_one_for_every_tensorrt(name: str, tmp_path: Path, worker: Worker) -> None:
+    check_typed(name, tmp_path, worker)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "other", [spec for spec in network_specs() if spec.name not in DIFFERENT], ids=lambda s: s.name
+)
+def test_the_typed_graph_of_every_network_is_one_for_every_tensorrt(
+    other: NetworkSpec, tmp_path: Path, worker: Worker
+) -> None:
+    check_typed(other.name, tmp_path, worker)
+
+
+class Means(Network):
+    """Every mean that keeps two axes, and one that does not."""
+
+    def __init__(self) -> None:
+        super().__init__(scale=1, image_channels=3)
+        self.tail = nn.Conv2d(3, 3, 1)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        pixels = lr.flatten(2)
+        covariance = pixels @ pixels.transpose(1, 2)
+        kept = lr.mean((2, 3), keepdim=True) + lr.mean((-1, -2))[:, :, None, None]
+        kept = kept + pixels.mean(2, keepdim=True)[..., None] + covariance.mean(1)[:, :, None, None]
+        across = covariance.mean(1, keepdim=True).transpose(1, 2)[..., None] + lr.mean((1, 2), keepdim=True)
+        return self.tail(lr) + kept + across + lr.mean(1, keepdim=True)
+
+
+def test_means_become_pools_with_the_same_values(tmp_path: Path, worker: Worker) -> None:
+    net = Means().eval()
+    path = write(net, tmp_path)
+    request = ExportRequest(formats=("onnx",), out=tmp_path)
+    result = worker.verify(path, References(net, network_shapes(net, request), tmp_path), 1e-5)
+    assert result.problem is None
+    graph = onnx.load(path).graph
+    counts = Counter(node.op_type for node in graph.node)
+    assert (counts["GlobalAveragePool"], counts["ReduceMean"]) == (6, 1)
+    assert [(finding.operator, finding.targets) for finding in tensorrt_findings(path, "8.6")] == [
+        ("ReduceMean", ("8.6",))
+    ]
+    used = {name for node in graph.node for name in node.input}
+    assert [tensor.name for tensor in graph.initializer if tensor.name not in used] == []
+
+
+def modules_of(model: ModelProto) -> list[str]:
+    return [node.name.rpartition("/")[0] for node in model.graph.node]
+
+
+@pytest.mark.parametrize("name,precision", [("rcan", "fp16"), ("msrresnet", "fp32"), ("drcn", "fp32")])
+def test_nodes_are_named_by_the_module_that_they_come_from(name: str, precision: str, tmp_path: Path) -> None:
+    net = optimize(reduced(name))
+    net = to_precision(net, precision) if precision != "fp32" else net
+    file = write(net, tmp_path)
+    model = onnx.load(file)
+    names = [node.name for node in model.graph.node]
+    assert sum(map(len, names)) < 0.01 * file.stat().st_size
+    assert len(set(names)) == len(names)
+    for path in modules_of(model):
+        net.get_submodule(path)
+    weights = {tensor.name.removesuffix(".weight") for tensor in model.graph.initializer if "weight" in tensor.name}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    of_weights = {node.input[1].removesuffix(".weight"): node.name.rpartition("/")[0] for node in convolutions}
+    assert {weight: path for weight, path in of_weights.items() if weight in weights and path != weight} == {}
+    assert len(weights & of_weights.keys()) >= 4
+    assert sum(bool(path) for path in modules_of(model)) > len(names) / 2
+
+
+EXPORT = """
+import pathlib, sys, torch
+sys.path[:] = sys.argv[2:]
+from test_typed_onnx import reduced, write
+torch.manual_seed(0)
+write(reduced("rcan"), pathlib.Path(sys.argv[1]))
+"""
+
+
+def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = write(reduced("rcan"), tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    folders = [str(Path(__file__).parent), *sys.path]
+    environment = os.environ | {"PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", EXPORT, other, *folders], check=True, env=environment)
+    assert (other / "net.onnx").read_bytes() == path.read_bytes()
+    assert b"srblocks/" not in path.read_bytes()
