@@ -76,10 +76,10 @@ def main() -> int:
     small = imresize(original, 1 / SCALE)
     bicubic = imresize(small, SCALE)
 
-    ready = tuple(name for name, row in FORMATS.items() if not row.missing())
-    for name, row in FORMATS.items():
-        if name not in ready:
-            console.print(f"{name} cannot be built here: {row.missing()}; {row.remedy}", markup=False)
+    absent = {name: missing for name, row in FORMATS.items() if (missing := row.missing())}
+    ready = tuple(name for name in FORMATS if name not in absent)
+    for name, missing in absent.items():
+        console.print(f"{name} cannot be built here: {missing.what}; {missing.remedy}", markup=False)
     with console.status("exporting and verifying") as status:
         request = ExportRequest(formats=ready, out=OUT, force=True)
         net = OnLuma(load_pretrained("fsrcnn", scale=SCALE))

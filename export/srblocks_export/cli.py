@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from .errors import ExportError, unforeseen
 from .formats import FORMATS, PRECISIONS
+from .formats.trt_engine.options import add_build_options, build_options
 from .request import ExportRequest, Source
 from .shapes import parse_shape
 
@@ -101,8 +102,18 @@ def build_parser() -> argparse.ArgumentParser:
     sizes = parser.add_argument_group("sizes (default: batch, height and width are dynamic)")
     sizes.add_argument("--shape", metavar="NxCxHxW", help="one fixed input shape")
     sizes.add_argument("--min", dest="minimum", metavar="NxCxHxW", help="smallest dynamic shape")
-    sizes.add_argument("--max", dest="maximum", metavar="NxCxHxW", help="largest dynamic shape")
+    sizes.add_argument(
+        "--opt", dest="optimum", metavar="NxCxHxW", help="shape that TensorRT engines are quickest at (up to 270x480)"
+    )
+    sizes.add_argument(
+        "--max", dest="maximum", metavar="NxCxHxW", help="largest dynamic shape (default: none, TensorRT 1xCx540x960)"
+    )
     sizes.add_argument("--opset", type=int, default=18, help="ONNX operator set (default: 18)")
+    engines = parser.add_argument_group("machines that --aoti, --trt and --torch-trt are made for")
+    engines.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cpu", help="where --aoti is to run (default: cpu)"
+    )
+    add_build_options(engines)
     precision = parser.add_argument_group("precision (images are float32 in any)")
     precision.add_argument(
         "--precision",
@@ -191,6 +202,7 @@ def _run(args: argparse.Namespace) -> int:
         out=args.out,
         shape=parse_shape(args.shape) if args.shape is not None else None,
         minimum=parse_shape(args.minimum) if args.minimum is not None else None,
+        optimum=parse_shape(args.optimum) if args.optimum is not None else None,
         maximum=parse_shape(args.maximum) if args.maximum is not None else None,
         optimize=args.optimize,
         without=tuple(args.without),
@@ -198,6 +210,8 @@ def _run(args: argparse.Namespace) -> int:
         fp32_modules=tuple(args.fp32_modules),
         calibrate=args.calibrate,
         opset=args.opset,
+        device=args.device,
+        engine=build_options(args),
         verify=args.verify,
         tolerance=args.tolerance,
         min_psnr=args.min_psnr,
@@ -205,8 +219,9 @@ def _run(args: argparse.Namespace) -> int:
         force=args.force,
         name=args.name,
     )
-    if request.shape and (request.minimum or request.maximum):
-        raise ExportError(203, "--shape fixes what --min and --max leave open", "give either --shape or --min/--max")
+    if request.shape and (request.minimum or request.optimum or request.maximum):
+        cause = "--shape fixes what --min, --opt and --max leave open"
+        raise ExportError(203, cause, "give either --shape or --min/--opt/--max")
     from .command import dry_run, export, list_networks
 
     if args.list:

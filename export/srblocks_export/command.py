@@ -32,6 +32,11 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
     for report in reports:
         if report.error:
             print(f"srblocks-export: {report.error}", file=sys.stderr)
+    if any(report.error for report in reports if report.format == "trt"):
+        for report in reports:
+            lines = report.entry["artifact"].get("trtexec", {}) if report.entry else {}
+            for version, line in lines.items():
+                console.print(f"TensorRT {version}: {line}", markup=False, soft_wrap=True)
     done = next((report.path for report in reports if not report.error), None)
     if done:
         console.print(
@@ -48,7 +53,8 @@ def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
     """Say what an export would write and whether it can; give the exit code that it would give before building."""
     net, remarks = open_network(source)
     plan = plan_export(net, request)
-    missing = {name: FORMATS[name].missing() for name in request.formats}
+    absent = {name: FORMATS[name].missing() for name in request.formats}
+    missing = {name: found and found.what for name, found in absent.items()}
     code = 4 if any(missing.values()) else 0
     if as_json:
         files = {name: {"file": str(plan.paths[name]), "missing": missing[name]} for name in request.formats}

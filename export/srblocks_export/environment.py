@@ -3,42 +3,44 @@
 import importlib.util
 import json
 import platform
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from .formats import FORMATS
+from .formats import FORMATS, compiler
 
-_PACKAGES = ("srblocks", "torch", "onnx", "onnxscript", "onnxruntime", "einops", "numpy", "safetensors")
+_PACKAGES = (
+    *("srblocks", "torch", "einops", "numpy", "safetensors"),
+    *("onnx", "onnxscript", "onnxruntime", "tensorrt", "torch_tensorrt"),
+)
 
 
 def survey() -> dict[str, Any]:
     """Give versions, devices and the state of every format, as plain data."""
-    packages = {name: _version(name) for name in _PACKAGES}
+    owners = metadata.packages_distributions()
+    packages = {name: _version(name, owners) for name in _PACKAGES}
     import torch
 
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     formats = {
-        name: {"ready": not row.missing(), "missing": row.missing(), "remedy": row.remedy if row.missing() else None}
-        for name, row in FORMATS.items()
+        name: {"ready": not found, "missing": found.what if found else None, "remedy": found.remedy if found else None}
+        for name, found in ((name, row.missing()) for name, row in FORMATS.items())
     }
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": packages,
         "cuda_device": cuda,
-        "cxx_compiler": next((name for name in ("c++", "g++", "clang++", "cl") if shutil.which(name)), None),
+        "cxx_compiler": compiler(),
         "formats": formats,
     }
 
 
-def _version(name: str) -> str | None:
+def _version(name: str, owners: Mapping[str, Sequence[str]]) -> str | None:
     """Version of a module that can be imported, whichever distribution it comes from; None where there is none."""
     if importlib.util.find_spec(name) is None:
         return None
-    owners = metadata.packages_distributions().get(name, [])
-    return metadata.version(owners[0]) if owners else "installed"
+    return metadata.version(owners[name][0]) if name in owners else "installed"
 
 
 def check_environment(formats: Sequence[str], *, as_json: bool) -> int:

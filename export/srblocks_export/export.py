@@ -16,6 +16,7 @@ from srblocks.rewrites import optimize
 
 from .errors import ExportError, first_line, unforeseen
 from .formats import FORMATS, Format
+from .formats.trt import trtexec_lines
 from .manifest import add_artifact, describe, describe_file, read_entries, tool_versions
 from .precision import convert
 from .report import ArtifactReport
@@ -68,6 +69,7 @@ def plan_export(net: Network, request: ExportRequest) -> Plan:
     shapes = network_shapes(net, request)
     description = describe(reference, shapes)
     description["rewrites"] = net.rewrites.to_manifest() if net.rewrites else []
+    description["precision"]["tf32"] = request.engine.tf32
     stem = request.name
     if stem is None:
         model = description["model"]
@@ -137,7 +139,10 @@ def export_network(
             progress("reference outputs")
             references = _references(plan, scratch, request)
         job = _Job(plan, request, worker, references, progress, (*warnings, *plan.warnings))
-        return [job.run(FORMATS[name]) for name in request.formats]
+        reports: dict[str, ArtifactReport] = {}
+        for name in request.formats:
+            reports[name] = job.run(FORMATS[name], reports.get(FORMATS[name].source or ""))
+        return list(reports.values())
 
 
 @contextlib.contextmanager
@@ -175,14 +180,14 @@ class _Job:
     progress: Callable[[str], None]
     warnings: tuple[str, ...]
 
-    def run(self, row: Format) -> ArtifactReport:
-        """Write, verify and publish one artifact."""
+    def run(self, row: Format, source: ArtifactReport | None = None) -> ArtifactReport:
+        """Write, verify and publish one artifact, from that of `source` where the format is made from one."""
         start = time.perf_counter()
         path = self.plan.paths[row.name]
         temporary = temporary_name(path)
         try:
-            entry = self._write(row, path, temporary)
-            verification = self._verify(row, temporary)
+            entry = self._write(row, path, temporary, source)
+            verification = self._verify(row, temporary, entry)
             entry["verify"] = verification.to_manifest() if verification else {"status": "off"}
             error = self._publish(row, temporary, path, entry, verification)
         except Exception as failure:  # one format must not keep the others from being written
@@ -199,9 +204,15 @@ class _Job:
             seconds=time.perf_counter() - start,
         )
 
-    def _write(self, row: Format, path: Path, temporary: Path) -> dict[str, Any]:
-        if missing := row.missing():
-            raise ExportError(401, f"{row.name}: {missing}", row.remedy)
+    def _write(self, row: Format, path: Path, temporary: Path, source: ArtifactReport | None) -> dict[str, Any]:
+        made_from: dict[str, Any] = {}
+        if source and source.error:
+            cause = f"{row.name}: there is no {source.format} file to make it from"
+            raise ExportError(source.error.number, cause, f"see what {source.format} lacks")
+        if source:
+            made_from = {"source": source.path}  # which is looked through ahead of what is missing here
+        elif missing := row.missing():
+            raise ExportError(missing.number, f"{row.name}: {missing.what}", missing.remedy)
         self.progress(f"{row.name}: export")
         with _writing(path.parent):
             details = row.module.write(
@@ -210,18 +221,23 @@ class _Job:
                 shapes=self.plan.shapes,
                 metadata=self.plan.description,
                 request=self.request,
+                **made_from,
             )
+        warnings = [*self.warnings, *details.pop("warnings", ())]
+        if row.name == FORMATS["trt"].source and "trt" in self.plan.paths:
+            details["trtexec"] = trtexec_lines(temporary, path.name, self.plan.shapes, self.request)
         return self.plan.description | {
-            "artifact": {"format": row.name, **details, **describe_file(temporary, path.name)},
+            "artifact": {"format": row.name, **describe_file(temporary, path.name), **details},
             "tool": tool_versions(),
-            "warnings": list(self.warnings),
+            "warnings": warnings,
         }
 
-    def _verify(self, row: Format, temporary: Path) -> Verification | None:
+    def _verify(self, row: Format, temporary: Path, entry: dict[str, Any]) -> Verification | None:
         if not self.references:
             return None
         self.progress(f"{row.name}: verify in a fresh process")
-        return self.worker.verify(temporary, self.references, *self.request.bounds)
+        beside = entry if row.sidecar else None
+        return self.worker.verify(temporary, self.references, *self.request.bounds, entry=beside)
 
     def _publish(
         self, row: Format, temporary: Path, path: Path, entry: dict[str, Any], verification: Verification | None

@@ -77,7 +77,7 @@ def describe_file(path: Path, name: str) -> dict[str, Any]:
 
 def tool_versions() -> dict[str, str]:
     """Give the versions that made an artifact."""
-    packages = ("srblocks", "torch", "onnx", "onnxscript", "onnxruntime")
+    packages = ("srblocks", "torch", "onnx", "onnxscript", "onnxruntime", "tensorrt", "torch_tensorrt")
     found = {"python": platform.python_version()}
     for package in packages:
         with contextlib.suppress(metadata.PackageNotFoundError):

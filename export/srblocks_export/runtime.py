@@ -6,7 +6,6 @@ sr = runtime.load("fsrcnn_x2_fp32_dyn.onnx")(lr)
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,18 @@ class Artifact:
     """A loaded artifact: ``artifact(lr) -> sr``.
 
     Takes and gives NumPy arrays or torch tensors, whichever it is called with: floating point, N x C x H x W, values in
-    [0, 1]. The output is float32, up to over- and undershoot in [0, 1].
+    [0, 1]. The output is float32, up to over- and undershoot in [0, 1], and lies where the input lies. What runs on
+    CUDA takes CUDA tensors as they are, on the caller's current stream.
+
+    Engines, AOTInductor packages and torch.export programs hold machine code or code of Python: load those that you
+    trust.
+
+    Args:
+        path: the file; its suffix names the format.
+        cuda_graph: of engines: capture one CUDA graph per shape and replay it, which saves the launches of small
+            networks.
+        reuse_output: of engines: give the same tensor at every call of one shape; it holds until the next call.
+        entry: the manifest's entry of an engine that is not in manifest.json yet.
 
     Attributes:
         path: the file.
@@ -30,13 +40,22 @@ class Artifact:
         manifest: what the file says of itself: model, io, precision, rewrites.
         scale: enlargement per side.
         shapes: the input sizes that it takes.
+        device: where it runs, "cpu" or "cuda".
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        cuda_graph: bool = False,
+        reuse_output: bool = False,
+        entry: dict[str, Any] | None = None,
+    ) -> None:
         """Load a file.
 
         Raises:
-            ExportError: E901, no artifact of srblocks, or corrupt; E401, the libraries to run it are missing.
+            ExportError: E901, no artifact of srblocks, or corrupt; E401, E402, the libraries or the device to run it
+                are missing; E801, it was made for another kind of machine; E200, an option of another format.
         """
         self.path = Path(path)
         row = format_of(self.path)
@@ -45,8 +64,13 @@ class Artifact:
             raise ExportError(901, f"{path} is of no known format", f"give a file that ends in {suffixes}")
         if not self.path.is_file():
             raise ExportError(901, f"{path} is no file", "give the path of an exported artifact")
-        if missing := row.missing():
-            raise ExportError(401, f"{row.name} artifacts cannot run here: {missing}", row.remedy)
+        options = {"cuda_graph": cuda_graph, "reuse_output": reuse_output}
+        if foreign := [name for name, wanted in options.items() if wanted and name not in row.options]:
+            raise ExportError(200, f"{row.name} artifacts have no {', '.join(foreign)}", "leave it out")
+        options = {name: wanted for name, wanted in options.items() if name in row.options}
+        if missing := row.missing(build=False):
+            cause = f"{row.name} artifacts cannot run here: {missing.what}"
+            raise ExportError(missing.number, cause, missing.remedy)
         self.format = row
         try:
             module = row.module
@@ -55,10 +79,13 @@ class Artifact:
             raise ExportError(401, f"{row.name} artifacts cannot run here: {reason}", row.remedy) from error
         self._arrays = module.ARRAYS
         try:
-            self._run, self.manifest = module.read(self.path)
+            loaded = module.read(self.path, **options, **({"entry": entry} if row.sidecar else {}))
+        except ExportError:
+            raise
         except Exception as error:  # every backend raises its own types for a file that it cannot read
             reason = first_line(error)
             raise ExportError(901, f"{path} cannot be loaded as {row.name} ({reason})", "export it again") from error
+        self._run, self.manifest, self.device = loaded.run, loaded.manifest, loaded.device
         try:
             if self.manifest["schema"] != SCHEMA:
                 raise ValueError("another schema")
@@ -85,14 +112,14 @@ class Artifact:
         if is_array and self._arrays == "torch":
             import torch
 
-            return self._run(torch.from_numpy(np.require(lr, np.float32, ["C", "W"]))).numpy()
+            return self._run(torch.from_numpy(np.require(lr, np.float32, ["C", "W"])).to(self.device)).cpu().numpy()
         if is_array:
             return self._run(lr.astype(np.float32, copy=False))
         if self._arrays == "numpy":
             import torch
 
             return torch.from_numpy(self._run(lr.detach().float().cpu().resolve_neg().numpy())).to(lr.device)
-        return self._run(lr.detach().float().cpu()).to(lr.device)
+        return self._run(lr.detach().float().to(self.device)).to(lr.device)
 
 
-load: Callable[[str | os.PathLike[str]], Artifact] = Artifact
+load = Artifact

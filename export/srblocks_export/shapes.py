@@ -6,6 +6,7 @@ from typing import Any
 
 from .errors import ExportError, InputError
 
+Shape = tuple[int, int, int, int]
 AXES = ("batch", "channels", "height", "width")
 
 
@@ -17,11 +18,13 @@ class Shapes:
         minimum: smallest N, C, H, W.
         maximum: largest N, C, H, W; None = no limit. Equal to `minimum` on every axis for a static artifact.
         multiple: H and W must be multiples of it.
+        optimum: the size that a TensorRT engine is quickest at; None where nothing is made for one.
     """
 
-    minimum: tuple[int, int, int, int]
+    minimum: Shape
     maximum: tuple[int | None, int | None, int | None, int | None]
     multiple: int = 1
+    optimum: Shape | None = None
 
     @property
     def ranges(self) -> list[tuple[int, int | None]]:
@@ -32,6 +35,18 @@ class Shapes:
     def static(self) -> bool:
         """Exactly one shape is taken."""
         return self.minimum == self.maximum
+
+    @property
+    def profile(self) -> tuple[Shape, Shape, Shape]:
+        """Smallest, best and largest shape, as TensorRT wants them.
+
+        Raises:
+            ValueError: there is no largest one.
+        """
+        n, c, h, w = self.maximum
+        if n is None or c is None or h is None or w is None:
+            raise ValueError(f"{self} is open upwards")
+        return self.minimum, self.optimum or self.minimum, (n, c, h, w)
 
     def problem(self, shape: Sequence[int]) -> str | None:
         """Say why `shape` is refused; None when it is taken."""
@@ -60,7 +75,8 @@ class Shapes:
 
     def to_manifest(self) -> dict[str, Any]:
         """Give the ranges as the manifest records them."""
-        return {"min": list(self.minimum), "max": list(self.maximum), "size_multiple": self.multiple}
+        entry = {"min": list(self.minimum), "max": list(self.maximum), "size_multiple": self.multiple}
+        return entry | ({"opt": list(self.optimum)} if self.optimum else {})
 
     @classmethod
     def from_manifest(cls, entry: dict[str, Any]) -> "Shapes":
@@ -69,14 +85,14 @@ class Shapes:
         Raises:
             KeyError, TypeError, ValueError: the entry is something else.
         """
-        low, high, multiple = entry["min"], entry["max"], entry["size_multiple"]
-        sizes = [*low, multiple, *(size for size in high if size is not None)]
-        if len(low) != 4 or len(high) != 4 or not all(type(size) is int and size > 0 for size in sizes):
+        low, high, multiple, best = entry["min"], entry["max"], entry["size_multiple"], entry.get("opt")
+        sizes = [*low, multiple, *(size for size in high if size is not None), *(best or ())]
+        if {len(low), len(high), len(best or low)} != {4} or not all(type(size) is int and size > 0 for size in sizes):
             raise ValueError("no ranges of four positive sizes")
-        return cls(tuple(low), tuple(high), multiple)
+        return cls(tuple(low), tuple(high), multiple, tuple(best) if best else None)
 
 
-def parse_shape(text: str) -> tuple[int, int, int, int]:
+def parse_shape(text: str) -> Shape:
     """Read "1x3x64x64" or "1,3,64,64".
 
     Raises:

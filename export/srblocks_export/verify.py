@@ -94,7 +94,15 @@ class Worker:
     def __exit__(self, *exception: object) -> None:
         self._stop()
 
-    def verify(self, path: Path, references: References, tolerance: float, min_psnr: float = 0.0) -> Verification:
+    def verify(
+        self,
+        path: Path,
+        references: References,
+        tolerance: float,
+        min_psnr: float = 0.0,
+        *,
+        entry: dict[str, Any] | None = None,
+    ) -> Verification:
         """Compare the artifact at `path` with the references.
 
         Args:
@@ -103,6 +111,7 @@ class Worker:
             tolerance: largest allowed error relative to the standard deviation of the expected outputs.
             min_psnr: smallest allowed PSNR in dB, for a peak of 1, or of four standard deviations where they are more:
                 fresh weights give no images.
+            entry: the manifest's entry of a file that carries none itself and is not in manifest.json yet.
         """
         answer = self._ask(
             {
@@ -110,6 +119,7 @@ class Worker:
                 "references": str(references.path),
                 "spread": references.spread,
                 "refused": references.refused,
+                "entry": entry,
             }
         )
         cases = tuple(answer.get("cases", ()))

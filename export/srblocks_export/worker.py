@@ -1,7 +1,7 @@
 """The fresh process of the verification: loads artifacts by their files alone and compares them with references.
 
-Reads one JSON request per line from standard input, `{"path", "references", "spread", "refused"}`, and answers each
-with one JSON line. `references` is an .npz with `lr0`, `sr0`, `lr1`, ...; errors are relative to `spread`.
+Reads one JSON request per line from standard input, `{"path", "references", "spread", "refused", "entry"}`, and answers
+each with one JSON line. `references` is an .npz with `lr0`, `sr0`, `lr1`, ...; errors are relative to `spread`.
 """
 
 import json
@@ -18,7 +18,7 @@ from .runtime import load
 
 def check(request: dict[str, Any]) -> dict[str, Any]:
     """Load one artifact and compare it with every reference; it must also refuse the shapes that it should."""
-    artifact = load(request["path"])
+    artifact = load(request["path"], entry=request.get("entry"))
     cases: list[dict[str, Any]] = []
     with np.load(request["references"]) as references:
         for number in range(len(references.files) // 2):

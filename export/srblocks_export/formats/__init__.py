@@ -3,14 +3,19 @@
 This table is plain data, so that the command line is parsed without importing any of the libraries behind it.
 """
 
+from __future__ import annotations
+
+import contextlib
 import importlib
 import importlib.util
+import io
+import shutil
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from srblocks.network import Network
 
@@ -22,21 +27,48 @@ PRECISIONS = ("fp32", "fp16", "bf16")
 """What a network can compute in; inputs and outputs are float32 always."""
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """An artifact in memory.
+
+    Attributes:
+        run: images to larger images, arrays of the module's `ARRAYS` on `device`, float32.
+        manifest: what the artifact says of itself.
+        device: where torch tensors must lie, "cpu" or "cuda".
+    """
+
+    run: Callable[[Any], Any]
+    manifest: dict[str, Any]
+    device: str = "cpu"
+
+
 class FormatModule(Protocol):
     """What each file of this package offers."""
 
-    #: "torch" or "numpy": the kind of array that the callable of `read` takes and gives.
+    #: "torch" or "numpy": the kind of array that `Loaded.run` takes and gives.
     ARRAYS: str
 
     def write(
-        self, net: "Network", path: Path, *, shapes: "Shapes", metadata: dict[str, Any], request: "ExportRequest"
+        self, net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], request: ExportRequest
     ) -> dict[str, Any]:
-        """Export `net` to `path` with `metadata` inside; give what the manifest should say of the file."""
+        """Export `net` to `path` with `metadata` inside; give what the manifest should say of the file.
+
+        A format that is made from another one also takes `source`, the finished file of that one. "warnings" of what is
+        given become warnings of the export.
+        """
         ...
 
-    def read(self, path: Path) -> "tuple[Callable[[Any], Any], dict[str, Any]]":
-        """Load an artifact: the callable and the metadata inside."""
+    def read(self, path: Path, **options: Any) -> Loaded:
+        """Load an artifact. Only what `Format.options` names is passed, and `entry` where `Format.sidecar` says so."""
         ...
+
+
+class Missing(NamedTuple):
+    """What keeps a format from being built or run here."""
+
+    number: int
+    what: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -47,27 +79,55 @@ class Format:
         name: as on the command line.
         suffix: of the artifact's file.
         summary: for ``--help``.
-        requires: modules that must be importable, beyond srblocks's own dependencies.
+        requires: modules that must be importable to run it, beyond srblocks's own dependencies.
+        builds_with: further modules that must be importable to build it.
         extra: the optional extra of srblocks that installs them.
         precisions: those of `PRECISIONS` that its artifacts can have.
+        cuda: needs a CUDA device to be built and to run.
+        compiler: needs a C++ compiler to be built.
+        source: the format whose file it is made from.
+        profiled: is built for a range of sizes, with one that it is quickest at.
+        sidecar: carries no manifest; manifest.json beside the file is read.
+        options: of `srblocks_export.runtime.load`.
     """
 
     name: str
     suffix: str
     summary: str
     requires: tuple[str, ...] = ()
+    builds_with: tuple[str, ...] = ()
     extra: str = ""
     precisions: tuple[str, ...] = PRECISIONS
+    cuda: bool = False
+    compiler: bool = False
+    source: str | None = None
+    profiled: bool = False
+    sidecar: bool = False
+    options: tuple[str, ...] = ()
 
     @property
     def module(self) -> FormatModule:
         """The file with this format's functions; imports the libraries behind it."""
-        return cast("FormatModule", importlib.import_module(f"{__name__}.{self.name}"))
+        return cast("FormatModule", importlib.import_module(f"{__name__}.{self.name.replace('-', '_')}"))
 
-    def missing(self) -> str | None:
-        """Say what keeps this format from being built here; None when nothing does."""
-        absent = [name for name in self.requires if importlib.util.find_spec(name) is None]
-        return f"{', '.join(absent)} not installed" if absent else None
+    @property
+    def portable(self) -> bool:
+        """Is built and runs wherever its libraries can be installed."""
+        return not (self.cuda or self.compiler)
+
+    def missing(self, *, build: bool = True) -> Missing | None:
+        """Say what keeps this format from being built here, or from running; None when nothing does."""
+        needed = (*(self.builds_with if build else ()), *self.requires)
+        absent = [name for name in needed if importlib.util.find_spec(name) is None]
+        if absent:
+            return Missing(401, f"{', '.join(absent)} not installed", self.remedy)
+        if self.cuda and (reason := next(filter(None, map(_unloadable, self.requires)), None)):
+            return Missing(401, reason, self.remedy)
+        if self.cuda and not _has_cuda():
+            return Missing(402, "no usable CUDA device", "build and run it on a machine with an NVIDIA GPU")
+        if build and self.compiler and compiler() is None:
+            return Missing(403, "no C++ compiler", "install g++ or clang++")
+        return None
 
     @property
     def remedy(self) -> str:
@@ -83,11 +143,41 @@ FORMATS: dict[str, Format] = {
             "onnx",
             ".onnx",
             "ONNX with dynamic batch, height and width, for onnxruntime and others",
-            requires=("onnx", "onnxscript", "onnxruntime"),
+            requires=("onnxruntime",),
+            builds_with=("onnx", "onnxscript"),
             extra="onnx",
             precisions=("fp32", "fp16"),  # onnxruntime has no convolution of bfloat16 on the CPU
         ),
         Format("pt2", ".pt2", "torch.export program with dynamic shapes, for torch.export.load"),
+        Format(
+            "aoti",
+            ".aoti.pt2",
+            "AOTInductor package: machine code for processors like this one, or for a GPU (--device cuda)",
+            compiler=True,
+        ),
+        Format(
+            "trt",
+            ".engine",
+            "TensorRT engine for GPUs like this one, made from --onnx, which is written too",
+            requires=("tensorrt",),
+            builds_with=("onnx", "onnxscript", "onnxruntime"),
+            extra="trt",
+            precisions=("fp32", "fp16"),  # as its ONNX
+            cuda=True,
+            source="onnx",
+            profiled=True,
+            sidecar=True,
+            options=("cuda_graph", "reuse_output"),
+        ),
+        Format(
+            "torch-trt",
+            ".trt.pt2",
+            "torch.export program with TensorRT engines inside, for torch_tensorrt.load",
+            requires=("tensorrt", "torch_tensorrt"),
+            extra="trt",
+            cuda=True,
+            profiled=True,
+        ),
     )
 }
 
@@ -96,3 +186,27 @@ def format_of(path: Path) -> Format | None:
     """Give the format that a file's suffix names; None for none of ours."""
     fitting = [row for row in FORMATS.values() if path.name.endswith(row.suffix)]
     return max(fitting, key=lambda row: len(row.suffix), default=None)
+
+
+def compiler() -> str | None:
+    """Give the C++ compiler on the path; None where there is none."""
+    return next((name for name in ("c++", "g++", "clang++", "cl") if shutil.which(name)), None)
+
+
+def _unloadable(name: str) -> str | None:
+    """Say why an installed module does not load; None when it does.
+
+    `torch_tensorrt` without its libraries prints and raises a bare Exception.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            importlib.import_module(name)
+    except Exception as error:
+        return f"{name} does not load ({(str(error).strip() or type(error).__name__).splitlines()[0][:200]})"
+    return None
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,13 @@ from srblocks.network import Network
 from ..errors import ExportError, first_line
 from ..request import ExportRequest
 from ..shapes import Shapes
+from . import Loaded
 from .archive import write_archive
 
 ARRAYS = "torch"
 _METADATA = "srblocks.json"
-_TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
+_MODULES = "nn_module_stack"
+_TRACES = ("stack_trace", "source_fn_stack", "torch_fn", "from_node")
 
 
 def example_input(net: Network, shapes: Shapes) -> Tensor:
@@ -55,32 +56,45 @@ def dynamic_shapes(shapes: Shapes, *, proven: bool = True) -> tuple[dict[int, An
     return (dims,)
 
 
-def export_program(net: Network, shapes: Shapes) -> torch.export.ExportedProgram:
+def export_program(
+    net: Network, shapes: Shapes, *, example: Tensor | None = None, modules: bool = False
+) -> torch.export.ExportedProgram:
     """Trace `net` with dynamic batch, height and width, and drop everything that names this machine's files.
+
+    Args:
+        net: the network.
+        shapes: the sizes that the program is to take.
+        example: what to trace with, on the network's device; None for `example_input`.
+        modules: each node keeps the path of the module that it comes from.
 
     Raises:
         ExportError: E502, torch.export cannot trace the network with these ranges.
     """
-    example = (example_input(net, shapes),)
+    inputs = (example_input(net, shapes) if example is None else example,)
     try:
         try:
-            program = torch.export.export(net, example, dynamic_shapes=dynamic_shapes(shapes))
+            program = torch.export.export(net, inputs, dynamic_shapes=dynamic_shapes(shapes))
         except UserError as error:
             # Halves of a size, as SAN takes them, are beyond what torch.export can prove of a range.
             if error.error_type != UserErrorType.CONSTRAINT_VIOLATION or shapes.static:
                 raise
-            program = torch.export.export(net, example, dynamic_shapes=dynamic_shapes(shapes, proven=False))
+            program = torch.export.export(net, inputs, dynamic_shapes=dynamic_shapes(shapes, proven=False))
     except Exception as error:  # torch.export raises many types, its own and the network's
         raise ExportError(
             502,
             f"torch.export cannot trace {type(net).__name__}: {first_line(error)}",
             "widen --min/--max, or use a static --shape",
         ) from error
+    drop_traces(program, modules=modules)
+    return program
+
+
+def drop_traces(program: torch.export.ExportedProgram, *, modules: bool = False) -> None:
+    """Remove what names this machine's files, and the paths of modules unless `modules` keeps them."""
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
-            for key in _TRACES:
+            for key in _TRACES if modules else (*_TRACES, _MODULES):
                 node.meta.pop(key, None)
-    return program
 
 
 def write(
@@ -98,7 +112,7 @@ def write(
     return {}
 
 
-def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+def read(path: Path) -> Loaded:
     """Load the program on the device that it was exported on."""
     extra = {_METADATA: ""}
     logger = logging.getLogger("torch.export")
@@ -117,4 +131,4 @@ def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
         with torch.inference_mode():
             return module(lr)
 
-    return run, json.loads(extra[_METADATA] or "{}")
+    return Loaded(run, json.loads(extra[_METADATA] or "{}"))

@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from srblocks.network import Network
 from ..errors import ExportError, first_line
 from ..request import ExportRequest
 from ..shapes import Shapes
+from . import Loaded
 from .archive import write_archive
 
 ARRAYS = "torch"
@@ -43,7 +44,7 @@ def write(
     return {}
 
 
-def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
+def read(path: Path) -> Loaded:
     """Load the program on the CPU."""
     extra = {_METADATA: b""}
     with _quiet(), path.open("rb") as file:
@@ -53,7 +54,7 @@ def read(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, Any]]:
         with torch.inference_mode():
             return program(lr)
 
-    return run, json.loads(extra[_METADATA] or b"{}")
+    return Loaded(run, json.loads(extra[_METADATA] or b"{}"))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,140 @@
+"""The command: an engine beside its manifest, or whether one fits this machine."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .build import build_engine, write
+from .host import EngineError, Facts, host_facts, misfit
+from .options import add_build_options, build_options
+
+MANIFEST = "manifest.json"
+EPILOG = """\
+exit codes: 0 ok, 1 internal error, 2 usage or wrong shape, 3 output exists or cannot be written, 4 TensorRT or GPU
+missing, 5 the model is not taken, 7 build failed, 8 the engine does not fit this host, 9 bad input file.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m srblocks_export.formats.trt_engine",
+        description="Build a TensorRT engine from an ONNX file.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("onnx", type=Path, metavar="MODEL.onnx")
+    parser.add_argument("engine", nargs="?", type=Path, metavar="MODEL.engine", help="default: beside the ONNX file")
+    for name in ("min", "opt", "max"):
+        parser.add_argument(f"--{name}", type=_shape, metavar="NxCxHxW", help="default: what the manifest says")
+    add_build_options(parser)
+    parser.add_argument("--force", action="store_true", help="overwrite an existing engine")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="say whether a finished engine fits this machine, by its manifest, and stop",
+    )
+    args = parser.parse_args(arguments)
+    engine = args.engine or args.onnx.with_suffix(".engine")
+    try:
+        print(_check(engine) if args.check else _build(args, engine))
+    except EngineError as error:
+        print(f"trt_engine: {error}", file=sys.stderr)
+        return error.number // 100
+    except OSError as error:
+        print(f"trt_engine: E302 {error.filename}: {error.strerror}; choose another place", file=sys.stderr)
+        return 3
+    return 0
+
+
+def _build(args: argparse.Namespace, engine: Path) -> str:
+    if not args.onnx.is_file():
+        raise EngineError(901, f"{args.onnx} is no file", "give the path of an ONNX file")
+    if engine.exists() and not args.force:
+        raise EngineError(301, f"{engine} exists", "use --force to overwrite it")
+    entries = _entries(args.onnx.parent)
+    entry = next((item for item in entries if item["artifact"]["file"] == args.onnx.name), None)
+    _entries(engine.parent)
+    profile = _profile(args, entry)
+    plan, facts = build_engine(args.onnx, profile, build_options(args))
+    write(engine, plan)
+    if entry is None:
+        return f"{engine} written; without a {MANIFEST} beside {args.onnx}, srblocks_export.runtime cannot load it"
+    _record(engine, plan, entry, profile, facts, tf32=args.tf32)
+    return f"{engine} and {engine.parent / MANIFEST} written; not verified"
+
+
+def _check(engine: Path) -> str:
+    """Compare what the manifest says of an engine with this machine."""
+    entry = next((item for item in _entries(engine.parent) if item["artifact"]["file"] == engine.name), None)
+    if entry is None:
+        raise EngineError(901, f"{engine.parent / MANIFEST} does not list {engine.name}", "build it with this command")
+    if reason := misfit(entry["artifact"]["portability"], host_facts()):
+        raise EngineError(801, f"{engine.name}: {reason}", "build it again here from its ONNX file")
+    return f"{engine.name} fits this machine"
+
+
+def _profile(args: argparse.Namespace, entry: Facts | None) -> list[tuple[int, ...]] | None:
+    """Give smallest, best and largest shape: as given, else as the manifest says; None when neither says all three."""
+    said = entry["io"]["input"] if entry else {}
+    shapes = {name: getattr(args, name) or said.get(name) for name in ("min", "opt", "max")}
+    for flag, shape in shapes.items():
+        for axis, size in enumerate(shape if said and shape else ()):
+            low, high, multiple = said["min"][axis], said["max"][axis], said["size_multiple"] if axis > 1 else 1
+            if size is not None and (size < low or size > (high or size) or size % multiple):
+                allowed = f"{low}..{high or 'any'} in multiples of {multiple}"
+                raise EngineError(202, f"--{flag}: the model does not take {size} at axis {axis}", f"give {allowed}")
+    shapes["opt"] = shapes["opt"] or shapes["max"]
+    profile = [tuple(shape) for shape in shapes.values() if shape and None not in shape]
+    return profile if len(profile) == len(shapes) else None
+
+
+def _record(
+    engine: Path, plan: bytes, source: Facts, profile: list[tuple[int, ...]] | None, facts: Facts, *, tf32: bool
+) -> None:
+    """Write the engine's entry, which is that of its ONNX file but for the file and the sizes."""
+    entry = json.loads(json.dumps(source))
+    entry["artifact"] = {
+        "file": engine.name,
+        "format": "trt",
+        "bytes": len(plan),
+        "sha256": hashlib.sha256(plan).hexdigest(),
+        "extra_files": [],
+        "portability": facts,
+    }
+    entry["precision"]["tf32"] = tf32
+    entry["verify"] = {"status": "off"}
+    if profile:
+        entry["io"]["input"].update(zip(("min", "opt", "max"), map(list, profile)))
+    others = [item for item in _entries(engine.parent) if item["artifact"]["file"] != engine.name]
+    entries = sorted([*others, entry], key=lambda item: item["artifact"]["file"])
+    text = json.dumps({"schema": entry["schema"], "artifacts": entries}, indent=2, sort_keys=True)
+    write(engine.parent / MANIFEST, text.encode() + b"\n")
+
+
+def _entries(folder: Path) -> list[Facts]:
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text())
+        return [item for item in content["artifacts"] if isinstance(item["artifact"]["file"], str)]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(901, f"{path} is no manifest of srblocks-export", "move it away") from error
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    sizes = tuple(int(part) for part in text.lower().replace(",", "x").split("x"))
+    if len(sizes) != 4 or min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no shape such as 1x3x64x64")
+    return sizes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""What `--trt` gives on a machine without TensorRT or a GPU, and exit codes 4 to 8, each for a cause of its own."""
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from PIL import Image
+
+import tensorrt_standin
+from srblocks.evaluate.command import main as evaluate
+from srblocks_export import formats, runtime
+from srblocks_export.formats import FORMATS, trt_engine
+from srblocks_export.runtime import ExportError
+from support import run
+
+SIZES = ["--min", "1x1x8x8", "--max", "1x1x24x32"]
+
+
+@pytest.fixture(autouse=True)
+def _no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorRT is not there, whether it is installed or not."""
+    absent = formats.importlib.util.find_spec
+    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if "tensorrt" in name else absent(name))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_without_tensorrt_the_verified_onnx_and_the_commands_are_there(
+    precision: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, "--trt", "--precision", precision, "-o", tmp_path, *SIZES)
+    stem = f"fsrcnn_x2_{precision}_dyn"
+    assert code == 4
+    assert err.count("E4") == 1
+    assert f"E401 trt: tensorrt not installed, {stem}.onnx is ready; pip install" in err
+    assert f"python -m srblocks_export.formats.trt_engine {stem}.onnx" in err
+    common = f"trtexec --onnx={stem}.onnx --saveEngine={stem}.engine"
+    common += " --minShapes=lr:1x1x8x8 --optShapes=lr:1x1x24x32 --maxShapes=lr:1x1x24x32 --noTF32"
+    flag = {"fp32": "", "fp16": " --fp16"}[precision]
+    lines = {"8.6": common + flag, "10": f"{common} --stronglyTyped", "11": common}
+    for version, line in lines.items():
+        assert f"TensorRT {version}: {line}\n" in out
+    (entry,) = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
+    assert entry["artifact"]["trtexec"] == lines
+    assert entry["verify"]["status"] == "pass"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{stem}.onnx", "manifest.json"]
+    halves = [part.name for part in onnx.load(tmp_path / f"{stem}.onnx").graph.initializer if part.data_type == 10]
+    assert bool(halves) == (precision == "fp16")
+    assert runtime.load(tmp_path / f"{stem}.onnx")(torch.rand(1, 1, 9, 12)).shape == (1, 1, 18, 24)
+
+
+def test_the_commands_have_the_options_of_the_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--workspace", "1536MiB", "--opt-level", "5", "--timing-cache", "t.bin", "--version-compatible", "--tf32"]
+    run(
+        capsys, "--trt", "--hardware-compat", "same-cc", "--shape", "1x1x8x8", "-o", tmp_path, "--verify", "off", *flags
+    )
+    (entry,) = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
+    common = "trtexec --onnx=fsrcnn_x2_fp32_1x1x8x8.onnx --saveEngine=fsrcnn_x2_fp32_1x1x8x8.engine"
+    common += " --memPoolSize=workspace:1536 --builderOptimizationLevel=5 --timingCacheFile=t.bin --versionCompatible"
+    common += " --hardwareCompatibilityLevel=sameComputeCapability"
+    assert entry["artifact"]["trtexec"] == {"10": f"{common} --stronglyTyped", "11": common}
+
+
+def test_a_fixed_shape_needs_no_range(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--trt", "--json", "--shape", "1x1x8x8", "-o", tmp_path, "--verify", "off")
+    written, engine = json.loads(out)["artifacts"]
+    assert (code, engine["exit_code"], engine["file"]) == (4, 4, None)
+    assert "Shapes" not in written["manifest"]["artifact"]["trtexec"]["10"]
+
+
+def test_without_a_gpu_the_message_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    tensorrt_standin.install(monkeypatch, "11")
+    monkeypatch.setattr(formats, "_has_cuda", lambda: False)
+    code, _, err = run(capsys, "--trt", "-o", tmp_path, "--verify", "off")
+    assert code == 4
+    assert "E402 trt: no usable CUDA device, fsrcnn_x2_fp32_dyn.onnx is ready; build and run it on a machine" in err
+
+
+def test_a_tensorrt_that_does_not_load_is_reported_as_that(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    (tmp_path / "tensorrt.py").write_text("print('banner')\nraise Exception('libnvinfer.so.11: cannot open')")
+    monkeypatch.syspath_prepend(tmp_path)
+    missing = FORMATS["trt"].missing()
+    assert missing is not None
+    assert (missing.number, missing.what) == (401, "tensorrt does not load (libnvinfer.so.11: cannot open)")
+    assert capsys.readouterr().out == ""
+    with pytest.raises(trt_engine.EngineError, match=r"E401 tensorrt does not load \(libnvinfer.so.11"):
+        trt_engine.import_tensorrt()
+
+
+def test_check_env_says_what_is_missing_and_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--check-env", "--trt", "--json")
+    assert code == 4
+    state = json.loads(out)["formats"]["trt"]
+    assert state == {"ready": False, "missing": "tensorrt not installed", "remedy": 'pip install "srblocks[trt]"'}
+    assert run(capsys, "--check-env", "--onnx")[0] == 0
+    code, out, _ = run(capsys, "--check-env", "--torch-trt")
+    assert code == 4
+    assert 'tensorrt, torch_tensorrt not installed: pip install "srblocks[trt]"' in " ".join(out.split())
+
+
+def test_a_dry_run_names_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--trt", "--dry-run", "-o", tmp_path)
+    assert code == 4
+    assert f"onnx: {tmp_path}/fsrcnn_x2_fp32_dyn.onnx\n" in out
+    assert f"trt: {tmp_path}/fsrcnn_x2_fp32_dyn.engine (cannot be built here: tensorrt not installed)" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_cannot_be_loaded_without_tensorrt(tmp_path: Path) -> None:
+    (tmp_path / "x.engine").write_bytes(b"plan")
+    with pytest.raises(ExportError, match=r"E401 trt artifacts cannot run here: tensorrt not installed") as caught:
+        runtime.load(tmp_path / "x.engine")
+    assert caught.value.exit_code == 4
+
+
+def test_exit_4_no_compiler(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, _, err = run(capsys, "--aoti", "-o", tmp_path)
+    assert code == 4
+    assert "E403 aoti: no C++ compiler; install g++ or clang++" in err
+
+
+def test_exit_5_another_operator_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(
+        capsys, "rcan", "--arg", "groups=1", "--arg", "blocks_per_group=1", "--opset", "17", "-o", tmp_path
+    )
+    assert code == 5
+    assert "E50" in err
+
+
+def test_exit_6_too_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "--tolerance", "0", "-o", tmp_path, "--verify", "one")
+    assert code == 6
+    assert "E601 onnx: at 1x1x" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["fsrcnn_x2_fp32_dyn.onnx.rejected"]
+
+
+def test_exit_7_no_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    tensorrt_standin.install(monkeypatch, "10").faults["no_engine"] = "Cuda Runtime (out of memory)"
+    code, _, err = run(capsys, "--trt", "-o", tmp_path, "--verify", "off")
+    assert code == 7
+    assert "E701 trt: TensorRT: Cuda Runtime (out of memory); lower --max, or raise --workspace" in err
+
+
+def test_exit_8_an_engine_of_another_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    tensorrt_standin.install(monkeypatch, "10")
+    assert run(capsys, "--trt", "-o", tmp_path, "--verify", "off")[0] == 0
+    tensorrt_standin.install(monkeypatch, "11")
+    monkeypatch.setattr("srblocks_export.formats.trt_runner.current_device", lambda: torch.device("cpu"))
+    engine = tmp_path / "fsrcnn_x2_fp32_dyn.engine"
+    Image.new("RGB", (24, 24)).save(tmp_path / "image.png")
+    assert evaluate(["--artifact", str(engine), "--data", str(tmp_path)]) == 8
+    assert "E801" in capsys.readouterr().err
