@@ -13,10 +13,25 @@ from torch import Tensor, nn
 
 from srblocks.network import Network
 from srblocks_export.cli import main
+from srblocks_export.formats import FORMATS
+from srblocks_export.formats.trt_lint import Finding, lint
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
 FACTS = Path(__file__).parent / "data"
+TENSORRT = ("8.6", "10.0", "10.15", "11.0", "11.5")
+PORTABLE = [name for name, row in FORMATS.items() if row.portable]
+
+
+class Unshuffled(Network):
+    """Works on 2x2 blocks of pixels, so that H and W must be even."""
+
+    def __init__(self) -> None:
+        super().__init__(scale=2, image_channels=1, min_size=3, size_multiple=2)
+        self.body = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 16, 3, padding=1), nn.PixelShuffle(4))
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.body(lr)
 
 
 def facts(name: str) -> dict:
@@ -107,6 +122,11 @@ def authors_state(row: str) -> dict[str, Tensor]:
     """A recorded layout, filled by name, in single precision."""
     tensors = filled_by_name(facts("dialects.json")[row]["tensors"])
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def tensorrt_findings(path: Path, *versions: str) -> list[Finding]:
+    """What TensorRT does not take of an ONNX file, in the first and last versions of each major or in those given."""
+    return [found for version in versions or TENSORRT for found in lint(path, target=version)]
 
 
 def summary(output: Tensor) -> dict[str, float]:

@@ -53,7 +53,7 @@ def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
     """Say what an export would write and whether it can; give the exit code that it would give before building."""
     net, remarks = open_network(source)
     plan = plan_export(net, request)
-    absent = {name: FORMATS[name].missing() for name in request.formats}
+    absent = {name: FORMATS[name].missing(device=request.device) for name in request.formats}
     missing = {name: found and found.what for name, found in absent.items()}
     code = 4 if any(missing.values()) else 0
     if as_json:

@@ -76,12 +76,19 @@ def plan_export(net: Network, request: ExportRequest) -> Plan:
         color = "" if model["color"] == net.color else f"_{net.color}"
         shape = "x".join(map(str, request.shape)) if request.shape else "dyn"
         stem = f"{model['name']}_x{net.scale}{color}_{request.precision}_{shape}"
-    paths = {name: request.out / f"{stem}{FORMATS[name].suffix}" for name in request.formats}
+    paths = {name: request.out / f"{stem}{_device(name, request)}{FORMATS[name].suffix}" for name in request.formats}
     _check_outputs(paths, request)
     with _enough_memory(shapes):
         net, precision, warnings = convert(net, shapes, request)
     description["precision"] |= precision
     return Plan(reference, net, shapes, paths, description, tuple(warnings))
+
+
+def _device(name: str, request: ExportRequest) -> str:
+    """Name the device in the files of a format that has a choice, where it is not the usual one."""
+    usual, *others = FORMATS[name].devices
+    device = FORMATS[name].device(request.device)
+    return f"_{device}" if others and device != usual else ""
 
 
 def _optimized(net: Network, request: ExportRequest) -> Network:
@@ -211,7 +218,7 @@ class _Job:
             raise ExportError(source.error.number, cause, f"see what {source.format} lacks")
         if source:
             made_from = {"source": source.path}  # which is looked through ahead of what is missing here
-        elif missing := row.missing():
+        elif missing := row.missing(device=self.request.device):
             raise ExportError(missing.number, f"{row.name}: {missing.what}", missing.remedy)
         self.progress(f"{row.name}: export")
         with _writing(path.parent):

@@ -104,10 +104,9 @@ class ExportRequest:
             raise ExportError(200, f"formats={self.formats!r}", f"give one or more of {', '.join(FORMATS)}")
         sources = [(source, name) if (source := FORMATS[name].source) else (name,) for name in self.formats]
         object.__setattr__(self, "formats", tuple(dict.fromkeys(name for pair in sources for name in pair)))
-        if self.device not in ("cpu", "cuda") or (self.device == "cuda" and "aoti" not in self.formats):
-            raise ExportError(
-                200, f"--device {self.device}", "use cpu, or cuda with --aoti; TensorRT is on CUDA always"
-            )
+        choosing = [name for name in self.formats if len(FORMATS[name].devices) > 1]
+        if self.device not in ("cpu", "cuda") or (self.device == "cuda" and not choosing):
+            raise ExportError(200, f"--device {self.device}", "use cpu, or cuda with --aoti; it is for that alone")
         if not self._profiled and (self.optimum or self.engine != BuildOptions()):
             cause = f"--opt and TensorRT's options say nothing of --{self.formats[0]}"
             raise ExportError(200, cause, "leave them out, or use --trt")

@@ -40,7 +40,7 @@ class Artifact:
         manifest: what the file says of itself: model, io, precision, rewrites.
         scale: enlargement per side.
         shapes: the input sizes that it takes.
-        device: where it runs, "cpu" or "cuda".
+        device: where it runs, such as "cpu" or "cuda:0".
     """
 
     def __init__(

@@ -32,7 +32,7 @@ from support import run
         ),
         (["vdsr", "--shape", "1x1x1x9"], 2, "E202 --shape: shape 1x1x1x9: height 1 is outside 2..any"),
         (["--min", "1x1x9x9", "--max", "1x1x4x9"], 2, "E202 --min height 9 is above --max height 4"),
-        (["--shape", "1x1x9x9", "--min", "1x1x4x4"], 2, "E203 --shape fixes what --min and --max leave open"),
+        (["--shape", "1x1x9x9", "--min", "1x1x4x4"], 2, "E203 --shape fixes what --min, --opt and --max leave open"),
         (["--arg", "depth"], 2, "E206 --arg 'depth' is no assignment; write --arg key=value"),
         (
             ["vdsr", "--arg", "n_feats=3"],

@@ -1,4 +1,4 @@
-"""Every network in every format: exported with dynamic sizes, reloaded elsewhere, compared at several sizes."""
+"""Every network in every portable format: exported with dynamic sizes, reloaded, compared at several sizes."""
 
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from srblocks_export.manifest import describe
 from srblocks_export.request import ExportRequest
 from srblocks_export.runtime import load
 from srblocks_export.verify import References, Worker
-from support import filled, relative_error, trained_alike
+from support import PORTABLE, Unshuffled, filled, relative_error, tensorrt_findings, trained_alike
 
 # Filled networks reach values far from 1; float32 in another order of sums differs by this much at most.
 TOLERANCE = 2e-5
-# The square root of SAN's covariances amplifies rounding: the same kernels in another process differ by 2.2e-5. So does
-# the softmax of CSNLN's attention: at 4x4 folding the value range changes the output by 3.8e-5.
-TOLERANCES = {"san": 1e-4, "csnln": 1e-4}
+# The softmax of SAN's products of features amplifies rounding: from float64 torch differs by 1.5e-4 and onnxruntime by
+# 4.4e-4. So does that of CSNLN's attention: at 4x4 folding the value range changes the output by 3.8e-5.
+TOLERANCES = {"san": 1e-3, "csnln": 1e-4}
 # At full depth rounding accumulates.
 DEEP_TOLERANCE = 1e-4
 
@@ -39,9 +39,11 @@ def export_and_verify(
     result = worker.verify(path, References(net, shapes, folder), tolerance)
     assert result.problem is None
     assert len({tuple(case["shape"]) for case in result.cases}) >= 3
+    if format_name == "onnx":
+        assert tensorrt_findings(path) == []
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=PORTABLE)
 def format_name(request: pytest.FixtureRequest, spec: NetworkSpec) -> str:
     """A format; where the registry declares that it cannot take the network, the test must fail."""
     if request.param in spec.limits:
@@ -66,7 +68,7 @@ def test_artifact_of_every_scale_equals_the_network(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", PORTABLE)
 @pytest.mark.parametrize("deep", [spec for spec in network_specs() if spec.reduced], ids=lambda spec: spec.name)
 def test_full_depth_artifact_equals_the_network(
     deep: NetworkSpec, format_name: str, tmp_path: Path, worker: Worker
@@ -86,7 +88,7 @@ def test_a_small_change_in_the_middle_of_the_full_depth_is_far_above_the_toleran
         assert relative_error(net(lr), before) > 5 * DEEP_TOLERANCE
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", PORTABLE)
 def test_a_static_artifact_takes_its_one_shape(format_name: str, tmp_path: Path, worker: Worker) -> None:
     net = filled(create_network("espcn", scale=3))
     request = ExportRequest(formats=(format_name,), out=tmp_path, shape=(1, 1, 9, 14))
@@ -98,18 +100,7 @@ def test_a_static_artifact_takes_its_one_shape(format_name: str, tmp_path: Path,
     assert [case["shape"] for case in result.cases] == [[1, 1, 9, 14]]
 
 
-class Unshuffled(Network):
-    """Works on 2x2 blocks of pixels, so that H and W must be even."""
-
-    def __init__(self) -> None:
-        super().__init__(scale=2, image_channels=1, min_size=3, size_multiple=2)
-        self.body = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 16, 3, padding=1), nn.PixelShuffle(4))
-
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        return self.body(lr)
-
-
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", PORTABLE)
 def test_sizes_that_must_be_multiples_stay_dynamic_and_others_are_refused(
     format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
@@ -125,7 +116,7 @@ def test_sizes_that_must_be_multiples_stay_dynamic_and_others_are_refused(
         artifact(torch.rand(1, 1, 2, 8))
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", PORTABLE)
 def test_ranges_that_are_asked_for_hold(format_name: str, tmp_path: Path, worker: Worker) -> None:
     net = filled(create_network("edsr_baseline", depth=1))
     request = ExportRequest(formats=(format_name,), out=tmp_path, minimum=(1, 3, 8, 8), maximum=(4, 3, 20, 40))

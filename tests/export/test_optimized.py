@@ -11,9 +11,8 @@ from srblocks import create_network, optimize
 from srblocks_export import runtime
 from srblocks_export.cli import main
 from srblocks_export.export import export_network, plan_export
-from srblocks_export.formats import FORMATS
 from srblocks_export.request import ExportRequest
-from support import filled
+from support import PORTABLE, filled
 
 SMALL = ["edsr_baseline", "--scale", "4", "--arg", "depth=1", "--quiet"]
 
@@ -66,7 +65,7 @@ def test_sizes_that_are_asked_for_stay_legal(shape: list[str], tmp_path: Path) -
     assert "tail_collapse" not in {row["name"] for row in entry["rewrites"]}
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", PORTABLE)
 def test_an_artifact_is_compared_with_the_plain_network(format_name: str, tmp_path: Path) -> None:
     net = filled(create_network("fsrcnn", scale=3))
     plan = plan_export(net, ExportRequest(formats=(format_name,), out=tmp_path))

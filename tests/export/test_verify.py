@@ -20,7 +20,7 @@ from srblocks_export.request import ExportRequest
 from srblocks_export.shapes import Shapes
 from srblocks_export.verify import References, Worker, refused_shapes, verification_shapes
 from srblocks_export.worker import compare
-from support import filled
+from support import PORTABLE, filled
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ class Stubborn(Network):
             return lr
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", PORTABLE)
 def test_a_network_that_cannot_be_exported_says_so(format_name: str, tmp_path: Path) -> None:
     net = Stubborn(scale=1, image_channels=1)
     (report,) = export_network(net, ExportRequest(formats=(format_name,), out=tmp_path))

@@ -34,7 +34,7 @@ class Loaded:
     Attributes:
         run: images to larger images, arrays of the module's `ARRAYS` on `device`, float32.
         manifest: what the artifact says of itself.
-        device: where torch tensors must lie, "cpu" or "cuda".
+        device: where torch tensors must lie, such as "cpu" or "cuda:0".
     """
 
     run: Callable[[Any], Any]
@@ -83,7 +83,7 @@ class Format:
         builds_with: further modules that must be importable to build it.
         extra: the optional extra of srblocks that installs them.
         precisions: those of `PRECISIONS` that its artifacts can have.
-        cuda: needs a CUDA device to be built and to run.
+        devices: what it is built for and runs on.
         compiler: needs a C++ compiler to be built.
         source: the format whose file it is made from.
         profiled: is built for a range of sizes, with one that it is quickest at.
@@ -98,7 +98,7 @@ class Format:
     builds_with: tuple[str, ...] = ()
     extra: str = ""
     precisions: tuple[str, ...] = PRECISIONS
-    cuda: bool = False
+    devices: tuple[str, ...] = ("cpu",)
     compiler: bool = False
     source: str | None = None
     profiled: bool = False
@@ -113,17 +113,22 @@ class Format:
     @property
     def portable(self) -> bool:
         """Is built and runs wherever its libraries can be installed."""
-        return not (self.cuda or self.compiler)
+        return self.devices == ("cpu",) and not self.compiler
 
-    def missing(self, *, build: bool = True) -> Missing | None:
-        """Say what keeps this format from being built here, or from running; None when nothing does."""
+    def device(self, wanted: str) -> str:
+        """Give the device that it is built for where one is wanted."""
+        return wanted if wanted in self.devices else self.devices[0]
+
+    def missing(self, *, build: bool = True, device: str = "cpu") -> Missing | None:
+        """Say what keeps this format from being built here for a device, or from running; None when nothing does."""
         needed = (*(self.builds_with if build else ()), *self.requires)
         absent = [name for name in needed if importlib.util.find_spec(name) is None]
         if absent:
             return Missing(401, f"{', '.join(absent)} not installed", self.remedy)
-        if self.cuda and (reason := next(filter(None, map(_unloadable, self.requires)), None)):
+        cuda = self.device(device) == "cuda"
+        if cuda and (reason := next(filter(None, map(_unloadable, self.requires)), None)):
             return Missing(401, reason, self.remedy)
-        if self.cuda and not _has_cuda():
+        if cuda and not _has_cuda():
             return Missing(402, "no usable CUDA device", "build and run it on a machine with an NVIDIA GPU")
         if build and self.compiler and compiler() is None:
             return Missing(403, "no C++ compiler", "install g++ or clang++")
@@ -153,6 +158,7 @@ FORMATS: dict[str, Format] = {
             "aoti",
             ".aoti.pt2",
             "AOTInductor package: machine code for processors like this one, or for a GPU (--device cuda)",
+            devices=("cpu", "cuda"),
             compiler=True,
         ),
         Format(
@@ -163,7 +169,7 @@ FORMATS: dict[str, Format] = {
             builds_with=("onnx", "onnxscript", "onnxruntime"),
             extra="trt",
             precisions=("fp32", "fp16"),  # as its ONNX
-            cuda=True,
+            devices=("cuda",),
             source="onnx",
             profiled=True,
             sidecar=True,
@@ -175,7 +181,7 @@ FORMATS: dict[str, Format] = {
             "torch.export program with TensorRT engines inside, for torch_tensorrt.load",
             requires=("tensorrt", "torch_tensorrt"),
             extra="trt",
-            cuda=True,
+            devices=("cuda",),
             profiled=True,
         ),
     )
