@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,7 +13,7 @@ from srblocks.registry import network_specs
 from .export import export_network, plan_export
 from .formats import FORMATS
 from .manifest import SCHEMA
-from .report import exit_code, table
+from .report import ArtifactReport, exit_code, table
 from .request import ExportRequest, Source
 from .source import open_network
 
@@ -33,10 +34,8 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
         if report.error:
             print(f"srblocks-export: {report.error}", file=sys.stderr)
     if any(report.error for report in reports if report.format == "trt"):
-        for report in reports:
-            lines = report.entry["artifact"].get("trtexec", {}) if report.entry else {}
-            for version, line in lines.items():
-                console.print(f"TensorRT {version}: {line}", markup=False, soft_wrap=True)
+        for line in _elsewhere(reports):
+            console.print(line, markup=False, soft_wrap=True)
     done = next((report.path for report in reports if not report.error), None)
     if done:
         console.print(
@@ -47,6 +46,16 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
         artifacts = [report.to_json() for report in reports]
         print(json.dumps({"schema": SCHEMA, "exit_code": code, "artifacts": artifacts}, indent=2))
     return code
+
+
+def _elsewhere(reports: Sequence[ArtifactReport]) -> Iterator[str]:
+    """Give the commands that build the engine where TensorRT is, from the ONNX file that is there."""
+    for report in reports:
+        lines = report.entry["artifact"].get("trtexec", {}) if report.entry and not report.error else {}
+        for version, line in lines.items():
+            yield f"TensorRT {version}: {line}"
+        if lines and report.path:
+            yield f"any of them: python -m srblocks_export.formats.trt_engine {report.path.name}"
 
 
 def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ExportError
-from . import FORMATS, Loaded, Missing
+from . import FORMATS, Loaded
 from .onnx import INPUT
 from .trt_engine import EngineError, build_engine, host_facts, import_tensorrt, misfit
 
@@ -41,7 +41,7 @@ def write(
     missing = FORMATS["trt"].missing()
     warnings = check(source, target=None if missing else import_tensorrt().__version__)
     if missing:
-        raise _unbuilt(missing, source)
+        raise ExportError(missing.number, f"trt: {missing.what}, {source.name} is ready", missing.remedy)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # once torch_tensorrt is imported, probing TensorRT prints
             plan, portability = build_engine(source, None if shapes.static else shapes.profile, request.engine)
@@ -108,13 +108,6 @@ def trtexec_lines(onnx: Path, name: str, shapes: "Shapes", request: "ExportReque
     if options.hardware == "same-cc":
         refusing.add("8.6")
     return {target: command + ends[target] for target in TARGETS if target not in refusing}
-
-
-def _unbuilt(missing: Missing, source: Path) -> ExportError:
-    """Say what can be done with the ONNX file instead."""
-    elsewhere = f"python -m srblocks_export.formats.trt_engine {source.name}"
-    remedy = f"{missing.remedy}; or build it where it shall run: {elsewhere}"
-    return ExportError(missing.number, f"trt: {missing.what}, {source.name} is ready", remedy)
 
 
 def _entry(path: Path) -> dict[str, Any]:
