@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 
 from support import facts
 
@@ -50,6 +51,7 @@ class Standin:
         calls: name and arguments of the calls that a test may ask after, in order.
         faults: what goes wrong: "no_cuda", "refuses", "no_engine", "no_context", "not_taken", "not_run".
         capturing: calls put off while a CUDA graph is captured; None when none is.
+        current: gives what the current CUDA stream is.
     """
 
     def __init__(self, major: str) -> None:
@@ -57,6 +59,7 @@ class Standin:
         self.calls: list[tuple[Any, ...]] = []
         self.faults: dict[str, str] = {}
         self.capturing: list[Callable[[], None]] | None = None
+        self.current: Callable[[], Any] = lambda: None
         self.module = module = ModuleType("tensorrt")
         module.__spec__ = importlib.machinery.ModuleSpec("tensorrt", None)
         vars(module)["__version__"] = surface["version"]
@@ -84,6 +87,7 @@ def install(monkeypatch: pytest.MonkeyPatch, major: str) -> Standin:
     monkeypatch.setitem(sys.modules, "tensorrt", standin.module)
     monkeypatch.setattr("srblocks_export.formats.trt_engine.host.compute_capability", lambda number=0: "9.0")
     monkeypatch.setattr("srblocks_export.formats._has_cuda", lambda: True)
+    monkeypatch.setattr("srblocks_export.formats.trt_runner.current_device", lambda: torch.device("cpu"))
     return standin
 
 
@@ -98,11 +102,12 @@ class _Part:
     NAME: str
     _here: Standin
 
-    def _say(self, text: str) -> None:
-        here = self._here
-        here.calls.append(("log", text))
-        self._logger.log(here.module.ILogger.Severity.WARNING, "something that nobody needs to know")
-        self._logger.log(here.module.ILogger.Severity.ERROR, text)
+    def _say(self, text: str, severity: str = "ERROR") -> None:
+        kinds = self._here.module.ILogger.Severity
+        self._logger.log(kinds[severity], text)
+        self._logger.log(kinds.INFO, "something that nobody needs to know")
+        if severity == "ERROR":
+            self._logger.log(kinds.WARNING, "something less important")
 
     _logger: Any
 
@@ -113,7 +118,7 @@ class _Builder(_Part):
     def __init__(self, logger: Any) -> None:
         self._logger = logger
         if "no_cuda" in self._here.faults:
-            self._say("CUDA initialization failure with error: 35")
+            self._say("CUDA initialization failure with error: 35", "WARNING")
             raise TypeError("pybind11::init(): factory function returned nullptr")
 
     def create_network(self, flags: int = 0) -> Any:
@@ -228,6 +233,15 @@ class _Config(_Part):
 
     def __init__(self) -> None:
         self._flags = {self._here.module.BuilderFlag.TF32}
+        self._sources = sum(1 << int(source) for source in self._here.module.TacticSource)
+
+    def get_tactic_sources(self) -> int:
+        return self._sources
+
+    def set_tactic_sources(self, sources: int) -> bool:
+        names = [source.name for source in self._here.module.TacticSource if sources >> int(source) & 1]
+        self._here.calls.append(("set_tactic_sources", names))
+        return True
 
     def set_flag(self, flag: Any) -> None:
         self._flags.add(flag)
@@ -335,9 +349,10 @@ class _Context(_Part):
         return True
 
     def execute_async_v3(self, stream_handle: int) -> bool:
-        self._here.calls.append(("execute_async_v3", stream_handle))
+        self._here.calls.append(("execute_async_v3", stream_handle, self._here.current()))
         if "not_run" in self._here.faults:
             return False
+        assert all(address % 64 == 0 for address in self._addresses.values())
         addresses, shape = dict(self._addresses), self._shape
 
         def compute() -> None:

@@ -33,7 +33,7 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
     for report in reports:
         if report.error:
             print(f"srblocks-export: {report.error}", file=sys.stderr)
-    if any(report.error for report in reports if report.format == "trt"):
+    if any(report.error and report.error.exit_code == 4 for report in reports if report.format == "trt"):
         for line in _elsewhere(reports):
             console.print(line, markup=False, soft_wrap=True)
     done = next((report.path for report in reports if not report.error), None)

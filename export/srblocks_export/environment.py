@@ -61,7 +61,7 @@ def check_environment(formats: Sequence[str], *, as_json: bool) -> int:
         table.add_row("C++ compiler", found["cxx_compiler"] or "none")
         table.add_row()
         for name, state in found["formats"].items():
-            problem = f"[red]{state['missing']}[/]: {escape(str(state['remedy']))}"
+            problem = f"[red]{escape(str(state['missing']))}[/]: {escape(str(state['remedy']))}"
             table.add_row(f"--{name}", "[green]can be built here[/]" if state["ready"] else problem)
         Console().print(table)
     wanted = [found["formats"][name]["ready"] for name in formats]

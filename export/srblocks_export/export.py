@@ -69,7 +69,6 @@ def plan_export(net: Network, request: ExportRequest) -> Plan:
     shapes = network_shapes(net, request)
     description = describe(reference, shapes)
     description["rewrites"] = net.rewrites.to_manifest() if net.rewrites else []
-    description["precision"]["tf32"] = request.engine.tf32
     stem = request.name
     if stem is None:
         model = description["model"]
@@ -81,6 +80,8 @@ def plan_export(net: Network, request: ExportRequest) -> Plan:
     with _enough_memory(shapes):
         net, precision, warnings = convert(net, shapes, request)
     description["precision"] |= precision
+    if shapes.optimum and not (request.maximum or request.shape):
+        warnings.append(f"warning: TensorRT needs a largest size; every file takes {shapes}, --max chooses another")
     return Plan(reference, net, shapes, paths, description, tuple(warnings))
 
 
@@ -221,19 +222,21 @@ class _Job:
         elif missing := row.missing(device=self.request.device):
             raise ExportError(missing.number, f"{row.name}: {missing.what}", missing.remedy)
         self.progress(f"{row.name}: export")
+        description = copy.deepcopy(self.plan.description)
+        description["precision"]["tf32"] = self.request.engine.tf32 and row.device(self.request.device) == "cuda"
         with _writing(path.parent):
             details = row.module.write(
                 self.plan.net,
                 temporary,
                 shapes=self.plan.shapes,
-                metadata=self.plan.description,
+                metadata=description,
                 request=self.request,
                 **made_from,
             )
         warnings = [*self.warnings, *details.pop("warnings", ())]
         if row.name == FORMATS["trt"].source and "trt" in self.plan.paths:
             details["trtexec"] = trtexec_lines(temporary, path.name, self.plan.shapes, self.request)
-        return self.plan.description | {
+        return description | {
             "artifact": {"format": row.name, **describe_file(temporary, path.name), **details},
             "tool": tool_versions(),
             "warnings": warnings,

@@ -104,12 +104,7 @@ class ExportRequest:
             raise ExportError(200, f"formats={self.formats!r}", f"give one or more of {', '.join(FORMATS)}")
         sources = [(source, name) if (source := FORMATS[name].source) else (name,) for name in self.formats]
         object.__setattr__(self, "formats", tuple(dict.fromkeys(name for pair in sources for name in pair)))
-        choosing = [name for name in self.formats if len(FORMATS[name].devices) > 1]
-        if self.device not in ("cpu", "cuda") or (self.device == "cuda" and not choosing):
-            raise ExportError(200, f"--device {self.device}", "use cpu, or cuda with --aoti; it is for that alone")
-        if not self._profiled and (self.optimum or self.engine != BuildOptions()):
-            cause = f"--opt and TensorRT's options say nothing of --{self.formats[0]}"
-            raise ExportError(200, cause, "leave them out, or use --trt")
+        self._check_machine()
         if self.verify not in ("sizes", "one", "off"):
             raise ExportError(200, f"verify={self.verify!r} is unknown", "use sizes, one or off")
         for bound in ("tolerance", "min_psnr"):
@@ -127,6 +122,16 @@ class ExportRequest:
                 f"the name {self.name!r} is no plain file name",
                 "use up to 150 letters, digits, '.', '-', '_', ' '",
             )
+
+    def _check_machine(self) -> None:
+        on_cuda = [name for name in self.formats if "cuda" in FORMATS[name].devices]
+        if self.device not in ("cpu", "cuda") or (self.device == "cuda" and not on_cuda):
+            raise ExportError(200, f"--device {self.device} says nothing of --{self.formats[0]}", "use it with --aoti")
+        if not self._profiled and (self.optimum or replace(self.engine, tf32=False) != BuildOptions()):
+            cause = f"--opt and TensorRT's options say nothing of --{self.formats[0]}"
+            raise ExportError(200, cause, "leave them out, or use --trt")
+        if self.engine.tf32 and "cuda" not in (FORMATS[name].device(self.device) for name in self.formats):
+            raise ExportError(200, f"--tf32 says nothing of --{self.formats[0]}", "leave it out, or use --trt")
 
     def _check_precision(self) -> None:
         if self.precision not in PRECISIONS:

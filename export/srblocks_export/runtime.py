@@ -29,8 +29,8 @@ class Artifact:
 
     Args:
         path: the file; its suffix names the format.
-        cuda_graph: of engines: capture one CUDA graph per shape and replay it, which saves the launches of small
-            networks.
+        cuda_graph: of engines: capture a CUDA graph of the shape and replay it while the shape stays, which saves the
+            launches of small networks.
         reuse_output: of engines: give the same tensor at every call of one shape; it holds until the next call.
         entry: the manifest's entry of an engine that is not in manifest.json yet.
 

@@ -21,7 +21,8 @@ from .shapes import Shapes
 
 # Steps above the smallest batch, height and width that show what one size hides: odd, non-square, two images.
 _STEPS = ((0, 16, 22), (1, 23, 39), (0, 30, 11))
-# The largest shape is compared as well where it has no more pixels than this, so that it costs seconds.
+# The shape to be quickest at and the largest one are compared as well where they have no more pixels than this, so
+# that it costs seconds.
 _PIXELS = 128 * 128
 _START = "import sys; sys.path[:] = sys.argv[1:]; from srblocks_export.worker import main; main()"
 
@@ -183,6 +184,8 @@ def verification_shapes(shapes: Shapes) -> list[tuple[int, int, int, int]]:
 
     wanted = [(above(0, n), low[1], above(2, h), above(3, w)) for n, h, w in _STEPS]
     wanted.append(low)
+    if shapes.optimum and shapes.optimum[0] * shapes.optimum[2] * shapes.optimum[3] <= _PIXELS:
+        wanted.append(shapes.optimum)
     if None not in high:
         largest = (above(0, _PIXELS), low[1], above(2, _PIXELS), above(3, _PIXELS))
         if largest[0] * largest[2] * largest[3] <= _PIXELS:

@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -34,15 +34,37 @@ TOLERANCE = 2e-5
 
 
 class Stream:
-    """A CUDA stream of which only the order of waits is kept."""
+    """A CUDA stream: what it waits for, in order, and which one is the current one."""
 
-    waits: list[tuple[int, int]] = []  # noqa: RUF012 (emptied by the fixture)
+    log: ClassVar[list[tuple[Any, ...]]] = []
+    stack: ClassVar[list["Stream"]] = []
 
     def __init__(self, handle: int = 99) -> None:
         self.cuda_stream = handle
 
     def wait_stream(self, other: "Stream") -> None:
-        self.waits.append((self.cuda_stream, other.cuda_stream))
+        self.log.append((self.cuda_stream, "waits for", other.cuda_stream))
+
+    def wait_event(self, event: "Event") -> None:
+        self.log.append((self.cuda_stream, "waits for the call on", event.recorded))
+
+    @classmethod
+    @contextlib.contextmanager
+    def current(cls, stream: "Stream") -> Iterator[None]:
+        cls.stack.append(stream)
+        try:
+            yield
+        finally:
+            cls.stack.pop()
+
+
+class Event:
+    """A CUDA event: the stream that it was recorded on."""
+
+    recorded: int | None = None
+
+    def record(self, stream: Stream) -> None:
+        self.recorded = stream.cuda_stream
 
 
 class Graph:
@@ -56,22 +78,35 @@ class Graph:
             compute()
 
 
-def imitate(monkeypatch: pytest.MonkeyPatch, major: str) -> Standin:
+def imitate(monkeypatch: pytest.MonkeyPatch, major: str, stream: int = 7) -> Standin:
     """TensorRT and as much of CUDA as running an engine needs; verification stays in this process."""
     standin = tensorrt_standin.install(monkeypatch, major)
+    Stream.log.clear()
+    Stream.stack[:] = [Stream(stream)]
 
     @contextlib.contextmanager
-    def capture(graph: Graph) -> Iterator[None]:
+    def capture(graph: Graph, *, stream: Stream, capture_error_mode: str) -> Iterator[None]:
+        assert capture_error_mode == "thread_local"
         standin.capturing = graph.work
-        yield
-        standin.capturing = None
+        with Stream.current(stream):
+            try:
+                yield
+            finally:
+                standin.capturing = None
+                if "not_captured" in standin.faults:
+                    raise RuntimeError("operation failed due to a previous error during capture")
 
-    Stream.waits.clear()
-    monkeypatch.setattr(trt_runner, "current_device", lambda: torch.device("cpu"))
+    def set_stream(stream: Stream) -> None:
+        Stream.stack[-1] = stream
+
+    standin.current = lambda: Stream.stack[-1].cuda_stream
+    monkeypatch.setattr(trt_runner, "_ALIGNMENT", 64)  # that of torch's memory on the CPU
     monkeypatch.setattr(trt_runner, "on_device", lambda device: contextlib.nullcontext())
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: Stream(7))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: Stream.stack[-1])
+    monkeypatch.setattr(torch.cuda, "set_stream", set_stream)
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "stream", Stream.current)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", capture)
     monkeypatch.setattr(Worker, "_ask", lambda self, request: worker.check(request))
@@ -181,9 +216,11 @@ def test_sizes_that_nobody_gives_are_usual_ones() -> None:
             r"E202 --opt: .* height 9 is",
         ),
         ({"formats": ("onnx",), "optimum": (1, 3, 9, 9)}, r"E200 --opt and TensorRT's options say nothing of --onnx"),
-        ({"formats": ("pt2",), "engine": BuildOptions(tf32=True)}, r"E200 .* say nothing of --pt2"),
+        ({"formats": ("pt2",), "engine": BuildOptions(workspace=1)}, r"E200 .* say nothing of --pt2"),
         ({"formats": ("trt",), "precision": "bf16"}, r"E200 --trt cannot be in bf16"),
-        ({"formats": ("trt",), "device": "cuda"}, r"E200 --device cuda"),
+        ({"formats": ("pt2",), "device": "cuda"}, r"E200 --device cuda says nothing of --pt2"),
+        ({"formats": ("aoti",), "engine": BuildOptions(tf32=True)}, r"E200 --tf32 says nothing of --aoti"),
+        ({"formats": ("aoti",), "device": "cuda", "engine": BuildOptions(workspace=1)}, r"E200 .* nothing of --aoti"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
@@ -205,7 +242,7 @@ def test_an_engine_that_is_not_its_manifests_is_refused(engine: Path, standin: S
     with pytest.raises(ExportError, match=r"E901 .* is not the file that its manifest describes"):
         runtime.load(engine)
     (engine.parent / "manifest.json").unlink()
-    with pytest.raises(ExportError, match=r"E901 .*manifest.json does not list .*; keep the manifest beside"):
+    with pytest.raises(ExportError, match=r"E901 .*manifest.json does not list .*; build the engine by"):
         runtime.load(engine)
     assert "deserialize_cuda_engine" not in standin.made
 
@@ -226,18 +263,61 @@ def test_a_version_compatible_plan_may_run_code_of_its_own(standin: Standin, tmp
 def test_it_runs_on_the_callers_stream(engine: Path, standin: Standin) -> None:
     artifact = runtime.load(engine)
     artifact(torch.rand(1, 1, 9, 9))
-    assert standin.arguments("execute_async_v3") == [(7,)]
-    assert Stream.waits == []
+    assert standin.arguments("execute_async_v3") == [(7, 7)]
+    with Stream.current(Stream(8)):
+        artifact(torch.rand(1, 1, 9, 9))
+    assert standin.arguments("execute_async_v3")[1] == (8, 8)
+    assert Stream.log == [(7, "waits for the call on", None), (8, "waits for the call on", 7)]
 
 
+@pytest.mark.parametrize("cuda_graph", [False, True])
 def test_the_default_stream_waits_for_one_of_its_own(
-    engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch
+    cuda_graph: bool, engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: Stream(0))
-    artifact = runtime.load(engine)
+    Stream.stack[:] = [Stream(0)]
+    artifact = runtime.load(engine, cuda_graph=cuda_graph)
     artifact(torch.rand(1, 1, 9, 9))
-    assert standin.arguments("execute_async_v3") == [(99,)]
-    assert Stream.waits == [(99, 0), (0, 99)]
+    assert set(standin.arguments("execute_async_v3")) == {(99, 99)}
+    assert Stream.log == [(99, "waits for", 0), (99, "waits for the call on", None), (0, "waits for", 99)]
+    assert [stream.cuda_stream for stream in Stream.stack] == [0]
+
+
+def test_the_default_stream_waits_after_a_failure_too(engine: Path, standin: Standin) -> None:
+    Stream.stack[:] = [Stream(0)]
+    artifact = runtime.load(engine)
+    standin.faults["not_run"] = ""
+    with pytest.raises(ExportError):
+        artifact(torch.rand(1, 1, 9, 9))
+    assert Stream.log[-1] == (0, "waits for", 99)
+
+
+def test_a_failed_capture_is_one_error_and_leaves_the_callers_stream(engine: Path, standin: Standin) -> None:
+    artifact = runtime.load(engine, cuda_graph=True)
+    standin.faults["not_captured"] = ""
+    with pytest.raises(ExportError, match=r"E702 the engine cannot be captured as a CUDA graph .*; load it without"):
+        artifact(torch.rand(1, 1, 9, 9))
+    assert [stream.cuda_stream for stream in Stream.stack] == [7]
+    standin.faults.clear()
+    assert artifact(torch.rand(1, 1, 9, 9)).shape == (1, 1, 27, 27)
+
+
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_it_runs_in_and_out_of_inference_mode(cuda_graph: bool, engine: Path) -> None:
+    artifact = runtime.load(engine, cuda_graph=cuda_graph, reuse_output=True)
+    lr = torch.rand(1, 1, 9, 9)
+    with torch.inference_mode():
+        inside = artifact(lr).clone()
+    assert torch.equal(artifact(lr), inside)
+    assert torch.equal(artifact(lr.clone().requires_grad_()), inside)
+
+
+def test_images_may_begin_anywhere_and_be_negated(engine: Path) -> None:
+    artifact = runtime.load(engine)
+    batch = torch.rand(2, 1, 9, 9)
+    assert torch.equal(artifact(batch[1:]), artifact(batch[1:].clone()))  # the stand-in wants aligned addresses
+    negated = torch.view_as_complex(torch.stack((batch, -batch), -1).contiguous()).conj().imag
+    assert negated.is_neg()
+    assert torch.equal(artifact(negated), artifact(batch))
 
 
 def test_an_output_is_the_callers_unless_it_is_to_be_reused(engine: Path, standin: Standin) -> None:

@@ -3,6 +3,7 @@
 import ast
 import ctypes
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -88,7 +89,41 @@ def test_options_reach_tensorrt(standin: Standin, models: dict[str, Path]) -> No
 
 def test_unset_options_are_left_to_tensorrt(standin: Standin, models: dict[str, Path]) -> None:
     build_engine(models["fp32"], PROFILE)
-    assert standin.made == ["create_network", "parse", "build_serialized_network"]
+    assert set(standin.made) <= {"create_network", "parse", "set_tactic_sources", "build_serialized_network"}
+
+
+def test_engines_need_no_library_beside_tensorrt(standin: Standin, models: dict[str, Path]) -> None:
+    build_engine(models["fp32"], PROFILE)
+    sources = standin.arguments("set_tactic_sources")
+    assert sources == (
+        [(["EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS"],)] if standin.module.__version__[:3] != "11." else []
+    )
+
+
+def test_a_place_that_cannot_be_written_is_noticed_before_the_build(
+    standin: Standin, models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(EngineError, match=r"E302 --timing-cache: .*absent is no folder"):
+        build_engine(models["fp32"], PROFILE, BuildOptions(timing_cache=str(tmp_path / "absent" / "t.bin")))
+    assert main([str(models["fp32"]), str(tmp_path / "absent" / "x.engine")]) == 3
+    assert "absent is no folder" in capsys.readouterr().err
+    assert standin.made == []
+
+
+def test_a_lower_max_lowers_the_size_to_be_quickest_at(standin: Standin, tmp_path: Path) -> None:
+    model = exported(tmp_path, minimum=(1, 1, 8, 8), maximum=(1, 1, 24, 32))
+    assert main([str(model), "--max", "1x1x16x32"]) == 0
+    assert entry_of(model.with_suffix(".engine"))["io"]["input"]["opt"] == [1, 1, 16, 32]
+
+
+def test_a_model_that_is_not_its_manifests_is_refused(
+    standin: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = exported(tmp_path, shape=(1, 1, 8, 8))
+    model.write_bytes(model.read_bytes() + b"\0")
+    assert main([str(model)]) == 9
+    assert "is not the file that its manifest describes" in capsys.readouterr().err
+    assert standin.made == []
 
 
 def test_an_option_that_this_tensorrt_lacks_is_named(standin: Standin, models: dict[str, Path]) -> None:
@@ -319,6 +354,21 @@ def test_the_builder_is_python_3_9_and_imports_nothing_that_machines_lack(file: 
         if isinstance(node, ast.ImportFrom):
             siblings = node.level == 1 and (FOLDER / f"{node.module}.py").is_file()
             assert siblings or (node.module or "").partition(".")[0] in sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("file", [FOLDER.parent / "__init__.py", FOLDER.parent.parent / "__init__.py"], ids=str)
+def test_what_is_imported_on_the_way_is_python_3_9(file: Path) -> None:
+    ast.parse(file.read_text(), feature_version=(3, 9))
+
+
+def test_the_folder_alone_is_enough(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "trt_engine", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "trt_engine", "absent.onnx"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        9,
+        "trt_engine: E901 absent.onnx is no file; give the path of an ONNX file\n",
+    )
 
 
 def test_the_command_needs_no_torch() -> None:

@@ -208,7 +208,9 @@ def _unloadable(name: str) -> str | None:
         with contextlib.redirect_stdout(io.StringIO()):
             importlib.import_module(name)
     except Exception as error:
-        return f"{name} does not load ({(str(error).strip() or type(error).__name__).splitlines()[0][:200]})"
+        from ..errors import first_line
+
+        return f"{name} does not load ({first_line(error)})"
     return None
 
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ExportError
@@ -36,6 +37,7 @@ def write(
             option that this TensorRT lacks; E701, too little memory; E702, TensorRT gave no engine.
     """
     from .trt_lint import check
+    from .trt_runner import current_device
 
     del net, metadata
     missing = FORMATS["trt"].missing()
@@ -44,7 +46,8 @@ def write(
         raise ExportError(missing.number, f"trt: {missing.what}, {source.name} is ready", missing.remedy)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # once torch_tensorrt is imported, probing TensorRT prints
-            plan, portability = build_engine(source, None if shapes.static else shapes.profile, request.engine)
+            profile, number = None if shapes.static else shapes.profile, current_device().index or 0
+            plan, portability = build_engine(source, profile, request.engine, device=number)
     except EngineError as error:
         raise ExportError(error.number, f"trt: {error.cause}", error.remedy) from error
     path.write_bytes(plan)
@@ -87,7 +90,7 @@ def trtexec_lines(onnx: Path, name: str, shapes: "Shapes", request: "ExportReque
     from .trt_lint import TARGETS, lint
 
     options = request.engine
-    command = f"trtexec --onnx={name} --saveEngine={Path(name).with_suffix('.engine')}"
+    command = f"trtexec --onnx={quote(name)} --saveEngine={quote(str(Path(name).with_suffix('.engine')))}"
     if not shapes.static:
         for kind, shape in zip(("min", "opt", "max"), shapes.profile, strict=True):
             command += f" --{kind}Shapes={INPUT}:{'x'.join(map(str, shape))}"
@@ -98,7 +101,7 @@ def trtexec_lines(onnx: Path, name: str, shapes: "Shapes", request: "ExportReque
     if options.optimization_level is not None:
         command += f" --builderOptimizationLevel={options.optimization_level}"
     if options.timing_cache:
-        command += f" --timingCacheFile={options.timing_cache}"
+        command += f" --timingCacheFile={quote(options.timing_cache)}"
     if options.version_compatible:
         command += " --versionCompatible"
     if options.hardware != "none":
@@ -113,7 +116,13 @@ def trtexec_lines(onnx: Path, name: str, shapes: "Shapes", request: "ExportReque
 def _entry(path: Path) -> dict[str, Any]:
     from ..manifest import FILE, read_entries
 
-    for entry in read_entries(path.parent):
+    try:
+        entries = read_entries(path.parent)
+    except ExportError as error:
+        cause = f"{path.parent / FILE} is no manifest of srblocks-export"
+        raise ExportError(901, cause, "keep that of the export beside the engine") from error
+    for entry in entries:
         if entry["artifact"]["file"] == path.name:
             return entry
-    raise ExportError(901, f"{path.parent / FILE} does not list {path.name}", "keep the manifest beside the engine")
+    remedy = "build the engine by python -m srblocks_export.formats.trt_engine"
+    raise ExportError(901, f"{path.parent / FILE} does not list {path.name}", remedy)

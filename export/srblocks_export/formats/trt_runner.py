@@ -1,18 +1,22 @@
 """Running an engine on torch tensors: their memory is handed over as it is, on the caller's stream."""
 
 import contextlib
+import threading
 from collections.abc import Generator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import ExportError
+from ..errors import ExportError, first_line
 from .trt_engine import import_tensorrt, new_logger
+
+# Of the addresses that TensorRT is given, in bytes; what torch allocates has it, slices may not.
+_ALIGNMENT = 256
 
 
 class Engine:
-    """An engine and its one execution context; not for two threads at a time.
+    """An engine and its one execution context: calls wait for one another, from whatever thread or stream they come.
 
     Args:
         plan: the serialised engine.
@@ -48,7 +52,9 @@ class Engine:
         self._shape: tuple[int, ...] = ()
         self._lr = self._sr = torch.empty(0)
         self._graph: Any = None
-        self._side: Any = None
+        self._lock = threading.Lock()
+        with on_device(self.device):
+            self._side, self._done = torch.cuda.Stream(), torch.cuda.Event()
 
     def __call__(self, lr: Tensor) -> Tensor:
         """Enlarge images that lie on the device, float32, N x C x H x W.
@@ -56,15 +62,15 @@ class Engine:
         Raises:
             ExportError: E702, TensorRT does not take the shape or fails to run.
         """
-        lr = lr.contiguous()
-        with on_device(self.device):
+        with self._lock, torch.inference_mode(), on_device(self.device), self._stream() as stream:
+            self._logger.forget()
+            lr = lr.resolve_neg().contiguous()
             if self._shape != tuple(lr.shape):
                 self._set_shape(lr)
             if self._captures:
-                return self._replay(lr)
+                return self._replay(lr, stream)
             sr = self._sr if self._reuses else torch.empty_like(self._sr)
-            with self._stream() as stream:
-                self._enqueue(lr, sr, stream)
+            self._enqueue(lr if lr.data_ptr() % _ALIGNMENT == 0 else lr.clone(), sr, stream)
             return sr
 
     def _set_shape(self, lr: Tensor) -> None:
@@ -72,48 +78,61 @@ class Engine:
         self._shape, self._graph = (), None
         taken = self._context.set_input_shape(self._input, tuple(lr.shape))
         if not taken or self._context.infer_shapes():
-            raise self._failure(f"the engine does not take {'x'.join(map(str, lr.shape))}")
+            size = "x".join(map(str, lr.shape))
+            cause = f"the engine does not take {size}: {self._logger.last}"
+            raise ExportError(702, cause, "build it with this size inside of --min..--max")
         shape = tuple(self._context.get_tensor_shape(self._output))
         self._sr = torch.empty(shape, dtype=torch.float32, device=lr.device)
         self._shape = tuple(lr.shape)
 
-    def _enqueue(self, lr: Tensor, sr: Tensor, stream: int) -> None:
+    def _enqueue(self, lr: Tensor, sr: Tensor, stream: Any) -> None:
         self._context.set_tensor_address(self._input, lr.data_ptr())
         self._context.set_tensor_address(self._output, sr.data_ptr())
-        if not self._context.execute_async_v3(stream):
-            raise self._failure("TensorRT failed to run the engine")
+        if not self._context.execute_async_v3(stream.cuda_stream):
+            raise ExportError(702, f"TensorRT failed to run the engine: {self._logger.last}", "build it again here")
 
-    def _replay(self, lr: Tensor) -> Tensor:
+    def _replay(self, lr: Tensor, stream: Any) -> Tensor:
         """Run by a CUDA graph, which reads and writes memory of its own."""
-        with self._stream() as stream:
-            if self._graph is None:
-                self._lr = lr.clone()
-                self._enqueue(self._lr, self._sr, stream)  # what TensorRT puts off until its first run is not captured
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
-                    self._enqueue(self._lr, self._sr, torch.cuda.current_stream().cuda_stream)
-                self._graph = graph
-            self._lr.copy_(lr)
-            self._graph.replay()
-            return self._sr if self._reuses else self._sr.clone()
+        if self._graph is None:
+            self._lr = lr.clone()
+            self._enqueue(self._lr, self._sr, stream)  # what TensorRT puts off until its first run is not captured
+            self._graph = self._captured(stream)
+        self._lr.copy_(lr)
+        self._graph.replay()
+        return self._sr if self._reuses else self._sr.clone()
 
-    def _failure(self, cause: str) -> ExportError:
-        return ExportError(
-            702, f"{cause}: {self._logger.last}", "build it again, with this size inside of --min..--max"
-        )
+    def _captured(self, stream: Any) -> Any:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self._side, capture_error_mode="thread_local"):
+                self._enqueue(self._lr, self._sr, self._side)
+        except Exception as error:  # ending the capture raises as well, and leaves its stream the current one
+            torch.cuda.set_stream(stream)
+            cause = f"the engine cannot be captured as a CUDA graph ({first_line(error)})"
+            raise ExportError(702, cause, "load it without cuda_graph") from error
+        return graph
 
     @contextlib.contextmanager
-    def _stream(self) -> Generator[int, None, None]:
-        """Give the caller's stream; in place of the default one, on which TensorRT waits, one between two waits."""
+    def _stream(self) -> Generator[Any, None, None]:
+        """Give the caller's stream, or one between two waits in place of the default one; the last call is done then.
+
+        On the default stream TensorRT would wait for the whole device.
+        """
         current = torch.cuda.current_stream()
-        if current.cuda_stream:
-            yield current.cuda_stream
-            return
-        self._side = self._side or torch.cuda.Stream()
-        self._side.wait_stream(current)
-        with torch.cuda.stream(self._side):
-            yield self._side.cuda_stream
-        current.wait_stream(self._side)
+        chosen = current if current.cuda_stream else self._side
+        if chosen is not current:
+            chosen.wait_stream(current)
+        chosen.wait_event(self._done)
+        try:
+            with torch.cuda.stream(chosen):
+                yield chosen
+        finally:
+            self._done.record(chosen)
+            for own in (self._lr, self._sr):
+                if own.is_cuda:
+                    own.record_stream(chosen)
+            if chosen is not current:
+                current.wait_stream(chosen)
 
 
 def current_device() -> torch.device:

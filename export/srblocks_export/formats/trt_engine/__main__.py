@@ -23,7 +23,7 @@ missing, 5 the model is not taken, 7 build failed, 8 the engine does not fit thi
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m srblocks_export.formats.trt_engine",
+        prog=f"python -m {__package__}",
         description="Build a TensorRT engine from an ONNX file.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"trt_engine: E302 {error.filename}: {error.strerror}; choose another place", file=sys.stderr)
         return 3
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -58,8 +60,11 @@ def _build(args: argparse.Namespace, engine: Path) -> str:
         raise EngineError(901, f"{args.onnx} is no file", "give the path of an ONNX file")
     if engine.exists() and not args.force:
         raise EngineError(301, f"{engine} exists", "use --force to overwrite it")
-    entries = _entries(args.onnx.parent)
-    entry = next((item for item in entries if item["artifact"]["file"] == args.onnx.name), None)
+    if not engine.absolute().parent.is_dir():
+        raise EngineError(302, f"{engine.parent} is no folder", "create it, or choose another place")
+    entry = _entry(args.onnx)
+    if entry and hashlib.sha256(args.onnx.read_bytes()).hexdigest() != entry["artifact"]["sha256"]:
+        raise EngineError(901, f"{args.onnx} is not the file that its manifest describes", "export it again")
     _entries(engine.parent)
     profile = _profile(args, entry)
     plan, facts = build_engine(args.onnx, profile, build_options(args))
@@ -72,7 +77,7 @@ def _build(args: argparse.Namespace, engine: Path) -> str:
 
 def _check(engine: Path) -> str:
     """Compare what the manifest says of an engine with this machine."""
-    entry = next((item for item in _entries(engine.parent) if item["artifact"]["file"] == engine.name), None)
+    entry = _entry(engine)
     if entry is None:
         raise EngineError(901, f"{engine.parent / MANIFEST} does not list {engine.name}", "build it with this command")
     if reason := misfit(entry["artifact"]["portability"], host_facts()):
@@ -90,7 +95,10 @@ def _profile(args: argparse.Namespace, entry: Facts | None) -> list[tuple[int, .
             if size is not None and (size < low or size > (high or size) or size % multiple):
                 allowed = f"{low}..{high or 'any'} in multiples of {multiple}"
                 raise EngineError(202, f"--{flag}: the model does not take {size} at axis {axis}", f"give {allowed}")
-    shapes["opt"] = shapes["opt"] or shapes["max"]
+    low, best, high = (shape and tuple(shape) for shape in shapes.values())
+    if not args.opt and low and high and None not in high:
+        best = tuple(max(a, min(b, c)) for a, b, c in zip(low, best or high, high))
+    shapes["opt"] = best
     profile = [tuple(shape) for shape in shapes.values() if shape and None not in shape]
     return profile if len(profile) == len(shapes) else None
 
@@ -118,6 +126,10 @@ def _record(
     write(engine.parent / MANIFEST, text.encode() + b"\n")
 
 
+def _entry(path: Path) -> Facts | None:
+    return next((item for item in _entries(path.parent) if item["artifact"]["file"] == path.name), None)
+
+
 def _entries(folder: Path) -> list[Facts]:
     path = folder / MANIFEST
     try:
@@ -130,7 +142,8 @@ def _entries(folder: Path) -> list[Facts]:
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    sizes = tuple(int(part) for part in text.lower().replace(",", "x").split("x"))
+    parts = text.lower().replace(",", "x").split("x")
+    sizes = tuple(int(part) if part.isascii() and part.isdigit() else 0 for part in parts)
     if len(sizes) != 4 or min(sizes) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no shape such as 1x3x64x64")
     return sizes

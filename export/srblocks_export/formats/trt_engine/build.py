@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class BuildOptions:
 
 
 def build_engine(
-    onnx: Path, profile: Sequence[Shape] | None = None, options: BuildOptions | None = None
+    onnx: Path, profile: Sequence[Shape] | None = None, options: BuildOptions | None = None, *, device: int = 0
 ) -> tuple[bytes, Facts]:
     """Build an engine on the GPU of this machine.
 
@@ -54,6 +55,7 @@ def build_engine(
         onnx: the file; one input, its data types are the engine's.
         profile: smallest, best and largest shape of the input; None for a model of one fixed shape.
         options: how to build.
+        device: number of the GPU, which is the current one.
 
     Returns:
         The plan, and what it is bound to: `host_facts` and the options that widen it.
@@ -63,7 +65,10 @@ def build_engine(
             model; E202, shapes that do not fit; E701, too little memory; E702, TensorRT gave no engine.
     """
     options = options or BuildOptions()
-    trt, facts = import_tensorrt(), host_facts()
+    cache_file = Path(options.timing_cache) if options.timing_cache else None
+    if cache_file and not cache_file.parent.is_dir():
+        raise EngineError(302, f"--timing-cache: {cache_file.parent} is no folder", "create it, or choose another")
+    trt, facts = import_tensorrt(), host_facts(device)
     logger = new_logger(trt)
     try:
         builder = trt.Builder(logger)
@@ -86,22 +91,34 @@ def build_engine(
         if _MEMORY.search(logger.last):
             raise EngineError(701, f"TensorRT: {logger.last}", "lower --max, or raise --workspace")
         raise EngineError(702, f"TensorRT gave no engine: {logger.last}", "try another --opt-level or TensorRT")
-    if cache is not None and options.timing_cache:
-        write(Path(options.timing_cache), bytes(cache.serialize()))
+    if cache_file:
+        try:
+            write(cache_file, bytes(cache.serialize()))
+        except OSError as error:  # the engine is there all the same
+            print(f"trt_engine: {cache_file} is not written ({error.strerror})", file=sys.stderr)
     return bytes(plan), {**facts, "hardware": options.hardware, "version_compatible": options.version_compatible}
 
 
 def new_logger(trt: Any) -> Any:
-    """Give a logger that is silent and keeps the last error in `last`."""
+    """Give a logger that is silent and keeps the last error, else the last warning, in `last` until it is to forget."""
 
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self.last = "no reason given"
+            self.forget()
+
+        def forget(self) -> None:
+            self.error = self.warning = ""
+
+        @property
+        def last(self) -> str:
+            return self.error or self.warning or "no reason given"
 
         def log(self, severity: Any, message: str) -> None:
             if int(severity) <= int(trt.ILogger.Severity.ERROR):
-                self.last = str(message).strip()[:500]
+                self.error = str(message).strip()[:500]
+            elif int(severity) <= int(trt.ILogger.Severity.WARNING):
+                self.warning = str(message).strip()[:500]
 
     return Logger()
 
@@ -110,6 +127,10 @@ def _configure(trt: Any, config: Any, options: BuildOptions) -> Any:
     """Set the options; give the timing cache, None without one."""
     if not options.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)  # TensorRT sets it unasked
+    foreign = [int(source) for name, source in trt.TacticSource.__members__.items() if name.startswith("CU")]
+    if foreign:  # cuBLAS and cuDNN, which later versions leave out too: the engine needs TensorRT alone
+        kept = config.get_tactic_sources() & ~sum(1 << source for source in foreign)
+        config.set_tactic_sources(kept)
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
     if options.optimization_level is not None:
@@ -145,7 +166,8 @@ def _set_profile(builder: Any, config: Any, network: Any, profile: Sequence[Shap
     for own, *sizes in zip(shape, low, best, high):
         if sizes != sorted(sizes) or own not in (-1, *sizes[:1]) or (own != -1 and len(set(sizes)) > 1):
             given = " <= ".join(map(_text, profile))
-            raise EngineError(202, f"{given} does not fit a model that takes {_text(shape)}", "-1 is open")
+            cause = f"{given} does not fit a model that takes {_text(shape)}, where -1 is open"
+            raise EngineError(202, cause, "give --min <= --opt <= --max")
     chosen = builder.create_optimization_profile()
     chosen.set_shape(images.name, tuple(low), tuple(best), tuple(high))
     if config.add_optimization_profile(chosen) < 0:

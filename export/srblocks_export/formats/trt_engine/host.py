@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import os
 import platform
 import re
+import sys
+from collections.abc import Generator
 from typing import Any
 
 Facts = dict[str, Any]
@@ -29,9 +32,24 @@ def import_tensorrt() -> Any:
         EngineError: E401, it is not installed or does not load.
     """
     try:
-        return importlib.import_module("tensorrt")
+        with _lazily():
+            return importlib.import_module("tensorrt")
     except Exception as error:  # a missing library is an ImportError, an unfitting one is anything
         raise EngineError(401, f"tensorrt does not load ({first_line(error)})", "pip install tensorrt") from error
+
+
+@contextlib.contextmanager
+def _lazily() -> Generator[None, None, None]:
+    """Leave symbols unresolved until they are called: 8.6 names some of cuBLAS and cuDNN that it does without here."""
+    if not hasattr(sys, "setdlopenflags"):
+        yield
+        return
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(flags & ~os.RTLD_NOW | os.RTLD_LAZY)
+    try:
+        yield
+    finally:
+        sys.setdlopenflags(flags)
 
 
 def host_facts(device: int = 0) -> Facts:
