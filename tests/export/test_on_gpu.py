@@ -62,6 +62,16 @@ def test_packages_for_cuda_are_the_networks(name: str, tmp_path: Path) -> None:
 def test_an_engine_runs_on_any_stream_and_shape(options: dict[str, bool], tmp_path: Path) -> None:
     net = network("espcn")
     artifact = runtime.load(export(net, tmp_path, formats=("trt",)), **options)
+    batch = torch.rand(3, 1, 17, 23)
+    with torch.inference_mode():
+        expected = net(batch)
+        artifact(batch[:1].cuda())
+    found = []
+    for number, stream in enumerate([torch.cuda.Stream() for _ in range(3)]):  # none waits for another
+        with torch.cuda.stream(stream):
+            found.append(artifact(batch.cuda(non_blocking=True)[number : number + 1]).clone())
+    torch.cuda.synchronize()
+    assert relative_error(torch.cat(found).cpu(), expected) < 1e-3
     for stream in (torch.cuda.current_stream(), torch.cuda.Stream()):
         for shape in ((1, 1, 17, 23), (1, 1, 96, 128), (1, 1, 96, 128), (1, 1, 17, 23)):
             lr = torch.rand(shape)
