@@ -237,7 +237,7 @@ def _run(args: argparse.Namespace) -> int:
 def _formats(args: argparse.Namespace) -> tuple[str, ...]:
     if args.all_formats:
         able = {name: row for name, row in FORMATS.items() if args.precision in row.precisions}
-        return tuple(name for name, row in able.items() if not row.missing())
+        return tuple(name for name, row in able.items() if not row.missing(device=args.device))
     return tuple(dict.fromkeys(args.formats or ["onnx"]))
 
 
