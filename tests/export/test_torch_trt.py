@@ -29,7 +29,7 @@ from srblocks_export.formats import FORMATS, Format, Loaded, torch_trt
 from srblocks_export.formats.trt_engine import BuildOptions, EngineError
 from srblocks_export.manifest import describe
 from srblocks_export.request import ExportRequest
-from support import filled, trained_alike
+from support import Unshuffled, filled, trained_alike
 from torch_tensorrt_standin import SURFACES, VERSIONS, Standin, install, surface, version_of
 
 WHEEL = "SRBLOCKS_TORCH_TENSORRT"
@@ -137,17 +137,6 @@ def test_a_static_artifact_takes_its_one_shape(library: Standin, tmp_path: Path)
     with torch.no_grad():
         assert torch.allclose(torch_trt.read(path).run(lr), net(lr), atol=1e-6)
     assert library.called("compile")["arg_inputs"][0].ranges == ((1, 1, 9, 14),) * 3
-
-
-class Unshuffled(Network):
-    """Works on 2x2 blocks of pixels, so that H and W must be even."""
-
-    def __init__(self) -> None:
-        super().__init__(scale=2, image_channels=1, min_size=3, size_multiple=2)
-        self.body = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 16, 3, padding=1), nn.PixelShuffle(4))
-
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        return self.body(lr)
 
 
 def test_sizes_that_must_be_multiples_stay_dynamic(newest: Standin, tmp_path: Path) -> None:

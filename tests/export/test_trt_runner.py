@@ -1,0 +1,163 @@
+"""Contract tests of running engines, on stand-ins for TensorRT 8.6, 10 and 11 and for CUDA."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from cuda_standin import Stream
+from srblocks_export import runtime
+from srblocks_export.errors import ExportError
+from tensorrt_standin import Standin
+
+
+def test_strided_images_are_read_as_images(engine: Path) -> None:
+    artifact = runtime.load(engine)
+    lr = torch.rand(1, 1, 12, 24)
+    assert torch.equal(artifact(lr[..., ::2]), artifact(lr[..., ::2].contiguous()))
+
+
+def test_an_engine_of_another_machine_is_not_deserialised(
+    engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srblocks_export.formats.trt_engine.host.compute_capability", lambda number=0: "7.5")
+    with pytest.raises(ExportError, match=r"E801 .* compute capability 9.0, this one has 7.5; build it again"):
+        runtime.load(engine)
+    assert "deserialize_cuda_engine" not in standin.made
+
+
+def test_an_engine_that_is_not_its_manifests_is_refused(engine: Path, standin: Standin) -> None:
+    engine.write_bytes(engine.read_bytes() + b"\0")
+    with pytest.raises(ExportError, match=r"E901 .* is not the file that its manifest describes"):
+        runtime.load(engine)
+    (engine.parent / "manifest.json").unlink()
+    with pytest.raises(ExportError, match=r"E901 .*manifest.json does not list .*; build the engine by"):
+        runtime.load(engine)
+    assert "deserialize_cuda_engine" not in standin.made
+
+
+def test_a_plan_that_tensorrt_refuses_is_named(engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srblocks_export.formats.trt.misfit", lambda made, here: None)
+    monkeypatch.setitem(vars(standin.module), "__version__", "0.0")
+    with pytest.raises(ExportError, match=r"E801 TensorRT does not load the engine: expecting another library version"):
+        runtime.load(engine)
+
+
+def test_it_runs_on_the_callers_stream(engine: Path, standin: Standin) -> None:
+    artifact = runtime.load(engine)
+    artifact(torch.rand(1, 1, 9, 9))
+    assert standin.arguments("execute_async_v3") == [(7, 7)]
+    with Stream.current(Stream(8)):
+        artifact(torch.rand(1, 1, 9, 9))
+    assert standin.arguments("execute_async_v3")[1] == (8, 8)
+    assert Stream.log == [(7, "waits for the call on", None), (8, "waits for the call on", 7)]
+
+
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_the_default_stream_waits_for_one_of_its_own(
+    cuda_graph: bool, engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Stream.stack[:] = [Stream(0)]
+    artifact = runtime.load(engine, cuda_graph=cuda_graph)
+    artifact(torch.rand(1, 1, 9, 9))
+    assert set(standin.arguments("execute_async_v3")) == {(99, 99)}
+    assert Stream.log == [(99, "waits for", 0), (99, "waits for the call on", None), (0, "waits for", 99)]
+    assert [stream.cuda_stream for stream in Stream.stack] == [0]
+
+
+def test_the_default_stream_waits_after_a_failure_too(engine: Path, standin: Standin) -> None:
+    Stream.stack[:] = [Stream(0)]
+    artifact = runtime.load(engine)
+    standin.faults["not_run"] = ""
+    with pytest.raises(ExportError):
+        artifact(torch.rand(1, 1, 9, 9))
+    assert Stream.log[-1] == (0, "waits for", 99)
+
+
+def test_a_failed_capture_is_one_error_and_leaves_the_callers_stream(engine: Path, standin: Standin) -> None:
+    artifact = runtime.load(engine, cuda_graph=True)
+    standin.faults["not_captured"] = ""
+    with pytest.raises(ExportError, match=r"E702 the engine cannot be captured as a CUDA graph .*; load it without"):
+        artifact(torch.rand(1, 1, 9, 9))
+    assert [stream.cuda_stream for stream in Stream.stack] == [7]
+    standin.faults.clear()
+    assert artifact(torch.rand(1, 1, 9, 9)).shape == (1, 1, 27, 27)
+
+
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_it_runs_in_and_out_of_inference_mode(cuda_graph: bool, engine: Path) -> None:
+    artifact = runtime.load(engine, cuda_graph=cuda_graph, reuse_output=True)
+    lr = torch.rand(1, 1, 9, 9)
+    with torch.inference_mode():
+        inside = artifact(lr).clone()
+    assert torch.equal(artifact(lr), inside)
+    assert torch.equal(artifact(lr.clone().requires_grad_()), inside)
+
+
+def test_images_may_begin_anywhere_and_be_negated(engine: Path) -> None:
+    artifact = runtime.load(engine)
+    batch = torch.rand(2, 1, 9, 9)
+    assert torch.equal(artifact(batch[1:]), artifact(batch[1:].clone()))  # the stand-in wants aligned addresses
+    negated = torch.view_as_complex(torch.stack((batch, -batch), -1).contiguous()).conj().imag
+    assert negated.is_neg()
+    assert torch.equal(artifact(negated), artifact(batch))
+
+
+def test_an_output_is_the_callers_unless_it_is_to_be_reused(engine: Path, standin: Standin) -> None:
+    first, second = torch.rand(2, 1, 1, 9, 9)
+    artifact = runtime.load(engine)
+    kept = artifact(first)
+    before = kept.clone()
+    assert artifact(second).data_ptr() != kept.data_ptr()
+    assert torch.equal(kept, before)
+    sparing = runtime.load(engine, reuse_output=True)
+    assert sparing(first).data_ptr() == sparing(second).data_ptr()
+    assert torch.equal(sparing(first), before)
+
+
+def test_shapes_are_told_to_tensorrt_when_they_change(engine: Path, standin: Standin) -> None:
+    artifact = runtime.load(engine)
+    for side in (9, 9, 12, 9):
+        assert artifact(torch.rand(1, 1, 9, side)).shape == (1, 1, 27, 3 * side)
+    assert [shape for _, shape in standin.arguments("set_input_shape")] == [(1, 1, 9, 9), (1, 1, 9, 12), (1, 1, 9, 9)]
+
+
+@pytest.mark.parametrize("reuse_output", [False, True])
+def test_a_cuda_graph_is_captured_once_per_shape_and_gives_the_same(
+    reuse_output: bool, engine: Path, standin: Standin
+) -> None:
+    images = [torch.rand(1, 1, 9, side) for side in (9, 9, 12, 9)]
+    expected = [runtime.load(engine)(lr) for lr in images]
+    standin.calls.clear()
+    artifact = runtime.load(engine, cuda_graph=True, reuse_output=reuse_output)
+    kept: list[Tensor] = []
+    for lr, sr in zip(images, expected, strict=True):
+        kept.append(artifact(lr))
+        assert torch.equal(kept[-1], sr)
+    assert standin.made.count("execute_async_v3") == 2 * 3  # a run ahead of each of three captures
+    assert (kept[0].data_ptr() == kept[1].data_ptr()) == reuse_output
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("not_taken", r"E702 the engine does not take 1x1x9x9: no reason given"),
+        ("not_run", r"E702 TensorRT failed to run the engine"),
+    ],
+)
+def test_a_failed_run_is_an_error_and_the_next_one_starts_afresh(
+    fault: str, message: str, engine: Path, standin: Standin
+) -> None:
+    artifact = runtime.load(engine)
+    standin.faults[fault] = ""
+    with pytest.raises(ExportError, match=message):
+        artifact(torch.rand(1, 1, 9, 9))
+    standin.faults.clear()
+    assert artifact(torch.rand(1, 1, 9, 9)).shape == (1, 1, 27, 27)
+
+
+def test_an_engine_without_room_to_run_is_an_error(engine: Path, standin: Standin) -> None:
+    standin.faults["no_context"] = ""
+    with pytest.raises(ExportError, match=r"E702 no memory to run the engine"):
+        runtime.load(engine)
