@@ -95,12 +95,15 @@ def filled_by_name(tensors: list[tuple[str, list[int], str | list[float]]]) -> d
 
 
 @torch.no_grad()
-def trained_alike(net: Network) -> Network:
-    """Give every layer weights that neither fade nor grow through a deep network, and put it in eval mode."""
+def trained_alike(net: Network, gain: float = 1.0) -> Network:
+    """Give every layer weights that neither fade nor grow through a deep network, and put it in eval mode.
+
+    Residual blocks add up: a `gain` below 1 keeps the sum of many of them small.
+    """
     for layer in net.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             fan_in = layer.weight.numel() / layer.out_channels / (layer.stride[0] ** 2 if layer.transposed else 1)
-            layer.weight.normal_(0, math.sqrt(2 / fan_in))
+            layer.weight.normal_(0, gain * math.sqrt(2 / fan_in))
             if layer.bias is not None:
                 layer.bias.normal_(0, 0.05)
     return net.eval()

@@ -25,6 +25,8 @@ TOLERANCE = 2e-5
 TOLERANCES = {"san": 1e-3, "csnln": 1e-4}
 # At full depth rounding accumulates.
 DEEP_TOLERANCE = 1e-4
+# Large sums saturate the gates of these, and float32 itself is then far from float64.
+GATED = ("drn_l", "drn_s", "rcan", "san")
 
 
 def export_and_verify(
@@ -41,6 +43,12 @@ def export_and_verify(
     assert len({tuple(case["shape"]) for case in result.cases}) >= 3
     if format_name == "onnx":
         assert tensorrt_findings(path) == []
+
+
+def at_full_depth(name: str) -> Network:
+    if name in GATED:
+        return trained_alike(create_network(name, value_range=1.0), gain=0.4)
+    return trained_alike(create_network(name))
 
 
 @pytest.fixture(params=PORTABLE)
@@ -73,13 +81,13 @@ def test_artifact_of_every_scale_equals_the_network(
 def test_full_depth_artifact_equals_the_network(
     deep: NetworkSpec, format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
-    export_and_verify(trained_alike(create_network(deep.name)), format_name, tmp_path, worker, DEEP_TOLERANCE)
+    export_and_verify(at_full_depth(deep.name), format_name, tmp_path, worker, DEEP_TOLERANCE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deep", [spec for spec in network_specs() if spec.reduced], ids=lambda spec: spec.name)
 def test_a_small_change_in_the_middle_of_the_full_depth_is_far_above_the_tolerance(deep: NetworkSpec) -> None:
-    net = trained_alike(create_network(deep.name))
+    net = at_full_depth(deep.name)
     lr = torch.rand(1, net.image_channels, 17, 23)
     with torch.no_grad():
         before = net(lr)
