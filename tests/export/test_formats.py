@@ -20,9 +20,11 @@ from support import PORTABLE, Unshuffled, filled, relative_error, tensorrt_findi
 
 # Filled networks reach values far from 1; float32 in another order of sums differs by this much at most.
 TOLERANCE = 2e-5
-# The softmax of SAN's products of features amplifies rounding: from float64 torch differs by 1.5e-4 and onnxruntime by
-# 4.4e-4. So does that of CSNLN's attention: at 4x4 folding the value range changes the output by 3.8e-5.
-TOLERANCES = {"san": 1e-3, "csnln": 1e-4}
+# The softmax of SAN's products of features amplifies rounding, and so does that of CSNLN's attention: at 4x4 folding
+# the value range changes the output by 3.8e-5.
+TOLERANCES = {"san": 1e-4, "csnln": 1e-4}
+# onnxruntime's GlobalAveragePool is half as exact as a mean of torch: SAN then differs from float64 by 4.4e-4.
+ONNX_TOLERANCES = {"san": 1e-3}
 # At full depth rounding accumulates.
 DEEP_TOLERANCE = 1e-4
 # Large sums saturate the gates of these, and float32 itself is then far from float64.
@@ -45,6 +47,11 @@ def export_and_verify(
         assert tensorrt_findings(path) == []
 
 
+def tolerance_of(name: str, format_name: str) -> float:
+    own = ONNX_TOLERANCES.get(name) if format_name == "onnx" else None
+    return own or TOLERANCES.get(name, TOLERANCE)
+
+
 def at_full_depth(name: str) -> Network:
     if name in GATED:
         return trained_alike(create_network(name, value_range=1.0), gain=0.4)
@@ -63,7 +70,7 @@ def test_artifact_equals_the_network_at_several_sizes(
     spec: NetworkSpec, format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
     net = filled(create_network(spec.name, scale=min(spec.scales), **spec.reduced))
-    export_and_verify(net, format_name, tmp_path, worker, TOLERANCES.get(spec.name, TOLERANCE))
+    export_and_verify(net, format_name, tmp_path, worker, tolerance_of(spec.name, format_name))
 
 
 @pytest.mark.slow
@@ -72,7 +79,7 @@ def test_artifact_of_every_scale_equals_the_network(
     spec: NetworkSpec, scale: int, plain: bool, format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
     net = filled(create_network(spec.name, scale=scale, **spec.reduced))
-    export_and_verify(net, format_name, tmp_path, worker, TOLERANCES.get(spec.name, TOLERANCE), plain=plain)
+    export_and_verify(net, format_name, tmp_path, worker, tolerance_of(spec.name, format_name), plain=plain)
 
 
 @pytest.mark.slow

@@ -33,11 +33,9 @@ def write(
     """Compile `net` for this machine's processor or GPU, without sources and other records that name its files.
 
     Raises:
-        ExportError: E402, no CUDA device to compile for; E403, no C++ compiler that works; E502, torch.export cannot
-            trace the network or AOTInductor knows no code for one of its operators; E703, the compilation failed.
+        ExportError: E403, no C++ compiler that works; E502, torch.export cannot trace the network or AOTInductor knows
+            no code for one of its operators; E703, the compilation failed.
     """
-    if request.device == "cuda" and not torch.cuda.is_available():
-        raise ExportError(402, "aoti: no usable CUDA device", "compile for CUDA on a machine with an NVIDIA GPU")
     from .pt2 import export_program
 
     program = export_program(net, shapes)

@@ -7,11 +7,10 @@ that this folder can be copied there alone. Precision is in the graph, which is 
 knows no such thing, is given a flag, and may then compute in half precision what the graph keeps in float32.
 """
 
-from .build import HARDWARE, BuildOptions, build_engine, new_logger
+from .build import BuildOptions, build_engine, new_logger
 from .host import EngineError, host_facts, import_tensorrt, misfit
 
 __all__ = [
-    "HARDWARE",
     "BuildOptions",
     "EngineError",
     "build_engine",
