@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from srblocks import optimize
+from srblocks.memory import peak_bytes
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec, network_spec
 from srblocks_export.export import export_network
@@ -19,7 +20,6 @@ from srblocks_export.formats import FORMATS
 from srblocks_export.request import ExportRequest
 
 from . import environment
-from .activations import peak_bytes
 from .operations import work
 
 SIDES = 48, 72

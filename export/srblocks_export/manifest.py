@@ -26,6 +26,7 @@ def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
     """Give the part of the manifest that is embedded in every artifact: nothing in it names this machine."""
     from srblocks.color import OnLuma, OnYCbCr
     from srblocks.registry import network_name, network_spec
+    from srblocks.tiling import receptive_radius
 
     inner = net.net if isinstance(net, (OnLuma, OnYCbCr)) else net
     try:
@@ -45,6 +46,7 @@ def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
             "params": sum(parameter.numel() for parameter in net.parameters()),
             "weights_sha256": _weights_hash(net),
             "framework": framework,
+            "receptive_radius": receptive_radius(net),
         },
         "io": {
             "input": {

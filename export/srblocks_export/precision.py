@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from srblocks.color import OnLuma, OnYCbCr, on_rgb
-from srblocks.evaluate import EvaluationError, image_files, read_image
+from srblocks.evaluate import UpscaleError, image_files, read_image
 from srblocks.network import Network
 from srblocks.precision import PRECISIONS, Calibration, calibrate, to_precision
 
@@ -80,7 +80,7 @@ def _images(net: Network, folder: Path) -> Iterator[Tensor]:
             except ValueError as error:
                 raise ExportError(903, f"--calibrate: {file}: {error}", "give images of 8 bits") from error
             yield whole.from_rgb(image)[:, : net.image_channels] if isinstance(whole, (OnLuma, OnYCbCr)) else image
-    except EvaluationError as error:
+    except UpscaleError as error:
         cause, _, remedy = str(error).partition("; ")
         raise ExportError(401 if error.code == 4 else 903, f"--calibrate: {cause}", remedy) from error
 

@@ -40,6 +40,7 @@ class Artifact:
         manifest: what the file says of itself: model, io, precision, rewrites.
         scale: enlargement per side.
         shapes: the input sizes that it takes.
+        receptive_radius: how far an output pixel looks, in low-resolution pixels; None = the whole image.
         device: where it runs, such as "cpu" or "cuda:0".
     """
 
@@ -90,6 +91,7 @@ class Artifact:
             if self.manifest["schema"] != SCHEMA:
                 raise ValueError("another schema")
             self.scale = int(self.manifest["model"]["scale"])
+            self.receptive_radius: int | None = self.manifest["model"]["receptive_radius"]
             self.shapes = Shapes.from_manifest(self.manifest["io"]["input"])
         except (KeyError, TypeError, ValueError) as error:
             raise ExportError(

@@ -3,6 +3,10 @@
 `python -m srblocks.evaluate --help` is the command.
 """
 
+from ..upscale import UpscaleError as UpscaleError
+from ..upscale import Upscaler as Upscaler
+from ..upscale import of_artifact as of_artifact
+from ..upscale import of_network as of_network
 from .scoring import Score as Score
 from .scoring import compare as compare
 from .scoring import evaluate as evaluate
@@ -11,7 +15,3 @@ from .scoring import means as means
 from .scoring import protocol as protocol
 from .scoring import read_image as read_image
 from .scoring import score as score
-from .upscaler import EvaluationError as EvaluationError
-from .upscaler import Upscaler as Upscaler
-from .upscaler import of_artifact as of_artifact
-from .upscaler import of_network as of_network

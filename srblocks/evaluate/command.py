@@ -11,18 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
 from ..arguments import parse_argument
-from ..checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
+from ..checkpoints import load_checkpoint
 from ..pretrained import DEFAULT_NETWORK, load_pretrained
 from ..registry import network_name, network_spec
+from ..upscale import UpscaleError, Upscaler, of_artifact, of_network
+from ..upscale.opening import opening
 from .scoring import Score, evaluate, image_files, means, protocol
-from .upscaler import EvaluationError, Upscaler, of_artifact, of_network
 
 EPILOG = """\
 exit codes: 0 ok, 1 internal error, 2 usage, unknown network or wrong scale, 3 the output cannot be written, 4 a library
@@ -64,31 +64,21 @@ def open_upscaler(args: argparse.Namespace) -> Upscaler:
     """Open what the arguments name.
 
     Raises:
-        EvaluationError: it cannot be opened here.
+        UpscaleError: it cannot be opened here.
     """
     if args.artifact:
         return _artifact(args)
     if args.scale is None:
-        raise EvaluationError(2, "--scale is missing; give the enlargement per side")
+        raise UpscaleError(2, "--scale is missing; give the enlargement per side")
     if args.arg and not args.weights:
-        raise EvaluationError(2, "--arg without --weights; the bundled weights show their arguments")
-    try:
-        torch.empty(1, device=args.device)
-    except (RuntimeError, AssertionError) as error:
-        raise EvaluationError(4, f"--device {args.device} is not available here; use cpu") from error
-    try:
+        raise UpscaleError(2, "--arg without --weights; the bundled weights show their arguments")
+    with opening(args.device):
         spec = network_spec(args.network) if args.network else None
         if args.weights:
             config = dict(parse_argument(pair, spec) for pair in args.arg)
             net = load_checkpoint(args.weights, network=args.network, scale=args.scale, **config)
         else:
             net = load_pretrained(args.network or DEFAULT_NETWORK, scale=args.scale)
-    except (UnseenArgumentError, WrongScaleError) as error:
-        raise EvaluationError(2, f"{error}; see --scale and --arg") from error
-    except (CheckpointError, OSError) as error:
-        raise EvaluationError(9, str(error)) from error
-    except (ValueError, TypeError) as error:
-        raise EvaluationError(2, str(error)) from error
     source = args.weights.name if args.weights else "bundled weights"
     return of_network(net, f"{network_name(net)} ({source})", device=args.device)
 
@@ -96,10 +86,10 @@ def open_upscaler(args: argparse.Namespace) -> Upscaler:
 def _artifact(args: argparse.Namespace) -> Upscaler:
     if args.network or args.weights or args.arg or args.device != "cpu":
         others = "NETWORK, --weights, --arg and --device"
-        raise EvaluationError(2, f"--artifact brings its own network, weights and device; leave out {others}")
+        raise UpscaleError(2, f"--artifact brings its own network, weights and device; leave out {others}")
     upscaler = of_artifact(args.artifact)
     if args.scale not in (None, upscaler.scale):
-        raise EvaluationError(2, f"{args.artifact} enlarges x{upscaler.scale}, not x{args.scale}; leave out --scale")
+        raise UpscaleError(2, f"{args.artifact} enlarges x{upscaler.scale}, not x{args.scale}; leave out --scale")
     return upscaler
 
 
@@ -110,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _run(args)
-    except EvaluationError as error:
+    except UpscaleError as error:
         print(f"srblocks.evaluate: {error}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
@@ -128,14 +118,14 @@ def _run(args: argparse.Namespace) -> int:
     for path, reason in failures.items():
         print(f"srblocks.evaluate: {path}: {reason}", file=sys.stderr)
     if not scores:
-        raise EvaluationError(9, f"none of {len(files)} images of {args.data} could be evaluated")
+        raise UpscaleError(9, f"none of {len(files)} images of {args.data} could be evaluated")
     try:
         _report(upscaler, scores, failures, as_json=args.json)
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # otherwise whoever read the output has read enough
-            raise EvaluationError(3, f"the output cannot be written ({error.strerror})") from error
+            raise UpscaleError(3, f"the output cannot be written ({error.strerror})") from error
     return 10 if failures else 0
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ..protocol import psnr, reduced_pair, rgb_to_y, ssim
-from .upscaler import EvaluationError, Image, Upscaler
+from ..upscale import UpscaleError, Upscaler
+from ..upscale.upscaler import Image
 
 SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 """Files that count as images of a folder."""
@@ -69,12 +70,12 @@ def image_files(data: Path) -> list[Path]:
     """Give the images of a folder, in the order of their names, or one file.
 
     Raises:
-        EvaluationError: there is none.
+        UpscaleError: there is none.
     """
     files = [data] if data.is_file() else sorted(path for path in data.glob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
         what = "holds no images" if data.is_dir() else "is no folder"
-        raise EvaluationError(2, f"{data} {what}; give a folder with files that end in {', '.join(SUFFIXES)}")
+        raise UpscaleError(2, f"{data} {what}; give a folder with files that end in {', '.join(SUFFIXES)}")
     return files
 
 
@@ -82,13 +83,13 @@ def read_image(path: Path) -> Image:
     """Read an image as (H, W, 3), uint8 RGB.
 
     Raises:
-        EvaluationError: Pillow is missing.
+        UpscaleError: Pillow is missing.
         ValueError: the file is no image, or has more than 8 bits per channel.
     """
     try:
         from PIL import Image as Pillow  # noqa: PLC0415 (an optional extra)
     except ImportError as error:
-        raise EvaluationError(4, "reading images needs Pillow; pip install 'srblocks[image]'") from error
+        raise UpscaleError(4, "reading images needs Pillow; pip install 'srblocks[image]'") from error
     try:
         with Pillow.open(path) as picture:
             modes = [picture.mode, *(_raw_mode(tile[3]) for tile in picture.tile)]

@@ -31,12 +31,12 @@ class LiveTensors(TorchDispatchMode):
         self.peak = 0
         self._known: set[int] = set()
         self._free = [tensor.untyped_storage() for tensor in free]
-        self._known.update(storage._cdata for storage in self._free)
+        self._known.update(storage._cdata for storage in self._free)  # pyright: ignore[reportPrivateUsage]
 
     def count(self, tensor: Tensor) -> None:
         """Count a tensor until nothing refers to its storage any more."""
         storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
+        key, size = storage._cdata, storage.nbytes()  # pyright: ignore[reportPrivateUsage]
         if key not in self._known:
             self._known.add(key)
             self.live += size

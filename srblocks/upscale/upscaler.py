@@ -1,0 +1,141 @@
+"""What enlarges pictures, on arrays of height x width x channels."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..network import COLORS
+from ..tiling import GLOBAL_HALO, Window, windows
+
+Image = NDArray[Any]
+
+
+class UpscaleError(Exception):
+    """What keeps a command from running.
+
+    Args:
+        code: exit code of the command.
+        message: what was given, and what to do.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Upscaler:
+    """Something that enlarges images, and what one must know of it.
+
+    Attributes:
+        name: for reports.
+        run: images (1, C, H, W), float32 in [0, 1], `scale` times larger.
+        scale: enlargement per side.
+        color: what the channels are, "y" or "rgb".
+        min_size: the smallest H and the smallest W.
+        size_multiple: H and W are multiples of it.
+        max_size: the largest H and the largest W; None for no limit.
+        radius: receptive radius in low-resolution pixels; None = the whole image, whose tiles are an approximation.
+        tile: side of the tiles where none is asked for.
+    """
+
+    name: str
+    run: Callable[[NDArray[np.float32]], Image]
+    scale: int
+    color: str
+    min_size: tuple[int, int] = (1, 1)
+    size_multiple: int = 1
+    max_size: tuple[int | None, int | None] = (None, None)
+    radius: int | None = None
+    tile: int = 256
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return COLORS[self.color]
+
+    def __call__(self, low: Image) -> Image:
+        """Enlarge one image of height x width x channels in [0, 1] as a whole; the result is clipped to [0, 1].
+
+        What a size lacks is mirrored at the bottom and at the right, and cropped again.
+        """
+        height, width = low.shape[:2]
+        batch = np.ascontiguousarray(self._padded(low).transpose(2, 0, 1)[None], np.float32)
+        high = np.asarray(self.run(batch))[0].transpose(1, 2, 0)
+        return np.clip(high[: height * self.scale, : width * self.scale].astype(np.float64), 0, 1)
+
+    def enlarge(self, pixels: Image, *, tile: int | None = None, halo: int | None = None) -> Image:
+        """Enlarge a picture of whole numbers tile by tile; floating-point numbers are there of one tile at a time.
+
+        Sizes are padded as in ``__call__``.
+
+        Args:
+            pixels: (H, W, C), uint8 or uint16.
+            tile: side of what is seen at once, halo included, in pixels of `pixels`; None for `tile` of the upscaler.
+            halo: what a tile sees beyond what is kept of it; None for as much as makes the tiles equal to the whole,
+                and for `srblocks.tiling.GLOBAL_HALO` where nothing does.
+
+        Returns:
+            (scale * H, scale * W, C), of the kind of `pixels`.
+
+        Raises:
+            ValueError: the halo leaves nothing of a tile.
+        """
+        white = np.iinfo(pixels.dtype).max
+        height, width = pixels.shape[:2]
+        low = self._padded(pixels)
+        shape = (low.shape[0] * self.scale, low.shape[1] * self.scale, low.shape[2])
+        high = np.empty(shape, pixels.dtype)
+        for window in self._windows(low, tile, halo):
+            seen = np.ascontiguousarray(low[window.source].transpose(2, 0, 1)[None], np.float32) / np.float32(white)
+            sr = np.asarray(self.run(seen))[0].transpose(1, 2, 0)[window.kept(self.scale)]
+            high[window.target(self.scale)] = np.rint(np.clip(sr, 0, 1) * white)
+        return high[: height * self.scale, : width * self.scale]
+
+    def is_exact(self, size: tuple[int, int], *, tile: int | None = None, halo: int | None = None) -> bool:
+        """Tell whether `enlarge` gives an image of that H and W what the whole image would."""
+        in_one = all(length <= side for length, side in zip(self._fitting(size), self._tile(tile), strict=True))
+        return in_one or (self.radius is not None and (halo is None or halo >= self.radius))
+
+    def tiling_error(self, pixels: Image, *, tile: int | None = None, halo: int | None = None) -> tuple[float, float]:
+        """Measure what tiles change: a tile from the middle of a picture, against itself in tiles of half its side.
+
+        Returns:
+            The largest difference, 1 = white, and the peak signal-to-noise ratio in decibels, infinite for none.
+        """
+        side = min(self._tile(tile))
+        top, left = (max(0, length - side) // 2 for length in pixels.shape[:2])
+        part = pixels[top : top + side, left : left + side]
+        halo = min(self._halo(halo), side // 8)
+        whole, parts = (self.enlarge(part, tile=each, halo=halo).astype(np.float64) for each in (side, side // 2))
+        difference = np.abs(whole - parts) / np.iinfo(pixels.dtype).max
+        mean = float(np.square(difference).mean())
+        return float(difference.max()), -10 * math.log10(mean) if mean else math.inf
+
+    def _windows(self, low: Image, tile: int | None, halo: int | None) -> Iterator[Window]:
+        size = (low.shape[0], low.shape[1])
+        return windows(size, self._tile(tile), self._halo(halo), size_multiple=self.size_multiple)
+
+    def _halo(self, halo: int | None) -> int:
+        return halo if halo is not None else GLOBAL_HALO if self.radius is None else self.radius
+
+    def _tile(self, tile: int | None) -> tuple[int, int]:
+        """Give height and width of tiles that the network takes."""
+        height, width = (
+            max(least, min(side, most or side))
+            for side, least, most in zip((tile or self.tile,) * 2, self.min_size, self.max_size, strict=True)
+        )
+        return height, width
+
+    def _padded(self, low: Image) -> Image:
+        height, width = self._fitting((low.shape[0], low.shape[1]))
+        return np.pad(low, [(0, height - low.shape[0]), (0, width - low.shape[1]), (0, 0)], mode="symmetric")
+
+    def _fitting(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Give the smallest size that the network takes and the image fits in."""
+        height, width = (max(least, side) for side, least in zip(size, self.min_size, strict=True))
+        return height + -height % self.size_multiple, width + -width % self.size_multiple

@@ -1,0 +1,227 @@
+"""Tiles against the whole image."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from srblocks import (
+    OnLuma,
+    PixelShuffleUp,
+    PostUpsampling,
+    ResidualBlock,
+    conv,
+    create_network,
+    load_pretrained,
+    optimize,
+)
+from srblocks.memory import LiveTensors, peak_bytes
+from srblocks.network import Network
+from srblocks.registry import NetworkSpec, network_spec
+from srblocks.tiling import GLOBAL_HALO, automatic_tile, measured_radius, receptive_radius, tiled, windows
+from support import Unshuffled, trained_alike
+
+
+def scene(channels: int, *size: int) -> Tensor:
+    """Smooth waves and noise, in double precision."""
+    height, width = size
+    waves = (
+        torch.linspace(0, 20, width, dtype=torch.float64).sin() * torch.linspace(0, 9, height).double().cos()[:, None]
+    )
+    return 0.5 + 0.2 * waves + 0.2 * torch.rand(1, channels, *size, dtype=torch.float64)
+
+
+def narrow(spec: NetworkSpec, scale: int, **depth: object) -> Network:
+    """The network with few channels, on which its radius does not depend."""
+    few = {"width": 4, "growth": 2, "upsampler_width": 4, "head_width": 4}
+    chosen = {name: few[name] for name in few if name in spec.arguments()}
+    return create_network(spec.name, scale=scale, **chosen, **depth)
+
+
+def check_tiles(spec: NetworkSpec, scale: int, net: Network, radius: int | None) -> None:
+    """Tiles are the whole image, and are not where the network sees all of it."""
+    trained_alike(net.double(), 0.5)
+    side, halo = (24, 4) if radius is None else (2 * radius + max(8, net.min_size), None)
+    lr = scene(
+        net.image_channels, *(-(-size // net.size_multiple) * net.size_multiple for size in (side + 6, 2 * side))
+    )
+    with torch.inference_mode():
+        whole = net(lr)
+        error = float((tiled(net, lr, tile=side, halo=halo) - whole).abs().max() / whole.std())
+    assert (radius is None) == (spec.geometry[scale].radius is None)
+    assert error > 1e-6 if radius is None else error < 1e-9
+
+
+def test_tiles_are_the_whole_image_unless_the_network_sees_all_of_it(spec: NetworkSpec, scale: int) -> None:
+    if spec.geometry[scale].radius is None:
+        net, radius = create_network(spec.name, scale=scale, width=16, **spec.reduced), None
+    else:
+        net = narrow(spec, scale, **spec.reduced)
+        radius = receptive_radius(net)
+    check_tiles(spec, scale, net, radius)
+
+
+@pytest.mark.slow
+def test_tiles_are_the_whole_image_at_full_depth(spec: NetworkSpec, scale: int) -> None:
+    radius = spec.geometry[scale].radius
+    if radius is not None:
+        check_tiles(spec, scale, narrow(spec, scale), radius)
+
+
+@torch.inference_mode()
+def test_less_halo_than_the_radius_shows() -> None:
+    net, lr = load_pretrained("fsrcnn", scale=2).double(), scene(1, 60, 90)
+    whole, radius = net(lr), receptive_radius(net)
+    errors = [float((tiled(net, lr, tile=40, halo=halo) - whole).abs().max()) for halo in range(radius + 2)]
+    assert errors[0] > 1e-2
+    assert min(errors[: radius - 1]) > 1e-9
+    assert max(errors[radius:]) < 1e-12
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["edsr_baseline", "fsrcnn", "dbpn_ss", "carn_m", "lapsrn", "vdsr"])
+def test_optimised_networks_tile_as_the_plain_ones_do(name: str) -> None:
+    spec = network_spec(name)
+    net = trained_alike(create_network(name, scale=2, **spec.reduced).double(), 0.5)
+    quick = optimize(net)
+    assert receptive_radius(quick) == receptive_radius(net)
+    lr = scene(net.image_channels, 70, 101)
+    assert torch.allclose(tiled(quick, lr, tile=64), net(lr), rtol=0, atol=1e-9 * float(net(lr).std()))
+
+
+@given(
+    st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    st.integers(0, 6),
+    st.integers(1, 4),
+)
+def test_windows_cover_every_pixel_once_and_see_the_halo(
+    blocks: tuple[int, int], tile: tuple[int, int], halo: int, multiple: int
+) -> None:
+    size = (blocks[0] * multiple, blocks[1] * multiple)
+    tile = (tile[0] + 2 * halo + multiple - 1, tile[1] + 2 * halo + multiple - 1)
+    covered = np.zeros(size, int)
+    shapes = set()
+    for window in windows(size, (tile[0] + multiple, tile[1] + multiple), halo, size_multiple=multiple):
+        covered[window.target(1)] += 1
+        shapes.add(np.zeros(size)[window.source].shape)
+        for span, length in zip((window.rows, window.columns), size, strict=True):
+            assert 0 <= span.start <= span.first < span.last <= span.stop <= length
+            assert span.start % multiple == 0
+            assert span.stop % multiple == 0
+            assert span.start == 0 or span.first - span.start >= halo
+            assert span.stop == length or span.stop - span.last >= halo
+        kept = np.zeros(size)[window.source].repeat(2, 0).repeat(2, 1)[window.kept(2)]
+        assert kept.shape == covered.repeat(2, 0).repeat(2, 1)[window.target(2)].shape
+    assert (covered == 1).all()
+    assert len(shapes) == 1
+
+
+def test_a_halo_that_leaves_nothing_is_refused() -> None:
+    net = create_network("edsr_baseline", scale=2)
+    with pytest.raises(ValueError, match=r"tiles of 72 pixels see 36 .* give tiles of 73 or more"):
+        tiled(net, torch.rand(1, 3, 80, 80), tile=72)
+    with pytest.raises(ValueError, match=r"tile=3: Unshuffled takes images of 3 pixels|takes images of"):
+        tiled(optimize(net), torch.rand(1, 3, 80, 80), tile=1)
+
+
+class Everywhere(Network):
+    """Adds the mean of the whole image."""
+
+    def __init__(self) -> None:
+        super().__init__(scale=1, image_channels=1)
+        self.body = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.body(lr) + lr.mean((2, 3), keepdim=True)
+
+
+class Tall(Network):
+    """Looks farther up and down than to the sides."""
+
+    def __init__(self) -> None:
+        super().__init__(scale=1, image_channels=1)
+        self.body = nn.Conv2d(1, 1, (9, 3), padding=(4, 1))
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.body(lr)
+
+
+def own() -> Network:
+    return PostUpsampling(
+        scale=2,
+        image_channels=3,
+        head=conv(3, 8, 5),
+        body=nn.Sequential(*(ResidualBlock(8) for _ in range(20))),
+        upsampler=PixelShuffleUp(8, 2),
+        tail=conv(8, 3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("net", "radius"),
+    [
+        (Everywhere, None),
+        (Tall, 4),
+        (Unshuffled, 3),
+        (own, 2 + 40 + 1 + 1),
+        (lambda: create_network("edsr_baseline", scale=4, depth=4), 12),
+        (lambda: create_network("edsr_baseline", scale=4, value_range=1), 36),
+        (lambda: create_network("rcan", scale=2, width=16, **network_spec("rcan").reduced), None),
+        (lambda: OnLuma(create_network("srcnn", scale=3)), 4),
+        (lambda: OnLuma(create_network("espcn", scale=3)), 4),
+        (lambda: OnLuma(nothing()), 2),
+    ],
+)
+def test_the_radius_of_other_networks_is_measured(net, radius: int | None) -> None:
+    assert receptive_radius(net()) == radius
+
+
+def nothing() -> Network:
+    """ESPCN's class with kernels of one pixel has no row, and no reach but that of the shuffle."""
+    return PostUpsampling(
+        scale=2,
+        image_channels=1,
+        head=conv(1, 4, 1),
+        body=nn.Identity(),
+        upsampler=nn.PixelShuffle(2),
+        tail=nn.Identity(),
+    )
+
+
+def test_a_measured_radius_is_never_too_small(spec: NetworkSpec) -> None:
+    scale, geometry = next(iter(spec.geometry.items()))
+    if geometry.radius is not None:
+        found = measured_radius(narrow(spec, scale))
+        assert found is not None
+        assert geometry.radius <= found <= geometry.radius + 1
+
+
+@torch.inference_mode()
+def test_memory_is_that_of_a_tile_at_any_size() -> None:
+    net = create_network("fsrcnn", scale=2)
+
+    def activations(height: int, width: int) -> int:
+        lr = torch.rand(1, 1, height, width)
+        with LiveTensors([*net.parameters(), lr]) as tensors:
+            tiled(net, lr, tile=64)
+        return tensors.peak - 16 * lr.numel()
+
+    assert activations(64, 65) == activations(300, 400)
+
+
+@pytest.mark.parametrize("name", ["fsrcnn", "carn", "rdn", "san"])
+def test_automatic_tiles_fit_and_the_halo_leaves_half(name: str) -> None:
+    spec = network_spec(name)
+    net, radius = create_network(name, scale=2, **spec.reduced), spec.geometry[2].radius
+    least = 4 * (GLOBAL_HALO if radius is None else radius)
+
+    def needs(side: int) -> int:
+        return peak_bytes(net, (1, net.image_channels, side, side))
+
+    assert automatic_tile(net, radius, memory=1) >= least
+    tile = automatic_tile(net, radius, memory=needs(1000))
+    assert needs(tile) <= needs(1000)
+    assert tile >= 768

@@ -1,0 +1,143 @@
+"""Pictures in tiles against pictures as a whole; opening networks, weights and artifacts."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srblocks import OnLuma, create_network, load_pretrained, on_rgb, save_checkpoint
+from srblocks.network import Network
+from srblocks.upscale import UpscaleError, Upscaler, of_artifact, of_network, open_upscaler
+from srblocks_export import runtime
+from srblocks_export.export import export_network
+from srblocks_export.request import ExportRequest
+from support import PORTABLE, Unshuffled, trained_alike
+
+
+def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def whole(net: Network, pixels: np.ndarray) -> np.ndarray:
+    """The picture through the network at once, in double precision, not rounded."""
+    lr = torch.from_numpy(pixels.astype(np.float64) / np.iinfo(pixels.dtype).max).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        return net.double()(lr)[0].permute(1, 2, 0).clamp(0, 1).numpy() * np.iinfo(pixels.dtype).max
+
+
+def exported(net: Network, folder: Path, *formats: str, **request: object) -> list[Path]:
+    reports = export_network(net, ExportRequest(formats=formats, out=folder, verify="off", **request))
+    assert [report.error for report in reports] == [None] * len(formats)
+    return [report.path for report in reports if report.path]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiles_of_a_picture_are_the_whole_picture_rounded(dtype: type) -> None:
+    net, pixels = OnLuma(load_pretrained("fsrcnn", scale=2)), noise(90, 131, 3, dtype=dtype)
+    enlarged = open_upscaler("fsrcnn", scale=2).enlarge(pixels, tile=48)
+    assert enlarged.dtype == dtype
+    assert np.abs(enlarged - whole(net, pixels)).max() <= 0.5 + 2e-6 * np.iinfo(dtype).max
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(8, 20))
+def test_any_size_is_taken(height: int, width: int, tile: int) -> None:
+    net = trained_alike(Unshuffled())
+    upscaler, pixels = of_network(copy.deepcopy(net), "even sizes"), noise(height, width, 1)
+    assert upscaler.radius == 3
+    padded = np.pad(pixels, [(0, max(4, side + side % 2) - side) for side in (height, width)] + [(0, 0)], "symmetric")
+    expected = whole(net, padded)[: 2 * height, : 2 * width]
+    assert np.abs(upscaler.enlarge(pixels, tile=tile) - expected).max() <= 0.5 + 1e-3
+
+
+def test_what_tiles_change_is_measured_and_said() -> None:
+    net = trained_alike(create_network("rcan", scale=2, width=16, groups=1, blocks_per_group=2))
+    upscaler, pixels = of_network(net, "rcan"), noise(100, 140, 3)
+    assert upscaler.radius is None
+    assert upscaler.is_exact((100, 140), tile=140)
+    assert not upscaler.is_exact((100, 140), tile=100)
+    largest, decibels = upscaler.tiling_error(pixels, tile=96)
+    assert 0 < largest < 1
+    assert 5 < decibels < 120
+    exact = open_upscaler("fsrcnn", scale=2)
+    assert exact.is_exact((100, 140), tile=64)
+    assert not exact.is_exact((100, 140), tile=64, halo=2)
+    assert exact.tiling_error(pixels, tile=96) == (0, np.inf)
+    assert exact.tiling_error(pixels, tile=96, halo=0)[1] < 60
+
+
+@pytest.mark.parametrize("kind", PORTABLE)
+@pytest.mark.parametrize("color", ["y", "rgb", "ycbcr"])
+def test_artifacts_tile_as_their_networks_do(kind: str, color: str, tmp_path: Path) -> None:
+    if color == "ycbcr":
+        net = trained_alike(create_network("espcn", scale=2, image_channels=3, color="ycbcr"))
+    else:
+        net = trained_alike(create_network("espcn" if color == "y" else "carn_m", scale=2))
+    (path,) = exported(net, tmp_path, kind)
+    upscaler, pixels = open_upscaler(str(path)), noise(61, 90, 3)
+    assert upscaler.radius == {"y": 4, "rgb": 21, "ycbcr": 4}[color]
+    found = upscaler.enlarge(pixels, tile=64)
+    assert np.abs(found - whole(on_rgb(net), pixels)).max() <= 0.5 + 1e-3
+    assert of_artifact(path).color == ("y" if color == "y" else "rgb")
+
+
+def test_artifacts_of_one_size_and_batch_enlarge_pictures_of_any(tmp_path: Path) -> None:
+    net, pixels = load_pretrained("fsrcnn", scale=2), noise(70, 30, 3)
+    (path,) = exported(net, tmp_path, "onnx", shape=(2, 1, 40, 48))
+    upscaler = open_upscaler(path)
+    assert (upscaler.min_size, upscaler.max_size) == ((40, 48), (40, 48))
+    padded = np.pad(pixels, [(0, 0), (0, 18), (0, 0)], "symmetric")
+    expected = whole(OnLuma(net), padded)[:, :60]
+    assert np.abs(upscaler.enlarge(pixels) - expected).max() <= 0.5 + 1e-3
+
+
+def test_manifests_record_the_radius(tmp_path: Path) -> None:
+    body = create_network("edsr_baseline", scale=2, depth=3, width=16)
+    networks = [body, create_network("rcan", scale=2, width=16, groups=1, blocks_per_group=1), Unshuffled()]
+    found = [runtime.load(exported(net, tmp_path, "torchscript", name=str(i))[0]) for i, net in enumerate(networks)]
+    assert [artifact.receptive_radius for artifact in found] == [10, None, 3]
+
+
+def test_names_weights_and_scales_are_found(tmp_path: Path) -> None:
+    assert open_upscaler("fsrcnn").scale == 2
+    assert open_upscaler("fsrcnn_x4").scale == 4
+    assert open_upscaler("fsrcnn", scale=3, color="y").color == "y"
+    save_checkpoint(create_network("carn_m"), tmp_path / "net.safetensors")
+    assert open_upscaler(tmp_path / "net.safetensors", scale=3).scale == 3
+    save_checkpoint(create_network("srcnn", scale=1), tmp_path / "first.safetensors")
+    with pytest.raises(UpscaleError, match="enlarges first, by any scale; give the scale") as caught:
+        open_upscaler(tmp_path / "first.safetensors")
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "code", "message"),
+    [
+        ("fsrcn", {}, 2, "did you mean fsrcnn"),
+        ("rcan", {}, 2, "no weights of rcan are bundled, only fsrcnn_x2, .* give a file"),
+        ("fsrcnn", {"scale": 5}, 2, "no bundled weights for 'fsrcnn' at scale 5"),
+        ("fsrcnn_x2", {"scale": 3}, 2, "fsrcnn_x2 enlarges x2, not x3"),
+        ("fsrcnn", {"color": "red"}, 2, "color='red' is unknown; use rgb or y"),
+        ("fsrcnn", {"device": "cuda:77"}, 4, "cuda:77 is not available here"),
+        ("missing.onnx", {}, 9, "missing.onnx is no file"),
+        ("missing.onnx", {"device": "cuda"}, 2, "runs on the device that it was exported for"),
+        ("{tmp}/text.safetensors", {}, 9, "text.safetensors: not a readable safetensors file"),
+    ],
+)
+def test_what_cannot_be_opened_is_said(model: str, options: dict, code: int, message: str, tmp_path: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("not weights")
+    with pytest.raises(UpscaleError, match=message) as caught:
+        open_upscaler(model.format(tmp=tmp_path), **options)
+    assert caught.value.code == code
+
+
+def test_an_upscaler_of_anything_enlarges() -> None:
+    nearest = Upscaler("nearest", lambda batch: batch.repeat(3, 2).repeat(3, 3), 3, "rgb", radius=0, tile=16)
+    pixels = noise(40, 25, 3, dtype=np.uint16)
+    assert np.array_equal(nearest.enlarge(pixels), pixels.repeat(3, 0).repeat(3, 1))
+    with pytest.raises(ValueError, match="leaves nothing; give tiles of 41 or more"):
+        nearest.enlarge(pixels, halo=20)
