@@ -4,6 +4,7 @@ import difflib
 import importlib
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,8 +67,13 @@ class NetworkSpec:
         """Refuse a row that says something impossible.
 
         Raises:
-            ValueError: unknown framework or colour, or no scale.
+            ValueError: unknown framework or colour, no scale, or a name that hosts cannot use.
         """
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name) or re.search(r"_x\d+$", self.name):
+            raise ValueError(
+                f"name={self.name!r} is no name of a network; use lower-case letters, digits and underscores, without "
+                "the scale"
+            )
         if self.framework not in FRAMEWORKS:
             raise ValueError(
                 f"{self.name}: framework={self.framework!r} is unknown; use one of {', '.join(FRAMEWORKS)}"
@@ -126,8 +132,12 @@ def register(*specs: NetworkSpec) -> None:
 
 
 def network_specs() -> tuple[NetworkSpec, ...]:
-    """Give every registered row, in alphabetical order of the names."""
+    """Give every registered row, in alphabetical order of the names, those of other packages among them.
+
+    Other packages give theirs by the entry-point group ``srblocks.networks``, see `srblocks.plugins`.
+    """
     importlib.import_module("srblocks.networks")
+    importlib.import_module("srblocks.plugins")
     return tuple(_specs[name] for name in sorted(_specs))
 
 

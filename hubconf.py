@@ -1,0 +1,8 @@
+"""Entry points of ``torch.hub``: every network of the registry, under its name."""
+
+from srblocks import network_specs as _network_specs
+from srblocks.integrations.factories import factory as _factory
+
+dependencies = ["torch", "einops", "numpy", "safetensors"]
+
+globals().update({spec.name: _factory(spec, spec.name) for spec in _network_specs()})

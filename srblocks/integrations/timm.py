@@ -1,0 +1,66 @@
+"""The networks as models of timm: importing this module registers ``srblocks_<network>_x<scale>``, all of them.
+
+    import timm
+    import srblocks.integrations.timm
+
+    net = timm.create_model("srblocks_rcan_x4", groups=5)
+    net = timm.create_model("srblocks_fsrcnn_x2", pretrained=True)
+
+Further arguments are those of `srblocks.create_network`: the constructor's, and ``weights`` for a file of any layout
+that `srblocks.load_checkpoint` reads. timm's own ``checkpoint_path`` reads files of `srblocks.save_checkpoint`, but
+their tensors alone: give with it the arguments that the weights were trained with.
+"""
+
+from typing import Any
+
+from ..network import Network
+from ..pretrained import pretrained_path
+from ..registry import NetworkSpec, network_specs
+from .factories import factory
+
+try:
+    from timm.models import register_model
+except ImportError as error:
+    raise ImportError("srblocks.integrations.timm needs timm; pip install 'srblocks[timm]'") from error
+
+default_cfgs: dict[str, dict[str, Any]] = {}
+"""What ``timm.list_models(pretrained=True)`` reads: the models with bundled weights."""
+
+
+def _register(spec: NetworkSpec, scale: int) -> None:
+    name = f"srblocks_{spec.name}_x{scale}"
+    build = factory(spec, name)
+
+    def create(
+        pretrained: bool = False,
+        pretrained_cfg: object = None,
+        pretrained_cfg_overlay: object = None,
+        cache_dir: object = None,
+        **arguments: Any,
+    ) -> Network:
+        if pretrained and (pretrained_cfg or pretrained_cfg_overlay):
+            raise ValueError(
+                f"{name}: pretrained=True loads the bundled weights, so it takes no pretrained_cfg; "
+                "for a file of yours give weights=FILE and leave pretrained out"
+            )
+        return build(scale=scale, pretrained=pretrained, **arguments)
+
+    create.__name__ = create.__qualname__ = name
+    create.__doc__ = build.__doc__
+    if path := pretrained_path(spec.name, scale=scale):
+        channels = spec.image_channels
+        default_cfgs[name] = {
+            "file": str(path),
+            "license": "apache-2.0",
+            "num_classes": 0,
+            "input_size": (channels, 64, 64),
+            "mean": (0.0,) * channels,
+            "std": (1.0,) * channels,
+            "crop_pct": 1.0,
+        }
+    globals()[name] = register_model(create)
+
+
+for _spec in network_specs():
+    for _scale in _spec.scales:
+        _register(_spec, _scale)

@@ -1,0 +1,198 @@
+"""Other packages add networks by the entry-point group ``srblocks.networks``; broken ones harm nobody."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.build import build_wheel
+
+from support import REPOSITORY
+
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "{name}"
+version = "1.2"
+
+[project.entry-points."srblocks.networks"]
+{entries}
+"""
+MODULE = """
+from srblocks import {imported}, Geometry, NetworkSpec, PixelShuffleUp, PostUpsampling, conv
+
+
+class Tiny(PostUpsampling):
+    def __init__(self, *, scale: int = 2, image_channels: int = 1, width: int = 4) -> None:
+        super().__init__(
+            scale=scale,
+            image_channels=image_channels,
+            head=conv(image_channels, width),
+            body=conv(width, width),
+            upsampler=PixelShuffleUp(width, scale),
+            tail=conv(width, image_channels),
+        )
+
+
+def row(name):
+    return NetworkSpec(name=name, build=Tiny, paper="nobody", framework="post", geometry={{2: Geometry(radius=2)}})
+
+
+single = row({single!r})
+several = [row(name) for name in {several!r}]
+strange = [row("never"), "no row"]
+none = None
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("site")
+
+
+def install(
+    site: Path,
+    name: str,
+    entries: str,
+    *,
+    single: str = "unused",
+    several: tuple[str, ...] = (),
+    imported: str = "Network",
+) -> None:
+    """Build a project's wheel, and unpack it where Python looks for packages."""
+    project = site / "projects" / name
+    package = project / name.replace("-", "_")
+    package.mkdir(parents=True)
+    (project / "pyproject.toml").write_text(PROJECT.format(name=name, entries=textwrap.dedent(entries)))
+    (package / "__init__.py").write_text(MODULE.format(single=single, several=several, imported=imported))
+    before = Path.cwd()
+    os.chdir(project)
+    try:
+        wheel = build_wheel(str(project))
+    finally:
+        os.chdir(before)
+    with zipfile.ZipFile(project / wheel) as archive:
+        archive.extractall(site)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed(site: Path) -> None:
+    install(site, "a-good-one", 'one = "a_good_one:single"', single="tiny")
+    install(
+        site,
+        "b-better-one",
+        'taken = "b_better_one:single"\nmore = "b_better_one:several"',
+        single="edsr",
+        several=("tiny_b", "tiny", "tiny_c"),
+    )
+    install(site, "c-broken", 'gone = "c_broken:single"', imported="NoSuchThing")
+    install(
+        site,
+        "d-strange",
+        'list = "d_strange:strange"\nnone = "d_strange:none"\nmissing = "d_strange:absent"',
+    )
+
+
+def python(site: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run Python where the packages are installed."""
+    environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{REPOSITORY}"}
+    command = [sys.executable, *options, "-c", textwrap.dedent(code)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_networks_of_other_packages_are_like_ours_and_what_is_broken_is_named(site: Path, tmp_path: Path) -> None:
+    code = f"""
+    import json, sys, warnings
+    import torch
+    import srblocks
+    before = [name for name in sys.modules if name in ("a_good_one", "srblocks.plugins")]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        names = srblocks.list_networks()
+        again = srblocks.list_networks()
+    net = srblocks.create_network("tiny", scale=3, width=8).eval()
+    srblocks.save_checkpoint(net, {str(tmp_path / "tiny.safetensors")!r})
+    loaded = srblocks.load_checkpoint({str(tmp_path / "tiny.safetensors")!r})
+    lr = torch.rand(1, 1, 5, 6)
+    warnings.simplefilter("ignore")
+    import srblocks.integrations.timm, timm
+    print(json.dumps({{
+        "before": before,
+        "tiny": [name for name in names if name.startswith("tiny")],
+        "never": "never" in names,
+        "edsr": type(srblocks.create_network("edsr", depth=1)).__module__,
+        "same": names == again,
+        "warnings": [[one.category.__name__, str(one.message)] for one in caught],
+        "owner": type(net).__module__,
+        "scripted": torch.equal(torch.jit.script(net)(lr), net(lr)),
+        "loaded": torch.equal(loaded(lr), net(lr)),
+        "timm": timm.list_models("srblocks_tiny*"),
+    }}))
+    """
+    found = python(site, code)
+    assert found.returncode == 0, found.stderr
+    report = json.loads(found.stdout)
+    categories, messages = zip(*report.pop("warnings"), strict=True)
+    assert report == {
+        "before": [],
+        "tiny": ["tiny", "tiny_b", "tiny_c"],
+        "never": False,
+        "edsr": "srblocks.networks.edsr",
+        "same": True,
+        "owner": "a_good_one",
+        "scripted": True,
+        "loaded": True,
+        "timm": ["srblocks_tiny_b_x2", "srblocks_tiny_c_x2", "srblocks_tiny_x2"],
+    }
+    assert set(categories) == {"RuntimeWarning"}
+    assert [message.partition(": ")[0] for message in messages] == [
+        "the network 'tiny' of b-better-one 1.2 (entry point more = b_better_one:several) is left out",
+        "the network 'edsr' of b-better-one 1.2 (entry point taken = b_better_one:single) is left out",
+        "no networks from c-broken 1.2 (entry point gone = c_broken:single)",
+        "no networks from d-strange 1.2 (entry point list = d_strange:strange)",
+        "no networks from d-strange 1.2 (entry point missing = d_strange:absent)",
+        "no networks from d-strange 1.2 (entry point none = d_strange:none)",
+    ]
+    for message, reason in zip(
+        messages,
+        [
+            "a_good_one has one of that name",
+            "srblocks has one of that name",
+            "ImportError: cannot import name 'NoSuchThing' from 'srblocks'",
+            "TypeError: it holds a str, not a NetworkSpec or an iterable of them",
+            "AttributeError: module 'd_strange' has no attribute 'absent'",
+            "TypeError: it holds a NoneType, not a NetworkSpec or an iterable of them",
+        ],
+        strict=True,
+    ):
+        assert reason in message
+
+
+def test_the_command_lists_and_exports_them(site: Path, tmp_path: Path) -> None:
+    code = f"""
+    from srblocks_export.cli import main
+    assert main(["--list"]) == 0
+    assert main(["tiny", "--scale", "2", "--torchscript", "-o", {str(tmp_path)!r}]) == 0
+    """
+    found = python(site, code, "-W", "ignore")
+    assert found.returncode == 0, found.stderr
+    assert "tiny_b" in found.stdout
+    assert list(tmp_path.glob("tiny_x2*.ts"))
+
+
+def test_a_package_that_registers_its_rows_itself_is_no_clash(site: Path) -> None:
+    code = """
+    import srblocks, a_good_one
+    srblocks.register(a_good_one.single)
+    print(srblocks.network_spec("tiny") is a_good_one.single)
+    """
+    found = python(site, code)
+    assert found.stdout.strip() == "True", found.stderr
+    assert "'tiny' of a-good-one" not in found.stderr
