@@ -29,6 +29,17 @@ class PreUpsampling(Network):
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
         color: what the channels are, see `Network`.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; any H, W from
+        `min_size` on, in multiples of `size_multiple`.
+
+    Example:
+        >>> from srblocks import InterpolateUp, conv
+        >>> slots = {"head": conv(1, 8), "body": conv(8, 8), "tail": conv(8, 1)}
+        >>> net = PreUpsampling(scale=2, image_channels=1, upsampler=InterpolateUp(1, 2), **slots, image_skip=True)
+        >>> net(torch.rand(1, 1, 5, 7)).shape
+        torch.Size([1, 1, 10, 14])
     """
 
     def __init__(
@@ -92,6 +103,17 @@ class PostUpsampling(Network):
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
         color: what the channels are, see `Network`.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; any H, W from
+        `min_size` on, in multiples of `size_multiple`.
+
+    Example:
+        >>> from srblocks import PixelShuffleUp, conv
+        >>> slots = {"head": conv(3, 8), "body": conv(8, 8), "upsampler": PixelShuffleUp(8, 2), "tail": conv(8, 3)}
+        >>> net = PostUpsampling(scale=2, image_channels=3, **slots, long_skip=True)
+        >>> net(torch.rand(1, 3, 5, 7)).shape
+        torch.Size([1, 3, 10, 14])
     """
 
     def __init__(
@@ -157,6 +179,20 @@ class ProgressiveUpsampling(Network):
         resize: image to image behind the last level, for scales between two levels; None for none.
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; any H, W from
+        `min_size` on.
+
+    Raises:
+        ValueError: no level.
+
+    Example:
+        >>> from srblocks import LaplacianLevel, conv
+        >>> levels = [LaplacianLevel(8, body=conv(8, 8)) for _ in range(2)]
+        >>> net = ProgressiveUpsampling(scale=4, image_channels=1, head=conv(1, 8), levels=levels)
+        >>> net(torch.rand(1, 1, 5, 7)).shape
+        torch.Size([1, 1, 20, 28])
     """
 
     def __init__(
@@ -221,8 +257,19 @@ class IterativeUpsampling(Network):
         normalise: first module, from [0, 1] into the network's value range; None for none.
         denormalise: last module, back to [0, 1]; None for none.
 
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; any H, W from
+        `min_size` on.
+
     Raises:
         ValueError: another number of `ups` than of `downs`.
+
+    Example:
+        >>> from srblocks import DownProjection, UpProjection, conv
+        >>> units = {"first": UpProjection(8, 2), "downs": [DownProjection(8, 2)], "ups": [UpProjection(8, 2)]}
+        >>> net = IterativeUpsampling(scale=2, image_channels=3, head=conv(3, 8), **units, tail=conv(16, 3))
+        >>> net(torch.rand(1, 3, 5, 7)).shape
+        torch.Size([1, 3, 10, 14])
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What readers see: the README's code runs, its commands parse, its tables are those that the scripts print."""
+"""What readers see: code runs, commands parse, links lead somewhere, tables are those that the scripts print."""
 
 import re
 import shlex
@@ -10,9 +10,13 @@ import pytest
 
 import set5
 import tables
+from srblocks import list_networks
 from srblocks_export.cli import build_parser
 from srblocks_export.formats import FORMATS
 from support import README, REPOSITORY, generated
+
+FOLDERS = ("", "docs", "export", "benchmarks", "srblocks/*")
+DOCUMENTS = sorted(path for folder in FOLDERS for path in REPOSITORY.glob(f"{folder}/*.md".lstrip("/")))
 
 
 @pytest.mark.parametrize("name", tables.TABLES)
@@ -50,16 +54,55 @@ def test_the_example_of_the_rewrites_does_what_it_says() -> None:
     assert "tail_collapse" not in str(kept.rewrites)
 
 
+def exports(document: Path) -> list[str]:
+    """The command lines of `srblocks-export` in a document, without their remarks."""
+    lines = document.read_text().replace("\\\n", "").splitlines()
+    return [line.partition("#")[0] for line in lines if line.startswith("srblocks-export")]
+
+
 def test_commands_parse_and_name_what_exists() -> None:
-    commands = [line.partition("#")[0] for line in README.splitlines() if line.startswith("srblocks-export")]
-    assert len(commands) >= 4
-    for command in commands:
-        args = build_parser().parse_args(shlex.split(command)[1:])
-        assert args.model in (None, "edsr_baseline", "vdsr", "carn_m.pth")
+    assert sum(len(exports(document)) for document in DOCUMENTS) > 20
+    for command in (command for document in DOCUMENTS for command in exports(document)):
+        model = build_parser().parse_args(shlex.split(command)[1:]).model
+        assert model in (None, *list_networks()) or Path(model).suffix in (".pth", ".safetensors"), command
     for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE):
         assert f"\n{target}:" in (REPOSITORY / "Makefile").read_text()
-    for script in re.findall(r"(?:examples|benchmarks)/\w+\.py", README):
-        assert (REPOSITORY / script).is_file()
+    for document in DOCUMENTS:
+        for script in re.findall(r"(?:examples|benchmarks|docs)/\w+\.py", document.read_text()):
+            assert (REPOSITORY / script).is_file(), f"{document.name} names {script}"
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link into a document can name: its headings, as GitHub writes them."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(document: Path) -> None:
+    prose = re.sub(r"^ *```.*?^ *```$|`[^`\n]+`", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^()\s]+)\)", prose):
+        path, _, anchor = link.partition("#")
+        if path.startswith(("https://", "http://")):
+            continue
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), f"{link} leads nowhere"
+        if anchor:
+            assert anchor in anchors(target), f"{link}: {target.name} has no such heading"
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    """By links, so that none is forgotten."""
+    found, ahead = set(), [REPOSITORY / "README.md"]
+    while ahead:
+        document = ahead.pop()
+        if document in found or not document.is_file():
+            continue
+        found.add(document)
+        links = re.findall(r"\]\(([^()\s#]+\.md)[)#]", document.read_text())
+        ahead += [(document.parent / link).resolve() for link in links if not link.startswith("http")]
+    assert set(DOCUMENTS) - found <= {REPOSITORY / "CHANGELOG.md"}
 
 
 @pytest.mark.parametrize("script", ["new_network_from_blocks.py", "demo.py"])

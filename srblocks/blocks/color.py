@@ -64,6 +64,10 @@ class Rescale(nn.Module):
 
     Shape:
         any shape, unchanged.
+
+    Example:
+        >>> Rescale(255)(torch.full((1, 1, 1, 2), 0.5)).flatten()
+        tensor([127.5000, 127.5000])
     """
 
     def __init__(self, factor: float) -> None:

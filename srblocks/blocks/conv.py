@@ -114,6 +114,8 @@ class DepthwiseSeparableConv(nn.Sequential):
         >>> layer = DepthwiseSeparableConv(64, 128)
         >>> sum(p.numel() for p in layer.parameters()) == 64 * 9 + 64 * 128 + 128
         True
+        >>> layer(torch.rand(1, 64, 8, 8)).shape
+        torch.Size([1, 128, 8, 8])
     """
 
     def __init__(

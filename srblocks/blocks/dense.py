@@ -152,8 +152,9 @@ class RRDB(nn.Module):
         ``(N, C, H, W) -> (N, C, H, W)``, any H, W >= 1.
 
     Example:
-        >>> sum(p.numel() for p in RRDB(64).parameters())
-        719424
+        >>> block = RRDB(64)
+        >>> sum(p.numel() for p in block.parameters()), block(torch.rand(1, 64, 8, 8)).shape
+        (719424, torch.Size([1, 64, 8, 8]))
     """
 
     def __init__(self, channels: int, *, growth: int = 32, res_scale: float = 0.2) -> None:
@@ -182,6 +183,9 @@ class FeatureFusion(nn.Module):
     Args:
         blocks: modules features to features.
         fuse: the concatenation of all their outputs, oldest first, to features.
+
+    Shape:
+        ``(N, C, H, W)`` to what `fuse` makes of the concatenation; sizes as the blocks take them.
 
     Example:
         >>> FeatureFusion([conv(8, 8), conv(8, 8)], conv(16, 8, 1))(torch.rand(1, 8, 5, 7)).shape

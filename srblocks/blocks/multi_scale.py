@@ -15,6 +15,9 @@ class MultiScale(nn.Module):
         scale: the scale whose branch runs.
         branches: scale to module; all are kept, so that their weights train, save and load together.
 
+    Shape:
+        as the branch that runs.
+
     Raises:
         ValueError: no branch for `scale`.
 

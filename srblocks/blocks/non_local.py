@@ -116,6 +116,9 @@ class Patches(nn.Module):
         stride: distance between patches.
         padding: zeros around the map.
 
+    Shape:
+        ``(N, C, H, W) -> (N, C * k * k, rows, columns)``; `paste` gives the map's shape back.
+
     Example:
         >>> patches, x = Patches(3, 3, padding=1), torch.rand(1, 3, 4, 5)
         >>> torch.equal(patches(x).flatten(2), F.unfold(x, 3, padding=1))

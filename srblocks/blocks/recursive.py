@@ -47,6 +47,8 @@ class RecursiveBlock(nn.Module):
         >>> block = RecursiveBlock(16, recursions=9, norm=None)
         >>> sum(p.numel() for p in block.parameters()) == 2 * (16 * 16 * 9 + 16)
         True
+        >>> block(torch.rand(1, 16, 8, 8)).shape
+        torch.Size([1, 16, 8, 8])
     """
 
     def __init__(

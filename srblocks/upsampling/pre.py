@@ -43,9 +43,10 @@ def _check_border(border: str) -> None:
 class BicubicResize(nn.Module):
     """Bicubic resizing by ``up / down`` as one fixed depthwise convolution and a pixel shuffle.
 
-    With the defaults it is MATLAB's ``imresize(..., 'bicubic')`` in floating point, antialiasing when it shrinks
-    included; with ``a=-0.75, border="replicate"`` it is ``torch.nn.functional.interpolate(mode="bicubic")``. Unlike
-    those it scripts and exports to every format.
+    The kernel is that of Keys, *Cubic Convolution Interpolation for Digital Image Processing*, IEEE TASSP 1981. With
+    the defaults it is MATLAB's ``imresize(..., 'bicubic')`` in floating point, antialiasing when it shrinks included;
+    with ``a=-0.75, border="replicate"`` it is ``torch.nn.functional.interpolate(mode="bicubic")``. Unlike those it
+    scripts and exports to every format.
 
     Args:
         channels: image or feature channels C.

@@ -80,6 +80,9 @@ class PyramidLevel(nn.Module):
         upsampler: features to features, twice as large.
         skip: add the features to what `body` makes of them; otherwise ``up(body(x))``.
 
+    Shape:
+        ``(N, C, H, W)`` to twice H and W, in the channels of `upsampler`; sizes as `body` takes them.
+
     Example:
         >>> PyramidLevel(conv(8, 8), DeconvUp(8, 2), skip=True)(torch.rand(1, 8, 5, 7)).shape
         torch.Size([1, 8, 10, 14])
@@ -100,8 +103,9 @@ class PyramidLevel(nn.Module):
 class LaplacianUp(nn.Module):
     """Enlarge features by a Laplacian pyramid: level by level, a smooth enlargement plus a predicted residual.
 
-    The levels of `LaplacianLevel` as an upsampler of features: a 1x1 convolution gives the coarsest "image", which has
-    `out_channels` channels.
+    The levels of Lai et al., *Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution*, CVPR 2017,
+    arXiv:1704.03915 (see `LaplacianLevel`), as an upsampler of features: a 1x1 convolution gives the coarsest "image",
+    which has `out_channels` channels.
 
     Args:
         channels: feature channels of the input.
