@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import importlib.util
 import logging
-import re
 import tempfile
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -74,7 +73,6 @@ class Peer:
         target: module and class.
         arguments: of its constructor beside the scale, at the size of our network.
         words: our name of an argument -> theirs, as far as they can be chosen.
-        renamed: a name of their state dict -> that in a layout that `srblocks.load_checkpoint` knows.
         adjust: changes our network where theirs computes something else.
         writes_input: it writes into what it is given.
         remark: what to know when its figures are read.
@@ -85,7 +83,6 @@ class Peer:
     target: str
     arguments: Mapping[str, object] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
-    renamed: Callable[[str], str] = str
     adjust: Callable[[Network], None] | None = None
     writes_input: bool = False
     remark: str = ""
@@ -107,15 +104,11 @@ class Peer:
         """Our network with the weights of theirs, by way of a file."""
         with tempfile.TemporaryDirectory(prefix="srblocks-") as folder:
             path = Path(folder, "weights.pt")
-            torch.save({self.renamed(name): tensor for name, tensor in port.net.state_dict().items()}, path)
+            torch.save(port.net.state_dict(), path)
             net = load_checkpoint(path, network=self.network, scale=port.scale)
         if self.adjust:
             self.adjust(net)
         return net
-
-
-def _like_edsr_pytorch(name: str) -> str:
-    return re.sub(r"^body\.(\d+)", lambda found: f"body.{int(found[1]) // 2}.0", name)
 
 
 def _enlarge_as_torch(net: Network) -> None:
@@ -157,7 +150,6 @@ PEERS = (
         "torchsr.models.vdsr.VDSR",
         {"n_resblocks": 20, "n_feats": 64, "pretrained": False},
         {"depth": "n_resblocks"},
-        renamed=_like_edsr_pytorch,
         adjust=_enlarge_as_torch,
         remark="torchsr's VDSR enlarges as torch.nn.functional.interpolate does; here srblocks does so too",
     ),

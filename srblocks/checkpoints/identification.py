@@ -1,14 +1,16 @@
 """Which network a weights file is of, and with which arguments it was built."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..network import Network
-from ..registry import network_name, network_spec
+from ..registry import NetworkSpec, network_name, network_spec
 from .errors import CheckpointError, UnknownLayoutError, UnseenArgumentError, WrongScaleError
 from .filling import check_config, check_fit
 from .reading import Contents
@@ -87,6 +89,47 @@ def with_our_names(tensors: Mapping[str, Tensor], net: nn.Module) -> Mapping[str
     return None
 
 
+def has_our_names(spec: NetworkSpec, tensors: Mapping[str, Tensor]) -> bool:
+    """Tell whether a state dict has the names and shapes of a row's network, its arguments at their defaults."""
+    kinds = _kinds_of(spec.name, spec.build)
+    levels = [
+        level for level in without_prefixes(tensors) if 2 * len(kinds & _kinds(level)) > len(kinds | _kinds(level))
+    ]
+    return bool(levels) and any(
+        _shapes_of(spec.name, spec.build, scale) == _shapes(levels[0]) for scale in _scales_to_try(spec, None)
+    )
+
+
+@cache
+def _shapes_of(name: str, build: Callable[..., Network], scale: int | None) -> dict[str, torch.Size]:
+    """Give the shapes of a row's network; `build` tells rows apart that had the name at different times."""
+    return _shapes(outline(name, {"scale": scale}, name).state_dict())
+
+
+@cache
+def _kinds_of(name: str, build: Callable[..., Network]) -> frozenset[str]:
+    """Give the kinds of names of a row's network; those of a shorter one, up to what differs between scales."""
+    try:
+        return _kinds(outline(name, network_spec(name).reduced, name).state_dict())
+    except Exception:  # another package's row that cannot be built must not be in the way of the others
+        return frozenset()
+
+
+def _kinds(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(re.sub(r"\d+", "#", name) for name in names)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _scales_to_try(spec: NetworkSpec, scale: int | None) -> list[int | None]:
+    """Give the scales at which networks of a row differ in their tensors; None for the branches of all."""
+    if spec.framework == "pre":
+        return [scale or 1]
+    return [*spec.scales, None] if "scales" in spec.arguments() else [*spec.scales]
+
+
 def outline(network: str, arguments: Mapping[str, Any], path: object) -> Network:
     """Build a network without memory for its tensors.
 
@@ -138,14 +181,12 @@ def _plain(
 ) -> Identity:
     """Find the scale of a state dict with our names and no configuration."""
     spec = network_spec(network)
-    scales: list[int | None] = [scale or 1] if spec.framework == "pre" else [*spec.scales]
-    if "scales" in spec.arguments():
-        scales.append(None)
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    scales = _scales_to_try(spec, scale)
+    shapes = _shapes(tensors)
     served: dict[int | None, tuple[int, ...]] = {}
     for each in scales:
         net = outline(network, {**arguments, "scale": each}, path)
-        if shapes == {name: tensor.shape for name, tensor in net.state_dict().items()}:
+        if shapes == _shapes(net.state_dict()):
             served[each] = net.scales
     if not served:
         net = outline(network, {**arguments, "scale": scale or scales[0]}, path)

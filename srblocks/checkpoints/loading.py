@@ -2,6 +2,7 @@
 
 import operator
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -14,7 +15,7 @@ from ..registry import network_spec
 from .errors import CheckpointError, UnknownLayoutError, WrongScaleError, shown
 from .filling import check_config, check_fit, fill
 from .identification import check_name, identify, outline, with_our_names
-from .reading import read_contents
+from .reading import Contents, read_contents
 from .recognition import recognise
 
 PathLike = str | os.PathLike[str]
@@ -55,22 +56,36 @@ def load_checkpoint(
         >>> load_checkpoint(pretrained_path("fsrcnn", scale=2)).scale
         2
     """
-    scale = None if scale is None else _whole(scale, path)
-    contents = read_contents(Path(path))
-    identity = identify(contents, network, scale, config, path)
-    plan = outline(identity.network, identity.arguments, path)
+    scale = None if scale is None else whole_scale(scale, path)
+    return network_of(read_contents(Path(path)), path, network=network, scale=scale, config=config)
+
+
+def network_of(
+    contents: Contents, source: object, *, network: str | None, scale: int | None, config: Mapping[str, object]
+) -> Network:
+    """Build the network that tensors belong to, with these weights, in eval mode; see `load_checkpoint`.
+
+    Args:
+        contents: of a file, or of a state dict.
+        source: what messages call it.
+        network: registry name; None to recognise it.
+        scale: enlargement per side; None for the weights' own.
+        config: constructor arguments that the tensors do not show.
+    """
+    identity = identify(contents, network, scale, config, source)
+    plan = outline(identity.network, identity.arguments, source)
     if network is not None:
-        check_name(plan, network, path)
-    check_fit(plan, identity.completed(plan), path, remark=identity.remark)
+        check_name(plan, network, source)
+    check_fit(plan, identity.completed(plan), source, remark=identity.remark)
     with torch.random.fork_rng(devices=[]):
         net = network_spec(identity.network).create(**identity.arguments)
     floats = [tensor.dtype for tensor in contents.tensors.values() if tensor.is_floating_point()]
     net.to(torch.float64 if set(floats) == {torch.float64} else torch.float32)
-    fill(net, identity.completed(net), path)
+    fill(net, identity.completed(net), source)
     if scale is not None and (scale != net.scale or len(net.scales) > 1):
         if scale not in net.scales:
             served = " or ".join(f"x{each}" for each in net.scales)
-            raise WrongScaleError(f"{path}: weights of {identity.network} for {served}, not for x{scale}")
+            raise WrongScaleError(f"{source}: weights of {identity.network} for {served}, not for x{scale}")
         net = net.at_scale(scale)
     return net.eval()
 
@@ -113,7 +128,12 @@ def load_weights(net: Network, path: PathLike, *, same_config: bool = True) -> N
     fill(net, tensors, path)
 
 
-def _whole(scale: SupportsIndex, path: object) -> int:
+def whole_scale(scale: SupportsIndex, source: object) -> int:
+    """Give an enlargement as an integer.
+
+    Raises:
+        WrongScaleError: it is none.
+    """
     try:
         whole = operator.index(scale)
     except TypeError:
@@ -121,6 +141,6 @@ def _whole(scale: SupportsIndex, path: object) -> int:
     if not 1 <= whole <= _LARGEST_SCALE or isinstance(scale, bool):
         given = shown(repr(scale))
         raise WrongScaleError(
-            f"{path}: scale={given} is no enlargement; give a whole number from 1 to {_LARGEST_SCALE}"
+            f"{source}: scale={given} is no enlargement; give a whole number from 1 to {_LARGEST_SCALE}"
         )
     return whole

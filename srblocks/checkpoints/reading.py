@@ -5,7 +5,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,13 @@ from .errors import CheckpointError, shown
 from .matconvnet import read_matconvnet
 
 METADATA_KEY = "srblocks"
+CONFIG_TENSOR = "srblocks.config"
+"""Tensor that holds the configuration where metadata cannot: its JSON as bytes."""
+
 WRAPPERS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
 """Entries of training checkpoints that hold the state dict, in the order in which they are tried."""
+
+_LONGEST_CONFIGURATION = 2**20
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 COUNTERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
@@ -39,6 +44,29 @@ class Contents:
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+def contents_of(state: object, source: object) -> Contents:
+    """Take a state dict in memory for what a file holds, also inside a training checkpoint.
+
+    Args:
+        state: the state dict, left as it is.
+        source: what messages call it.
+
+    Raises:
+        CheckpointError: it is something else, or its configuration is unreadable.
+    """
+    return _checked(Contents(_plain(_unwrapped(state), source)), source)
+
+
+def configuration_tensor(recorded: str) -> Tensor:
+    """Give a configuration in JSON as `CONFIG_TENSOR` holds it.
+
+    Example:
+        >>> configuration_tensor("{}")
+        tensor([123, 125], dtype=torch.uint8)
+    """
+    return torch.tensor(list(recorded.encode()), dtype=torch.uint8)
+
+
 def read_contents(path: Path) -> Contents:
     """Read a weights file.
 
@@ -57,8 +85,37 @@ def read_contents(path: Path) -> Contents:
         contents = Contents(*read_matconvnet(path, start))
     else:
         contents = Contents(_plain(_unwrapped(_read_torch(path)), path))
-    _check_kinds(contents.tensors, path)
-    return contents
+    return _checked(contents, path)
+
+
+def _checked(contents: Contents, source: object) -> Contents:
+    """Refuse tensors that no network keeps; take a configuration out of them."""
+    _check_kinds(contents.tensors, source)
+    if CONFIG_TENSOR not in contents.tensors:
+        return contents
+    tensors = {name: tensor for name, tensor in contents.tensors.items() if name != CONFIG_TENSOR}
+    return replace(contents, tensors=tensors, metadata=configuration_in(contents.tensors[CONFIG_TENSOR], source))
+
+
+def configuration_in(tensor: Tensor, source: object) -> dict[str, Any]:
+    """Read what `configuration_tensor` wrote.
+
+    Raises:
+        CheckpointError: it is unreadable.
+    """
+    readable = tensor.dtype == torch.uint8 and tensor.numel() <= _LONGEST_CONFIGURATION
+    recorded = tensor.cpu().numpy().tobytes() if readable else b""
+    return _parsed(recorded.decode(errors="replace"), source)
+
+
+def _parsed(recorded: str, source: object) -> dict[str, Any]:
+    try:
+        metadata = json.loads(recorded)
+    except (json.JSONDecodeError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise CheckpointError(f"{source}: its srblocks configuration is unreadable; save it with save_checkpoint")
+    return metadata
 
 
 def _read_safetensors(path: Path) -> Contents:
@@ -68,16 +125,11 @@ def _read_safetensors(path: Path) -> Contents:
             recorded = (file.metadata() or {}).get(METADATA_KEY, "{}")
     except SafetensorError as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error}); was it downloaded whole?") from error
-    try:
-        metadata = json.loads(recorded)
-    except (json.JSONDecodeError, RecursionError):
-        metadata = None
-    if not isinstance(metadata, dict):
-        raise CheckpointError(f"{path}: its srblocks configuration is unreadable; save it with save_checkpoint")
+    metadata = _parsed(recorded, path)
     return Contents(tensors if metadata else _plain(tensors, path), metadata)
 
 
-def _check_kinds(tensors: Mapping[str, Tensor], path: Path) -> None:
+def _check_kinds(tensors: Mapping[str, Tensor], path: object) -> None:
     """Refuse what no network keeps, and shapes that promise more numbers than the file holds."""
     strange = [name for name, tensor in tensors.items() if not _is_plain(tensor)]
     if strange:
@@ -147,7 +199,7 @@ def _unwrapped(content: object) -> object:
     return content
 
 
-def _plain(content: object, path: Path) -> dict[str, Tensor]:
+def _plain(content: object, path: object) -> dict[str, Tensor]:
     """Give a state dict.
 
     Raises:

@@ -94,10 +94,15 @@ def recognise(
     return alike[0]
 
 
-def _fitting(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> list[Recognition]:
+def is_layout_of(tensors: Mapping[str, Tensor], like: Builder) -> bool:
+    """Tell whether a known layout of that class of networks has all names of a state dict; it may still not fit."""
+    return any(_fitting(level, {}, like) for level in without_prefixes(tensors))
+
+
+def _fitting(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], like: Builder | None = None) -> list[Recognition]:
     layout = Layout(tensors)
     found: list[Recognition] = []
-    for dialect in DIALECTS:
+    for dialect in [each for each in DIALECTS if _is(each, like)]:
         try:
             read = dialect.read(layout)
             renamed, unknown = dialect.rename(list(tensors), read)

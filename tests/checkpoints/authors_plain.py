@@ -2,7 +2,8 @@
 
 Sources: yjn870's SRCNN-, FSRCNN- and ESPCN-pytorch (models.py), Nhat-Thanh's SRCNN- and ESPCN-Pytorch (neuralnet.py),
 PyTorch's tutorial (SuperResolutionNet), phoenix104104/LapSRN (init_LapSRN_model.m, init_MSLapSRN_model.m),
-twtygqyy's pytorch-vdsr and pytorch-LapSRN, EDSR-PyTorch (vdsr.py), jiny2001/deeply-recursive-cnn-tf.
+twtygqyy's pytorch-vdsr and pytorch-LapSRN, EDSR-PyTorch (vdsr.py), torchSR (models/vdsr.py),
+jiny2001/deeply-recursive-cnn-tf.
 """
 
 from checkpoints.authors import Layout, conv, deconv, shifted, slope
@@ -68,6 +69,12 @@ def vdsr_edsr_pytorch(blocks: int, width: int, *, bias: bool) -> Layout:
     """`common.BasicBlock` has no bias by default; in some of the repository's descendants it has."""
     sizes = [(width, 3), *[(width, width)] * (blocks - 2), (3, width)]
     return shifted(*(conv(f"body.{i}.0", *size, bias=bias) for i, size in enumerate(sizes)))
+
+
+def vdsr_torchsr(blocks: int, width: int) -> Layout:
+    """Activations stand between the convolutions in one sequence."""
+    sizes = [(width, 3), *[(width, width)] * (blocks - 2), (3, width)]
+    return shifted(*(conv(f"body.{2 * i}", *size) for i, size in enumerate(sizes)))
 
 
 def drcn_jiny2001(width: int, recursions: int) -> Layout:

@@ -204,3 +204,19 @@ def test_a_reader_meets_any_index_without_counting_up_to_it() -> None:
     layout = Layout({"body.999999.weight": torch.zeros(1), "body.0.weight": torch.zeros(1)})
     assert layout.count("body.{}.weight") == 1
     assert layout.indices("body.{}.weight") == [0, 999999]
+
+
+def test_torchsrs_vdsr_gives_the_same_images(tmp_path: Path) -> None:
+    theirs = pytest.importorskip("torchsr.models.vdsr").VDSR(6, 8, scale=1, pretrained=False).eval()
+    torch.save(theirs.state_dict(), tmp_path / "vdsr.pth")
+    net, lr = load_checkpoint(tmp_path / "vdsr.pth"), torch.rand(2, 3, 9, 10)
+    assert (net.scale, net.config["value_range"], net.config["depth"]) == (1, 1.0, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(net(lr), theirs(lr), rtol=1e-5, atol=1e-6)
+
+
+def test_a_chain_without_a_mean_shift_is_not_taken_for_torchsrs_vdsr(tmp_path: Path) -> None:
+    chain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3))
+    torch.save({f"body.{name}": tensor for name, tensor in chain.state_dict().items()}, tmp_path / "compact.pth")
+    with pytest.raises(CheckpointError, match=r"no known layout"):
+        load_checkpoint(tmp_path / "compact.pth")

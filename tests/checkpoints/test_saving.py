@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from srblocks import CheckpointError, create_network, load_checkpoint, load_weights, save_checkpoint
 from srblocks.network import Network
@@ -42,6 +43,31 @@ def test_a_record_of_the_training_travels_along(net: Network, tmp_path: Path) ->
         metadata = json.loads(file.metadata()["srblocks"])
     assert metadata["training"] == {"steps": 7}
     assert metadata["network"] == "fsrcnn"
+
+
+def test_the_configuration_can_be_a_tensor_too(net: Network, tmp_path: Path) -> None:
+    save_checkpoint(net, tmp_path / "net.safetensors", as_tensor=True)
+    tensors = load_file(tmp_path / "net.safetensors")
+    assert tensors.keys() - net.state_dict().keys() == {"srblocks.config"}
+    torch.save(tensors, tmp_path / "net.pth")
+    other = create_network("fsrcnn", scale=3)
+    for name in ("net.safetensors", "net.pth"):
+        again = load_checkpoint(tmp_path / name)
+        assert (type(again), again.config) == (type(net), net.config)
+        load_weights(other, tmp_path / name)
+        for loaded in (again, other):
+            assert all(torch.equal(loaded.state_dict()[key], tensor) for key, tensor in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.ones(2), torch.zeros(2**20 + 1, dtype=torch.uint8), torch.tensor([200, 3], dtype=torch.uint8)],
+    ids=["floats", "long", "no text"],
+)
+def test_a_tensor_that_is_no_configuration_is_refused(net: Network, tensor: Tensor, tmp_path: Path) -> None:
+    torch.save({**net.state_dict(), "srblocks.config": tensor}, tmp_path / "net.pth")
+    with pytest.raises(CheckpointError, match=r"net.pth: its srblocks configuration is unreadable"):
+        load_checkpoint(tmp_path / "net.pth")
 
 
 @pytest.mark.parametrize(

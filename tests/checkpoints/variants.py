@@ -200,6 +200,9 @@ def _pre_upsampling() -> Iterator[Variant]:
         config = {"scale": 1, "depth": 20, "bias": bias, "image_channels": 3, **FULL}
         layout = plain.vdsr_edsr_pytorch(20, 64, bias=bias)
         yield variant(f"EDSR-PyTorch's VDSR {'with' if bias else 'without'} biases", "vdsr", layout, config)
+    for white in (1.0, 255.0):
+        config = {"scale": 1, "depth": 6, "bias": True, "image_channels": 3, "mean_shift": True, "value_range": white}
+        yield variant(f"torchSR's VDSR in [0, {white:g}]", "vdsr", plain.vdsr_torchsr(6, 8), config, white=white)
     common = {"scale": 1, "reconstruction_act": True, "normalised_average": True, "skip": "concat"}
     for width, recursions in ((96, 9), (256, 16), (64, 5)):
         config = {"width": width, "recursions": recursions, "value_range": 255.0, **common}

@@ -1,14 +1,13 @@
-"""VDSR: the authors' MatConvNet file, twtygqyy's port, EDSR-PyTorch."""
+"""VDSR: the authors' MatConvNet file, twtygqyy's port, EDSR-PyTorch, torchSR."""
 
 from typing import Any
 
 from ..dialect import MEAN_SHIFT, Dialect, Layout, UnfitError
 
 
-def _chain(layout: Layout, pattern: str, *, start: int) -> dict[str, Any]:
+def _chain(layout: Layout, names: list[str]) -> dict[str, Any]:
     """Read a chain of 3x3 convolutions, from image to image."""
-    depth = layout.count(pattern, start)
-    names = [pattern.format(start + i) for i in range(depth)]
+    depth = len(names)
     kernels = [layout.kernel(name, side=3) for name in names]
     width, image_channels, _ = kernels[0]
     if depth < 2 or kernels[-1][0] != image_channels:
@@ -22,7 +21,8 @@ def _chain(layout: Layout, pattern: str, *, start: int) -> dict[str, Any]:
 
 
 def _official(layout: Layout) -> dict[str, Any]:
-    return _chain(layout, "conv{}.weight", start=1)
+    depth = layout.count("conv{}.weight", start=1)
+    return _chain(layout, [f"conv{i + 1}.weight" for i in range(depth)])
 
 
 def _twtygqyy(layout: Layout) -> dict[str, Any]:
@@ -36,8 +36,19 @@ def _twtygqyy(layout: Layout) -> dict[str, Any]:
 
 
 def _edsr_pytorch(layout: Layout) -> dict[str, Any]:
-    facts = _chain(layout, "body.{}.0.weight", start=0)
-    return {**facts, "_last": facts["depth"] - 1, **layout.mean_shift()}
+    depth = layout.count("body.{}.0.weight")
+    facts = _chain(layout, [f"body.{i}.0.weight" for i in range(depth)])
+    return {**facts, "_last": depth - 1, **layout.mean_shift()}
+
+
+def _torchsr(layout: Layout) -> dict[str, Any]:
+    """Read a chain with activations between; without the mean shift, it could be of other networks too."""
+    indices = layout.indices("body.{}.weight")
+    if not indices or indices != list(range(0, 2 * len(indices), 2)):
+        raise UnfitError("the indices of body are not 0, 2, 4, ...")
+    layout.shape("sub_mean.bias")
+    facts = _chain(layout, [f"body.{i}.weight" for i in indices])
+    return {**facts, "_last": indices[-1], **layout.mean_shift()}
 
 
 DIALECTS = (
@@ -62,5 +73,12 @@ DIALECTS = (
         read=_edsr_pytorch,
         implied={"scale": 1},
         unseen={"value_range": "255 or 1"},
+    ),
+    Dialect(
+        network="vdsr",
+        source="torchSR",
+        keys={**MEAN_SHIFT, "body.0": "head.0", "body.{_last}": "tail", "body.{i}": "body.{i-2}"},
+        read=_torchsr,
+        implied={"scale": 1},
     ),
 )
