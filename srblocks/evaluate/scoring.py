@@ -87,23 +87,16 @@ def read_image(path: Path) -> Image:
         ValueError: the file is no image, or has more than 8 bits per channel.
     """
     try:
-        from PIL import Image as Pillow  # noqa: PLC0415 (an optional extra)
+        from ..upscale.images import read_picture  # noqa: PLC0415 (it needs Pillow, an optional extra)
     except ImportError as error:
-        raise UpscaleError(4, "reading images needs Pillow; pip install 'srblocks[image]'") from error
+        raise UpscaleError(4, str(error)) from error
     try:
-        with Pillow.open(path) as picture:
-            modes = [picture.mode, *(_raw_mode(tile[3]) for tile in picture.tile)]
-            if deep := [mode for mode in modes if mode.startswith(("I", "F")) or ";16" in mode]:
-                raise ValueError(f"{deep[0]} pixels; the protocol is one of 8 bits, convert the image first")
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError, Pillow.DecompressionBombError) as error:
+        pixels = read_picture(path).pixels
+    except OSError as error:
         raise ValueError(f"no readable image ({error})") from error
-
-
-def _raw_mode(arguments: object) -> str:
-    """Give what a file holds, which Pillow can reduce to 8 bits unasked."""
-    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-    return first if isinstance(first, str) else ""
+    if pixels.dtype != np.uint8:
+        raise ValueError("16 bits per channel; the protocol is one of 8 bits, convert the image first")
+    return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
 
 
 def evaluate(upscale: Upscaler, files: Sequence[Path], failures: dict[Path, str] | None = None) -> Iterator[Score]:

@@ -116,7 +116,12 @@ def _twin(manifest: Mapping[str, Any]) -> Network | None:
 
 
 def open_upscaler(
-    model: str | os.PathLike[str], *, scale: int | None = None, color: str = "rgb", device: str = "cpu"
+    model: str | os.PathLike[str],
+    *,
+    scale: int | None = None,
+    color: str = "rgb",
+    device: str = "cpu",
+    arguments: Mapping[str, object] | None = None,
 ) -> Upscaler:
     """Open what enlarges: an artifact, a weights file, or a registry name with bundled weights.
 
@@ -128,6 +133,7 @@ def open_upscaler(
         scale: enlargement per side; None for the only one of the file, or the smallest that is bundled.
         color: "rgb": takes RGB images, whatever the network works on; "y" takes luma alone.
         device: torch device of a network; artifacts bring their own.
+        arguments: of the constructor, which a weights file does not show.
 
     Raises:
         UpscaleError: it cannot be opened here, or is of another scale or colour.
@@ -141,12 +147,14 @@ def open_upscaler(
     from srblocks_export.formats import format_of  # noqa: PLC0415 (the exporter is above this package)
 
     path = Path(model)
+    if arguments and not (path.is_file() and format_of(path) is None):
+        raise UpscaleError(2, f"{model} shows its arguments; leave out {', '.join(arguments)}")
     if format_of(path):
         if device != "cpu":
             raise UpscaleError(2, f"{model} runs on the device that it was exported for; leave out {device}")
         upscaler = of_artifact(path, color="rgb" if color == "rgb" else None)
     else:
-        net = _opened(path, scale, device)
+        net = _opened(path, scale, device, arguments or {})
         name = f"{network_name(net)} ({path.name if path.is_file() else 'bundled weights'})"
         upscaler = of_network(optimize(on_rgb(net) if color == "rgb" else net), name, device=device)
     if scale not in (None, upscaler.scale):
@@ -156,10 +164,10 @@ def open_upscaler(
     return upscaler
 
 
-def _opened(path: Path, scale: int | None, device: str) -> Network:
+def _opened(path: Path, scale: int | None, device: str, arguments: Mapping[str, Any]) -> Network:
     with opening(device):
         if path.exists():
-            net = load_checkpoint(path, scale=scale)
+            net = load_checkpoint(path, scale=scale, **arguments)
             if scale is None and net.scale == 1:
                 raise UpscaleError(2, f"{path}: {network_name(net)} enlarges first, by any scale; give the scale")
             return net

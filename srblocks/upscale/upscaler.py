@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,20 @@ class UpscaleError(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class TilingError(NamedTuple):
+    """What tiles of half a side change of a part of a picture.
+
+    Attributes:
+        side: height and width of the part.
+        largest: the largest difference, 1 = white.
+        psnr: peak signal-to-noise ratio in decibels, infinite where nothing differs.
+    """
+
+    side: int
+    largest: float
+    psnr: float
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,14 @@ class Upscaler:
         high = np.asarray(self.run(batch))[0].transpose(1, 2, 0)
         return np.clip(high[: height * self.scale, : width * self.scale].astype(np.float64), 0, 1)
 
-    def enlarge(self, pixels: Image, *, tile: int | None = None, halo: int | None = None) -> Image:
+    def enlarge(
+        self,
+        pixels: Image,
+        *,
+        tile: int | None = None,
+        halo: int | None = None,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Image:
         """Enlarge a picture of whole numbers tile by tile; floating-point numbers are there of one tile at a time.
 
         Sizes are padded as in ``__call__``.
@@ -78,6 +99,7 @@ class Upscaler:
             tile: side of what is seen at once, halo included, in pixels of `pixels`; None for `tile` of the upscaler.
             halo: what a tile sees beyond what is kept of it; None for as much as makes the tiles equal to the whole,
                 and for `srblocks.tiling.GLOBAL_HALO` where nothing does.
+            progress: called with the share of the tiles that are done, after each.
 
         Returns:
             (scale * H, scale * W, C), of the kind of `pixels`.
@@ -90,10 +112,12 @@ class Upscaler:
         low = self._padded(pixels)
         shape = (low.shape[0] * self.scale, low.shape[1] * self.scale, low.shape[2])
         high = np.empty(shape, pixels.dtype)
-        for window in self._windows(low, tile, halo):
+        tiles = list(self._windows(low, tile, halo))
+        for number, window in enumerate(tiles, 1):
             seen = np.ascontiguousarray(low[window.source].transpose(2, 0, 1)[None], np.float32) / np.float32(white)
             sr = np.asarray(self.run(seen))[0].transpose(1, 2, 0)[window.kept(self.scale)]
             high[window.target(self.scale)] = np.rint(np.clip(sr, 0, 1) * white)
+            progress(number / len(tiles))
         return high[: height * self.scale, : width * self.scale]
 
     def is_exact(self, size: tuple[int, int], *, tile: int | None = None, halo: int | None = None) -> bool:
@@ -101,12 +125,8 @@ class Upscaler:
         in_one = all(length <= side for length, side in zip(self._fitting(size), self._tile(tile), strict=True))
         return in_one or (self.radius is not None and (halo is None or halo >= self.radius))
 
-    def tiling_error(self, pixels: Image, *, tile: int | None = None, halo: int | None = None) -> tuple[float, float]:
-        """Measure what tiles change: a tile from the middle of a picture, against itself in tiles of half its side.
-
-        Returns:
-            The largest difference, 1 = white, and the peak signal-to-noise ratio in decibels, infinite for none.
-        """
+    def tiling_error(self, pixels: Image, *, tile: int | None = None, halo: int | None = None) -> TilingError:
+        """Measure what tiles change: a tile from the middle of a picture, against itself in tiles of half its side."""
         side = min(self._tile(tile))
         top, left = (max(0, length - side) // 2 for length in pixels.shape[:2])
         part = pixels[top : top + side, left : left + side]
@@ -114,7 +134,7 @@ class Upscaler:
         whole, parts = (self.enlarge(part, tile=each, halo=halo).astype(np.float64) for each in (side, side // 2))
         difference = np.abs(whole - parts) / np.iinfo(pixels.dtype).max
         mean = float(np.square(difference).mean())
-        return float(difference.max()), -10 * math.log10(mean) if mean else math.inf
+        return TilingError(side, float(difference.max()), -10 * math.log10(mean) if mean else math.inf)
 
     def _windows(self, low: Image, tile: int | None, halo: int | None) -> Iterator[Window]:
         size = (low.shape[0], low.shape[1])

@@ -154,8 +154,8 @@ def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
     report, names = json.loads(out), {"broken.png", "text.jpg", "deep.png", "deep_color.png", "tiny.png"}
     assert [score["image"] for score in report["images"]] == ["first.png", "second.bmp"]
     assert {Path(path).name for path in report["failed"]} == names
-    assert "deep.png: I;16 pixels; the protocol is one of 8 bits" in err
-    assert "deep_color.png: RGB;16B pixels; the protocol is one of 8 bits" in err
+    assert "deep.png: 16 bits per channel; the protocol is one of 8 bits" in err
+    assert "deep_color.png: 16 bits per channel; the protocol is one of 8 bits" in err
     for path in images.iterdir():
         if path.stem in ("first", "second"):
             path.unlink()
@@ -232,6 +232,8 @@ def test_without_pillow_it_is_said_what_to_install(
     capsys: pytest.CaptureFixture[str], images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
+    for name in [name for name in sys.modules if name.startswith("srblocks.upscale.images")]:
+        monkeypatch.delitem(sys.modules, name)
     code, _, err = called(capsys, "--data", images, "--scale", 2)
     assert (code, "needs Pillow; pip install 'srblocks[image]'" in err) == (4, True)
 

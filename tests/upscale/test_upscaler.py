@@ -60,14 +60,15 @@ def test_what_tiles_change_is_measured_and_said() -> None:
     assert upscaler.radius is None
     assert upscaler.is_exact((100, 140), tile=140)
     assert not upscaler.is_exact((100, 140), tile=100)
-    largest, decibels = upscaler.tiling_error(pixels, tile=96)
+    side, largest, decibels = upscaler.tiling_error(pixels, tile=96)
+    assert side == 96
     assert 0 < largest < 1
     assert 5 < decibels < 120
     exact = open_upscaler("fsrcnn", scale=2)
     assert exact.is_exact((100, 140), tile=64)
     assert not exact.is_exact((100, 140), tile=64, halo=2)
-    assert exact.tiling_error(pixels, tile=96) == (0, np.inf)
-    assert exact.tiling_error(pixels, tile=96, halo=0)[1] < 60
+    assert exact.tiling_error(pixels, tile=96) == (96, 0, np.inf)
+    assert exact.tiling_error(pixels, tile=96, halo=0).psnr < 60
 
 
 @pytest.mark.parametrize("kind", PORTABLE)

@@ -1,0 +1,81 @@
+"""EXIF blocks and resolutions."""
+
+import math
+import struct
+from typing import Any
+
+from PIL import Image, TiffImagePlugin, TiffTags
+
+HEADER = b"Exif\0\0"
+"""What Pillow and JPEG files have before an EXIF block."""
+
+_CAMERA, _INTEROPERABILITY = 0x8769, 0xA005
+_DESCRIPTIVE = {269, 270, 271, 272, 274, 282, 283, 285, 296, 305, 306, 315, 316, 18246, 33432, 33723, 34665, 34853}
+"""Tags of a TIFF file that describe the picture, not how the file holds it."""
+
+
+def exif_of(image: Image.Image) -> bytes | None:
+    """Give the EXIF block: as it is, or made of the tags of a TIFF file.
+
+    Pillow turns the picture of a TIFF file upright when it loads it, and its orientation is then in no tag.
+    """
+    block = image.info.get("exif")
+    if not block:
+        exif = image.getexif()
+        for tag in [tag for tag in exif if image.format == "TIFF" and tag not in _DESCRIPTIVE]:
+            del exif[tag]
+        try:
+            block = exif.tobytes() if len(exif) else None
+        except Exception:  # values of the wrong type, each kind with its own exception
+            return None
+    return block.removeprefix(HEADER) if block else None
+
+
+def exif_of_size(exif: bytes, height: int, width: int) -> bytes:
+    """Write the size of the picture into those tags of an EXIF block that state it; nothing else is moved or changed.
+
+    The thumbnail stays: it shows the same picture.
+    """
+    sides = {0x0100: width, 0x0101: height, 0xA002: width, 0xA003: height}
+    block, order = bytearray(exif), ">" if exif[:2] == b"MM" else "<"
+    try:
+        directories = list(struct.unpack_from(f"{order}I", block, 4))
+        for directory in directories:  # the main one, and that of the camera, which the main one names
+            (count,) = struct.unpack_from(f"{order}H", block, directory)
+            for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+                tag, kind, _, value = struct.unpack_from(f"{order}HHII", block, entry)
+                if tag == _CAMERA and len(directories) == 1:
+                    directories.append(value)
+                elif tag in sides and kind == TiffTags.SHORT and sides[tag] < 65536:
+                    struct.pack_into(f"{order}H", block, entry + 8, sides[tag])
+                elif tag in sides:
+                    struct.pack_into(f"{order}HII", block, entry + 2, TiffTags.LONG, 1, sides[tag])
+    except struct.error:  # a damaged block stays as it is
+        return exif
+    return bytes(block)
+
+
+def tiff_directory(exif: bytes | None) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """Give a TIFF directory with the tags of an EXIF block.
+
+    Raises:
+        Exception: values of the wrong type, each kind with its own exception.
+    """
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    if exif:
+        tags = Image.Exif()
+        tags.load(HEADER + exif)
+        for tag, value in tags.items():
+            directory[tag] = tags.get_ifd(tag) if tag in TiffTags.TAGS_V2_GROUPS else value
+        if _INTEROPERABILITY in tags.get_ifd(_CAMERA):
+            directory[_CAMERA][_INTEROPERABILITY] = tags.get_ifd(_INTEROPERABILITY)
+        directory.tobytes()
+    return directory
+
+
+def resolution(dpi: Any) -> tuple[float, float] | None:
+    """Give pixels per inch, where they are a possible pair of numbers."""
+    if not dpi:
+        return None
+    values = float(dpi[0]), float(dpi[1])
+    return values if all(math.isfinite(value) and 0 < value < 65536 for value in values) else None

@@ -1,0 +1,162 @@
+"""What `srblocks-upscale` does: all jobs, one after the other, with progress and a report."""
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from ..arguments import parse_argument
+from ..files import temporary_name
+from ..tiling import GLOBAL_HALO
+from .images import read_picture
+from .jobs import Outcome, run_job
+from .opening import open_upscaler
+from .planning import Job, plan_jobs
+from .upscaler import UpscaleError, Upscaler
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the arguments say; give the exit code.
+
+    Raises:
+        UpscaleError: nothing can be done, or nothing more.
+    """
+    jobs = plan_jobs(args.inputs, args.out, suffix=f".{args.format}" if args.format else None)
+    existing = [job.target for job in jobs if job.target.exists()]
+    if existing and not (args.force or args.resume):
+        what = "exists" if len(existing) == 1 else f"and {len(existing) - 1} more outputs exist"
+        raise UpscaleError(3, f"{existing[0]} {what}; use --resume to go on, --force to overwrite, or another -o")
+    upscaler = open_upscaler(args.model, scale=args.scale, device=args.device, arguments=_arguments(args.arg))
+    halo = GLOBAL_HALO if upscaler.radius is None else upscaler.radius
+    if args.tile is not None and args.tile <= 2 * halo:
+        raise UpscaleError(2, f"--tile {args.tile} leaves nothing between its borders; give more than {2 * halo}")
+    _check_writable(jobs[0].target.parent)
+    outcomes: list[Outcome] = []
+    start = time.perf_counter()
+    try:
+        for outcome in _outcomes(upscaler, jobs, args):
+            outcomes.append(outcome)
+    finally:
+        _report(upscaler, outcomes, len(jobs), time.perf_counter() - start, args)
+    failed = sum(outcome.status == "failed" for outcome in outcomes)
+    return 9 if failed == len(jobs) else 10 if failed else 0
+
+
+def _arguments(pairs: Sequence[str]) -> dict[str, object]:
+    try:
+        return dict(map(parse_argument, pairs))
+    except ValueError as error:
+        raise UpscaleError(2, str(error)) from error
+
+
+def _check_writable(folder: Path) -> None:
+    probe = temporary_name(folder / "probe")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UpscaleError(3, f"{folder} cannot be written ({error.strerror}); choose another -o") from error
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Show how many images are done per second."""
+        speed = task.finished_speed or task.speed
+        return Text("- images/s" if speed is None else f"{speed:.2f} images/s")
+
+
+def _outcomes(upscaler: Upscaler, jobs: Sequence[Job], args: argparse.Namespace) -> Iterator[Outcome]:
+    """Do the jobs one after the other, with a progress bar, and say on standard error what was not as it should be."""
+    pending: list[Job] = []
+    for job in jobs:
+        if args.resume and job.is_finished():
+            yield Outcome(job, "skipped")
+        else:
+            pending.append(job)
+    console = Console(stderr=True)
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), _Rate()]
+    hidden = args.quiet or not sys.stderr.isatty()
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden) as progress:
+        bar = progress.add_task("", total=len(pending))
+        for done, job in enumerate(pending):
+            progress.update(bar, description=_shown(job.source.name))
+
+            def show(share: float, done: int = done) -> None:
+                progress.update(bar, completed=done + share)
+
+            outcome = run_job(upscaler, job, tile=args.tile, quality=args.quality, progress=show)
+            progress.update(bar, completed=done + 1)
+            notes = [outcome.reason] if outcome.reason else [] if args.quiet else outcome.remarks
+            for note in notes:
+                console.out(f"srblocks-upscale: {_shown(str(job.source))}: {note}", highlight=False)
+            yield outcome
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else ascii(name)
+
+
+def _approximation(upscaler: Upscaler, outcomes: Sequence[Outcome], tile: int | None) -> dict[str, Any] | None:
+    """Measure on the first picture that was enlarged in tiles what they change; None where there is none."""
+    source = next((outcome.job.source for outcome in outcomes if outcome.is_approximate), None)
+    if source is None:
+        return None
+    pixels = read_picture(source).pixels
+    found = upscaler.tiling_error(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), tile=tile)
+    psnr = found.psnr if math.isfinite(found.psnr) else None  # JSON has no infinity
+    return {"source": str(source), "side": found.side, "largest": found.largest, "psnr": psnr}
+
+
+def _report(
+    upscaler: Upscaler, outcomes: Sequence[Outcome], total: int, seconds: float, args: argparse.Namespace
+) -> None:
+    measured = None if args.quiet and not args.json else _approximation(upscaler, outcomes, args.tile)
+    counts = {status: sum(each.status == status for each in outcomes) for status in ("done", "skipped", "failed")}
+    try:
+        if args.json:
+            facts: dict[str, Any] = {
+                "model": upscaler.name,
+                "scale": upscaler.scale,
+                "seconds": round(seconds, 3),
+                "files": total,
+            }
+            facts |= {"approximation": measured}
+            print(json.dumps(facts | counts | {"outcomes": [_entry(outcome) for outcome in outcomes]}, indent=2))
+        elif not args.quiet:
+            rest = "".join(f", {counts[status]} {status}" for status in ("skipped", "failed") if counts[status])
+            pace = f", {counts['done'] / seconds:.2f} images/s" if counts["done"] else ""
+            print(f"{counts['done']} of {total} enlarged x{upscaler.scale} by {upscaler.name}{pace}{rest}")
+            if measured:
+                part = f"{measured['side']}x{measured['side']} pixels of {_shown(measured['source'])}"
+                error = f"at most {100 * measured['largest']:.2g} % of white"
+                error = f"{measured['psnr']:.1f} dB (PSNR), {error}" if measured["psnr"] else "nothing"
+                print(f"approximate: {part} in tiles of half that side differ from the whole by {error}")
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # otherwise whoever read the output has read enough
+            raise UpscaleError(3, f"the output cannot be written ({error.strerror})") from error
+
+
+def _entry(outcome: Outcome) -> dict[str, object]:
+    return {
+        "source": str(outcome.job.source),
+        "target": str(outcome.job.target),
+        "status": outcome.status,
+        "size": outcome.size,
+        "seconds": None if outcome.seconds is None else round(outcome.seconds, 3),
+        "approximate": outcome.is_approximate,
+        "remarks": outcome.remarks,
+        "reason": outcome.reason,
+    }

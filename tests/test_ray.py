@@ -1,0 +1,81 @@
+"""The example for many machines, on a local Ray of two workers."""
+
+import os
+import runpy
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srblocks.upscale.command import main
+from srblocks.upscale.images import Picture, write_picture
+from support import REPOSITORY
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'srblocks[ray]'"),
+]
+EXAMPLE = REPOSITORY / "examples" / "ray_upscale.py"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Pictures of several kinds in a tree, and a bad one."""
+    samples = np.random.default_rng(0).integers(0, 65536, (24, 31, 4)).astype(np.uint16)
+    shallow = (samples >> 8).astype(np.uint8)
+    (tmp_path / "photos" / "summer").mkdir(parents=True)
+    for name, picture in {
+        "deep.png": Picture(samples[..., :3], samples[..., 3:]),
+        "GREY.TIF": Picture(samples[..., :1]),
+        "summer/photo.jpg": Picture(shallow[..., :3]),
+        "summer/clear.webp": Picture(shallow[..., :3], shallow[..., 3:]),
+        "summer/plain.bmp": Picture(shallow[..., :3]),
+    }.items():
+        write_picture(picture, tmp_path / "photos" / name)
+    (tmp_path / "photos" / "summer" / "broken.png").write_text("no picture")
+    (tmp_path / "photos" / "notes.txt").write_text("no picture either")
+    return tmp_path / "photos"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def with_ray(home: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    settings = {"HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEFAULT_OBJECT_STORE_MEMORY_PROPORTION": "0.01"}
+    command = [sys.executable, str(EXAMPLE), *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | settings
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
+
+
+def test_two_workers_write_what_the_command_writes(photos: Path, tmp_path: Path) -> None:
+    assert main([str(photos), "-o", str(tmp_path / "one"), "--scale", "3", "-q"]) == 10
+    found = with_ray(tmp_path, photos.as_uri(), tmp_path / "many", "--scale", "3", "--workers", "2")
+    assert (found.returncode, found.stdout) == (10, "5 of 6 enlarged\n"), found.stderr
+    assert f"{photos / 'summer' / 'broken.png'}: no PNG, JPEG" in found.stderr
+    assert contents(tmp_path / "many") == contents(tmp_path / "one")
+    assert len(contents(tmp_path / "one")) == 5
+
+
+def test_a_source_that_is_not_there_is_said(tmp_path: Path) -> None:
+    found = with_ray(tmp_path, tmp_path / "absent", tmp_path / "many")
+    assert found.returncode == 2
+    assert f"{tmp_path / 'absent'} does not exist" in found.stderr
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_object_store_gets_whole_files(photos: Path, tmp_path: Path) -> None:
+    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+    worker = runpy.run_path(str(EXAMPLE))["Worker"]("fsrcnn", None, "cpu", str(photos), str(tmp_path / "many"))
+    assert main([str(photos / "deep.png"), "-o", str(tmp_path / "one"), "-q"]) == 0
+    (tmp_path / "bucket" / "summer").mkdir(parents=True)
+    worker.filesystem, worker.folder = SubTreeFileSystem(str(tmp_path / "bucket"), LocalFileSystem()), "summer"
+    row = {"path": str(photos / "deep.png"), "bytes": (photos / "deep.png").read_bytes()}
+    assert worker(row) == {"path": row["path"], "failure": ""}
+    assert contents(tmp_path / "bucket") == {"summer/deep.png": contents(tmp_path / "one")["deep.png"]}
+    row = {"path": str(photos / "deep.png"), "bytes": b"no picture"}
+    assert worker(row)["failure"].startswith("no PNG, JPEG")

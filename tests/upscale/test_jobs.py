@@ -1,0 +1,268 @@
+"""Pictures through networks: the values, and which file becomes which."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from srblocks import load_pretrained, on_rgb
+from srblocks.protocol import imresize
+from srblocks.upscale import UpscaleError, Upscaler, of_network
+from srblocks.upscale.images import Picture, PictureError, read_picture, write_picture
+from srblocks.upscale.jobs import APPROXIMATE, run_job, upscale_bytes, upscale_file, upscale_picture
+from srblocks.upscale.planning import Job, plan_jobs
+
+
+@pytest.fixture(scope="module")
+def upscaler() -> Upscaler:
+    return of_network(on_rgb(load_pretrained("fsrcnn", scale=2)), "fsrcnn")
+
+
+def waves(height: int, width: int, channels: int = 3, white: int = 255) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    planes = [np.sin(y / (3 + channel) + x / 5) for channel in range(channels)]
+    return ((0.5 + 0.45 * np.dstack(planes)) * white).astype(np.uint8 if white == 255 else np.uint16)
+
+
+def by_hand(pixels: np.ndarray) -> np.ndarray:
+    """The bundled FSRCNN x2 on RGB, rounded."""
+    white = np.iinfo(pixels.dtype).max
+    lr = torch.from_numpy(pixels.astype(np.float32) / np.float32(white)).permute(2, 0, 1)[None].contiguous()
+    with torch.no_grad():
+        sr = on_rgb(load_pretrained("fsrcnn", scale=2)).eval()(lr)
+    return (sr[0].permute(1, 2, 0).clamp(0, 1) * white).round().numpy().astype(pixels.dtype)
+
+
+@pytest.mark.parametrize("white", [255, 65535])
+def test_colours_are_what_the_network_gives_rounded_in_their_depth(upscaler: Upscaler, white: int) -> None:
+    picture = Picture(waves(31, 22, white=white))
+    enlarged = upscale_picture(upscaler, picture).pixels
+    assert enlarged.dtype == picture.pixels.dtype
+    assert np.array_equal(enlarged, by_hand(picture.pixels))
+
+
+@pytest.mark.parametrize("white", [255, 65535])
+def test_grey_goes_through_the_network_as_rgb_and_becomes_grey_again(upscaler: Upscaler, white: int) -> None:
+    grey = waves(100, 40, 1, white=white)
+    enlarged = upscale_picture(upscaler, Picture(grey)).pixels
+    luma = by_hand(np.repeat(grey, 3, axis=2)) @ np.array([0.299, 0.587, 0.114])
+    assert enlarged.shape == (200, 80, 1)
+    assert enlarged.dtype == grey.dtype
+    assert np.abs(enlarged[..., 0] - luma).max() < (0.51 if white == 255 else 1.5)
+
+
+@pytest.mark.parametrize("white", [255, 65535])
+def test_transparency_is_enlarged_by_matlabs_bicubic(upscaler: Upscaler, white: int) -> None:
+    alpha = waves(23, 17, 1, white=white)
+    alpha[:9] = 0
+    alpha[9:14] = white
+    enlarged = upscale_picture(upscaler, Picture(waves(23, 17, white=white), alpha)).alpha
+    exact = np.clip(imresize(alpha[..., 0] / white, 2), 0, 1) * white
+    assert enlarged is not None
+    assert enlarged.dtype == alpha.dtype
+    assert np.abs(enlarged[..., 0] - exact).max() < (0.51 if white == 255 else 0.6)
+
+
+def test_large_pictures_with_transparency_are_enlarged_in_tiles(upscaler: Upscaler) -> None:
+    picture = Picture(waves(30, 1200), waves(30, 1200, 1))
+    whole, tiles = (upscale_picture(upscaler, picture, tile=tile) for tile in (2000, 64))
+    assert np.abs(whole.pixels.astype(int) - tiles.pixels).max() <= 1
+    exact = np.clip(imresize(picture.alpha[..., 0] / 255, 2), 0, 1) * 255
+    assert np.abs(tiles.alpha[..., 0] - exact).max() < 0.51
+    assert tiles.remarks == ()
+
+
+def test_tiles_of_a_network_that_sees_all_are_said_to_be_approximate(upscaler: Upscaler) -> None:
+    sees_all = replace(upscaler, radius=None, tile=128)
+    assert upscale_picture(sees_all, Picture(waves(40, 130))).remarks == (APPROXIMATE,)
+    assert upscale_picture(sees_all, Picture(waves(40, 120))).remarks == ()
+    assert upscale_picture(sees_all, Picture(waves(40, 120)), tile=100).remarks == (APPROXIMATE,)
+
+
+@pytest.mark.parametrize("form,suffix", [("PNG", ".png"), ("JPEG", ".jpg"), ("TIFF", ".tif"), ("WEBP", ".webp")])
+def test_bytes_become_what_the_file_would_hold(upscaler: Upscaler, tmp_path: Path, form: str, suffix: str) -> None:
+    source, target = tmp_path / f"a{suffix}", tmp_path / "below" / f"b{suffix}"
+    write_picture(Picture(waves(20, 30), waves(20, 30, 1) if form != "JPEG" else None), source)
+    upscale_file(upscaler, source, target)
+    assert upscale_bytes(upscaler, source.read_bytes()) == target.read_bytes()
+    assert read_picture(target).format == form
+    assert upscale_bytes(upscaler, source.read_bytes(), format="PNG").startswith(b"\x89PNG")
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+
+
+def test_metadata_stay_and_state_the_new_size(upscaler: Upscaler, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8769).update({0xA002: 30, 0xA003: 20, 0x9003: "2026:11:21 10:00:00"})
+    profile = b"a profile" * 100
+    Image.fromarray(waves(20, 30)).save(tmp_path / "a.jpg", exif=exif, icc_profile=profile, dpi=(300, 300))
+    picture = upscale_file(upscaler, tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert picture.remarks == ()
+    with Image.open(tmp_path / "b.jpg") as image:
+        camera = image.getexif().get_ifd(0x8769)
+        assert image.size == (60, 40)
+        assert (image.getexif()[0x0112], camera[0xA002], camera[0xA003]) == (6, 60, 40)
+        assert camera[0x9003] == "2026:11:21 10:00:00"
+        assert (image.info["icc_profile"], image.info["dpi"]) == (profile, (300, 300))
+
+
+def test_what_is_lost_is_told(upscaler: Upscaler, tmp_path: Path) -> None:
+    write_picture(Picture(waves(9, 9, white=65535), waves(9, 9, 1, white=65535)), tmp_path / "a.png")
+    lost = upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.jpg").remarks
+    assert lost == ("16 bits rounded to the 8 of JPEG", "transparency laid on white: JPEG has none")
+
+
+def test_a_picture_that_becomes_too_large_is_refused_before_the_work(tmp_path: Path) -> None:
+    write_picture(Picture(np.zeros((1, 33000, 3), np.uint8)), tmp_path / "a.jpg")
+    idle = Upscaler("idle", lambda _: pytest.fail("the network ran"), 2, "rgb")
+    with pytest.raises(PictureError, match="JPEG holds sides of up to 65500 pixels, not 66000x2"):
+        upscale_file(idle, tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert not (tmp_path / "b.jpg").exists()
+
+
+def broken(error: BaseException) -> Upscaler:
+    def run(batch: np.ndarray) -> np.ndarray:
+        raise error
+
+    return Upscaler("broken", run, 2, "rgb")
+
+
+@pytest.mark.parametrize(
+    "error,reason",
+    [
+        (MemoryError("too much"), "MemoryError: too much"),
+        (RuntimeError("can't allocate\nmemory"), "RuntimeError: can't allocate"),
+        (KeyError("name"), "KeyError: 'name'"),
+    ],
+)
+def test_a_job_that_fails_says_why_and_leaves_nothing(tmp_path: Path, error: Exception, reason: str) -> None:
+    write_picture(Picture(waves(5, 5)), tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("what was there")
+    outcome = run_job(broken(error), Job(tmp_path / "a.png", tmp_path / "b.png"))
+    assert (outcome.status, outcome.reason) == ("failed", reason)
+    assert (tmp_path / "b.png").read_text() == "what was there"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_files_that_cannot_be_read_have_a_reason(upscaler: Upscaler, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    reasons = [
+        run_job(upscaler, Job(tmp_path / name, tmp_path / "b.png")).reason for name in ("text.png", "absent.png")
+    ]
+    assert reasons[0].startswith("no PNG, JPEG, WebP, TIFF or BMP")
+    assert reasons[1] == "No such file or directory"
+
+
+def test_an_output_that_cannot_be_written_ends_it(upscaler: Upscaler, tmp_path: Path) -> None:
+    write_picture(Picture(waves(5, 5)), tmp_path / "a.png")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UpscaleError, match="cannot be written") as caught:
+        run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "file" / "b.png"))
+    assert caught.value.code == 3
+
+
+def test_an_interruption_while_writing_leaves_nothing(
+    upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from srblocks.upscale import jobs
+
+    def interrupt(picture: Picture, target: Path, **_: object) -> None:
+        target.write_bytes(b"half a picture")
+        raise KeyboardInterrupt
+
+    write_picture(Picture(waves(5, 5)), tmp_path / "a.png")
+    monkeypatch.setattr(jobs, "write_picture", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("a.png", "B.JPG", "notes.txt", "below/c.tiff", "below/deeper/d.webp", ".hidden.png", ".git/e.png"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    return tmp_path / "in"
+
+
+def names(jobs: list[Job], out: Path) -> list[str]:
+    return [job.target.relative_to(out).as_posix() for job in jobs]
+
+
+def test_folders_keep_their_trees(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    jobs = plan_jobs([tree], out)
+    assert names(jobs, out) == ["B.JPG", "a.png", "below/c.tiff", "below/deeper/d.webp"]
+    assert [job.source.relative_to(tree) for job in jobs] == [job.target.relative_to(out) for job in jobs]
+    assert names(plan_jobs([tree], out, suffix=".webp"), out) == [
+        "B.webp", "a.webp", "below/c.webp", "below/deeper/d.webp",
+    ]  # fmt: skip
+    assert names(plan_jobs([tree / "notes.txt", tree / "below"], out), out) == [
+        "notes.txt", "c.tiff", "deeper/d.webp",
+    ]  # fmt: skip
+
+
+def test_outputs_inside_the_input_are_no_inputs(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "big").mkdir()
+    (tree / "big" / "a.png").write_text("")
+    assert names(plan_jobs([tree], tree / "big"), tree / "big")[:2] == ["B.JPG", "a.png"]
+    assert len(plan_jobs([tree], tree / "big")) == 4
+    monkeypatch.chdir(tree)
+    assert len(plan_jobs([Path()], Path("big"))) == 4
+    assert len(plan_jobs([tree], tree / "elsewhere")) == 5
+
+
+def test_one_file_can_have_a_name_of_its_own(tree: Path, tmp_path: Path) -> None:
+    assert plan_jobs([tree / "a.png"], tmp_path / "x.jpg") == [Job(tree / "a.png", tmp_path / "x.jpg")]
+    (tmp_path / "folder.png").mkdir()
+    assert plan_jobs([tree / "a.png"], tmp_path / "folder.png")[0].target == tmp_path / "folder.png" / "a.png"
+    assert plan_jobs([tree / "a.png"], tmp_path / "x")[0].target == tmp_path / "x" / "a.png"
+    assert len(plan_jobs([tree / "a.png", tree / "a.png"], tmp_path / "x")) == 1
+
+
+@pytest.mark.parametrize(
+    "inputs,out,suffix,message",
+    [
+        (["a.png", "B.JPG"], "x.png", None, "x.png is a name for one file; give a folder"),
+        (["."], "x.png", None, "x.png is a name for one file; give a folder"),
+        (["absent.png"], "out", None, "absent.png is no file or folder"),
+        (["a.png"], "x.png", ".jpg", "x.png is no JPEG file; leave out --format"),
+        (["a.png"], "a.png", None, "a.png is an input, which is never overwritten"),
+        (["a.png"], ".", None, "a.png is an input, which is never overwritten"),
+        (["."], ".", None, "is an input, which is never overwritten"),
+        (["below"], ".", None, ""),
+        (["below", "below/c.tiff"], "out", None, ""),
+        (["a.png", "other/a.png"], "out", None, "would both become out/a.png"),
+        (["a.png", "other/a.webp"], "out", ".tif", "would both become out/a.tif"),
+        (["empty"], "out", None, "empty holds no images; give files that end in .png, .jpg"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str], out: str, suffix: str | None, message: str
+) -> None:
+    monkeypatch.chdir(tree)
+    for name in ("other/a.png", "other/a.webp"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("")
+    Path("empty").mkdir()
+    if not message:
+        assert plan_jobs([Path(name) for name in inputs], Path(out), suffix=suffix)
+        return
+    with pytest.raises(UpscaleError, match=message) as caught:
+        plan_jobs([Path(name) for name in inputs], Path(out), suffix=suffix)
+    assert caught.value.code == 2
+
+
+def test_an_output_is_finished_when_it_is_no_older_than_its_input(tmp_path: Path) -> None:
+    job = Job(tmp_path / "a.png", tmp_path / "b.png")
+    job.source.write_text("")
+    assert not job.is_finished()
+    job.target.write_text("")
+    assert job.is_finished()
+    os.utime(job.source, ns=(0, job.target.stat().st_mtime_ns + 10**9))
+    assert not job.is_finished()
