@@ -10,6 +10,7 @@ import pytest
 from support import REPOSITORY
 
 HEAVY = {"timm", "torchvision", "onnx", "onnxruntime", "onnxscript", "tensorrt", "PIL", "rich", "scipy", "skimage"}
+HEAVY |= {"spandrel", "huggingface_hub", "mmengine", "ray", "lightning_fabric"}
 LAYERS = ["files", "protocol", "losses", "init", "network", "blocks", "upsampling", "color", "frameworks"]
 LAYERS += ["registry", "plugins", "arguments", "networks", "checkpoints", "pretrained", "rewrites", "precision"]
 LAYERS += ["memory", "tiling", "upscale", "evaluate", "integrations"]

@@ -29,6 +29,8 @@ def test_a_taken_name_is_refused_and_nothing_is_added() -> None:
         ({"framework": "sideways"}, "framework='sideways' is unknown; use one of pre"),
         ({"color": "cmyk"}, "color='cmyk' is unknown; use y, rgb"),
         ({"geometry": {}}, "geometry is empty"),
+        ({"name": "my-net"}, "name='my-net' is no name of a network; use lower-case letters"),
+        ({"name": "net_x2"}, "name='net_x2' is no name of a network; .* without the scale"),
     ],
 )
 def test_an_impossible_row_is_refused(change: dict, message: str) -> None:
