@@ -1,35 +1,45 @@
-"""Train a network of the registry on a folder of images.
+"""Train a network of the registry on a folder of images; needs `pip install "srblocks[train]"`.
 
     python examples/train.py fsrcnn --scale 2 --data T91 --validate Set5 --out runs/fsrcnn_x2
+    torchrun --nproc-per-node 2 examples/train.py ...
+    fabric run --devices 2 --accelerator cpu examples/train.py ...
 
-The loop is short on purpose: pairs by MATLAB-exact bicubic reduction, random crops, flips, rotations and rescaled
-copies, Adam with a cosine schedule, an exponential moving average of the weights (which is what is validated and
-saved), a checkpoint that can be resumed. Runs on a GPU when there is one.
+Pairs by MATLAB-exact reduction, random crops, flips, rotations and rescaled copies; Adam with a cosine schedule;
+an exponential moving average of the weights, which is what is validated and saved; a checkpoint that can be resumed.
+Several processes, on one machine or on many that share `--out`, train the weights of one process, to rounding, and any
+number of them resumes. Batch normalisation sees the whole batch on GPUs, and on CPUs each process's share of it.
 """
 
 import argparse
+import atexit
 import hashlib
 import json
-import pickle
+import logging
+import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
-from PIL import Image
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException as DeviceError
+from rich.progress import Progress
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from srblocks import create_network, load_weights, network_spec, save_checkpoint
+from srblocks import Network, create_network, load_weights, network_spec, save_checkpoint
+from srblocks.arguments import parse_argument
+from srblocks.checkpoints import WrongScaleError
+from srblocks.evaluate import image_files, read_image
 from srblocks.files import atomic_path
 from srblocks.losses import CharbonnierLoss, SupervisedLoss
 from srblocks.protocol import imresize, psnr, reduced_pair, rgb_to_y
+from srblocks.upscale import UpscaleError, of_network
 
-SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 LOSSES = {"l1": nn.L1Loss, "l2": nn.MSELoss, "charbonnier": CharbonnierLoss}
-Pair = tuple[Tensor, Tensor]
+EXPECTED = (ValueError, TypeError, OSError, RuntimeError, KeyError, UnpicklingError, UpscaleError, DeviceError)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -39,17 +49,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of high-resolution images")
     parser.add_argument("--validate", type=Path, help="folder of images to report PSNR on; it does not choose weights")
     parser.add_argument("--out", type=Path, required=True, help="folder for model.safetensors, state.pt and log.jsonl")
-    parser.add_argument("--init", type=Path, help="weights to start from")
+    parser.add_argument("--init", type=Path, help="weights to start from, of any known layout")
+    parser.add_argument("--arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the network")
     parser.add_argument("--steps", type=count, default=20_000)
     parser.add_argument("--stop-at", type=count, help="stop after this step; --resume goes on from there")
-    parser.add_argument("--batch", type=count, default=16)
+    parser.add_argument("--batch", type=count, default=16, help="crops per step, of all processes together")
     parser.add_argument("--patch", type=count, default=32, help="side of a training crop in low-resolution pixels")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--loss", choices=LOSSES, default="l1")
     parser.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=count, help="CPU threads of torch")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=os.getenv("LT_ACCELERATOR", device))  # `fabric run` sets the variable
     parser.add_argument("--every", type=count, default=1000, help="steps between checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from state.pt in --out")
     return parser.parse_args()
@@ -61,25 +73,52 @@ def count(text: str) -> int:
     return number
 
 
-def fail(message: object) -> NoReturn:
-    print(f"train.py: {message}", file=sys.stderr)
-    sys.exit(2)
+def join_processes(device: str) -> Fabric:
+    """Join the processes that torchrun or `fabric run` started; otherwise this process is the only one."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    started = os.environ if "TORCHELASTIC_RUN_ID" in os.environ else {}
+    here, everywhere = (int(started.get(name, 1)) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    accelerator, _, index = device.partition(":")
+    devices = [int(index)] if index else os.environ.get("LT_DEVICES", here)
+    strategy = DDPStrategy(static_graph=True) if everywhere > 1 else "auto"  # static: some weights may have no gradient
+    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=everywhere // here, strategy=strategy)
+    if "LT_CLI_USED" not in os.environ:
+        fabric.launch()
+    if torch.distributed.is_initialized():
+        atexit.register(torch.distributed.destroy_process_group)  # its threads would abort some exits
+    return fabric
 
 
-def read_images(folder: Path) -> list[np.ndarray]:
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        fail(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))})")
-    return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+def read_images(folder: Path, least: int = 1) -> list[np.ndarray]:
+    """The images of a folder, each with at least so many pixels per side."""
+    images = []
+    for path in image_files(folder):
+        try:
+            images.append(read_image(path))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        if min(images[-1].shape[:2]) < least:
+            raise ValueError(f"{path} has fewer than {least} pixels per side; leave it out")
+    return images
 
 
-def make_pair(image: np.ndarray, scale: int, channels: int) -> Pair:
-    """Low and high resolution of one image as (C, H, W) tensors in [0, 1]; one channel is luma."""
-    tensors = []
-    for picture in reduced_pair(image, scale):
-        values = rgb_to_y(picture)[..., None] if channels == 1 else picture / 255
-        tensors.append(torch.tensor(values.transpose(2, 0, 1), dtype=torch.float32))
-    return tensors[0], tensors[1]
+def make_pair(image: np.ndarray, scale: int, channels: int) -> list[np.ndarray]:
+    """Low and high resolution of one image, each (H, W, C) in [0, 1]; one channel is luma."""
+    values = [rgb_to_y(each)[..., None] if channels == 1 else each / 255 for each in reduced_pair(image, scale)]
+    return [each.astype(np.float32) for each in values]
+
+
+def build_network(args: argparse.Namespace) -> Network:
+    """A fresh network, or that of the weights to start from, which may be of another scale where the layers fit."""
+    config = dict(parse_argument(pair, network_spec(args.network)) for pair in args.arg)
+    try:
+        net = create_network(args.network, scale=args.scale, weights=args.init, **config)
+    except WrongScaleError:
+        net = create_network(args.network, scale=args.scale, **config)
+        load_weights(net, args.init, same_config=False)
+    if net.color not in ("y", "rgb"):
+        raise ValueError(f"{args.network} works on {net.color} here; this script trains networks on luma or RGB")
+    return net
 
 
 class Crops:
@@ -87,21 +126,22 @@ class Crops:
 
     def __init__(self, images: list[np.ndarray], scale: int, channels: int, patch: int) -> None:
         copies = [imresize(image, factor) for image in images for factor in (0.9, 0.8, 0.7, 0.6)]
-        pairs = [make_pair(image, scale, channels) for image in [*images, *copies]]
-        self.pairs = [pair for pair in pairs if min(pair[0].shape[1:]) >= patch]
-        if not self.pairs:
-            fail(f"no image has {patch * scale} pixels per side; use a smaller --patch")
+        large = [image for image in [*images, *copies] if min(image.shape[:2]) >= patch * scale]
+        if not large:
+            raise ValueError(f"no image has {patch * scale} pixels per side; use a smaller --patch")
+        pairs = [make_pair(image, scale, channels) for image in large]
+        self.pairs = [[torch.tensor(each.transpose(2, 0, 1)) for each in pair] for pair in pairs]
         areas = torch.tensor([float(low[0].numel()) for low, _ in self.pairs])
         self.weights = areas / areas.sum()
         self.scale, self.patch = scale, patch
 
-    def batch(self, size: int, generator: torch.Generator) -> Pair:
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw low- and high-resolution crops, each (size, C, side, side)."""
         drawn = torch.multinomial(self.weights, size, True, generator=generator)
-        crops = [self._crop(*self.pairs[int(index)], generator) for index in drawn]
-        return torch.stack([low for low, _ in crops]), torch.stack([high for _, high in crops])
+        low, high = zip(*(self._crop(*self.pairs[int(index)], generator) for index in drawn), strict=True)
+        return torch.stack(low), torch.stack(high)
 
-    def _crop(self, low: Tensor, high: Tensor, generator: torch.Generator) -> Pair:
+    def _crop(self, low: Tensor, high: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         top, left = (int(torch.randint(side - self.patch + 1, (), generator=generator)) for side in low.shape[1:])
         turn, flip = divmod(int(torch.randint(8, (), generator=generator)), 2)
 
@@ -116,59 +156,56 @@ class Crops:
 class Training:
     """Everything that a checkpoint has to bring back."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.step = 0
+    def __init__(self, args: argparse.Namespace, fabric: Fabric) -> None:
+        self.args, self.fabric, self.step = args, fabric, 0
         self.generator = torch.Generator().manual_seed(args.seed)
-        self.net = create_network(args.network, scale=args.scale)
-        if args.init:
-            load_weights(self.net, args.init, same_config=False)
-        self.init_sha256 = hashlib.sha256(args.init.read_bytes()).hexdigest() if args.init else None
-        self.net.to(args.device).train()
-        self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(args.ema))
-        self.average.eval()
-        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=args.lr)
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, args.steps, eta_min=args.lr / 100)
+        net = build_network(args).float().train()
+        if args.patch < net.min_size or args.patch % net.size_multiple:
+            raise ValueError(f"--patch {args.patch}: give a multiple of {net.size_multiple}, at least {net.min_size}")
+        args.init_sha256 = hashlib.sha256(args.init.read_bytes()).hexdigest() if args.init else None
+        self.average = AveragedModel(net, fabric.device, multi_avg_fn=get_ema_multi_avg_fn(args.ema))
+        self.upscale = of_network(self.average.module, "average", device=str(fabric.device))
+        whole_batch = fabric.world_size > 1 and fabric.device.type == "cuda"
+        self.net = nn.SyncBatchNorm.convert_sync_batchnorm(net) if whole_batch else net
+        adam = torch.optim.Adam(self.net.parameters(), lr=args.lr)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, args.steps, eta_min=args.lr / 100)
+        self.model, self.optimiser = fabric.setup(self.net, adam)
+        self.model.mark_forward_method("supervised")
         self.loss_of = SupervisedLoss(LOSSES[args.loss]())
         self.parts = {name: getattr(self, name) for name in ("net", "average", "optimiser", "schedule")}
 
-    def update(self, pair: Pair) -> float:
-        """One step on a batch; give its loss."""
-        low, high = (images.to(self.args.device) for images in pair)
-        loss = self.loss_of(self.net.supervised(low), high)
+    def update(self, pair: tuple[Tensor, Tensor]) -> float:
+        """One step on this process's share of a batch; give the loss of the whole batch."""
+        share = slice(self.fabric.global_rank, None, self.fabric.world_size)
+        low, high = (images[share].to(self.fabric.device) for images in pair)
+        loss = self.loss_of(self.model.supervised(low), high)
         self.optimiser.zero_grad()
-        loss.backward()
+        self.fabric.backward(loss)
         self.optimiser.step()
         self.schedule.step()
         self.average.update_parameters(self.net)
         self.step += 1
-        return loss.item()
+        return self.fabric.all_reduce(loss.detach()).item()
 
-    @torch.no_grad()
-    def validate(self, pairs: list[Pair]) -> float | None:
+    def validate(self, pairs: list[list[np.ndarray]]) -> float | None:
         """Mean PSNR in decibels, `scale` border pixels left out; None without images."""
-        figures = []
-        for low, high in pairs:
-            sr = self.average(low[None].to(self.args.device))[0].cpu().clamp(0, 1)
-            crop = self.args.scale
-            figures.append(psnr(sr.permute(1, 2, 0).numpy(), high.permute(1, 2, 0).numpy(), crop_border=crop))
+        figures = [psnr(self.upscale(low), high, crop_border=self.args.scale) for low, high in pairs]
         return float(np.mean(figures)) if figures else None
 
     def save(self, loss: float, figure: float | None) -> None:
         """Write the averaged network, the state to resume from, and a line of the log."""
         arguments = {name: v.name if isinstance(v, Path) else v for name, v in vars(self.args).items()}
-        arguments["init_sha256"] = self.init_sha256
         save_checkpoint(self.average.module, self.args.out / "model.safetensors", record={"training": arguments})
-        states = {name: part.state_dict() for name, part in self.parts.items()}
+        state: dict[str, object] = {name: part.state_dict() for name, part in self.parts.items()}
+        state |= {"step": self.step, "config": self.net.config, "generator": self.generator.get_state()}
         with atomic_path(self.args.out / "state.pt") as temporary:
-            facts = {"step": self.step, "config": self.net.config, "generator": self.generator.get_state()}
-            torch.save(states | facts, temporary)
+            torch.save(state, temporary)
         with (self.args.out / "log.jsonl").open("a") as log:
             log.write(json.dumps({"step": self.step, "loss": loss, "psnr": figure}) + "\n")
 
     def resume(self) -> None:
         """Go on from the state of an earlier run."""
-        saved = torch.load(self.args.out / "state.pt", map_location=self.args.device, weights_only=True)
+        saved = torch.load(self.args.out / "state.pt", map_location=self.fabric.device, weights_only=True)
         if saved["config"] != self.net.config:
             raise ValueError(f"{self.args.out}/state.pt is of another network or scale; use another --out")
         for name, part in self.parts.items():
@@ -183,30 +220,31 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        channels = network_spec(args.network).image_channels
-        images = read_images(args.data)
-        held_out = (
-            [make_pair(image, args.scale, channels) for image in read_images(args.validate)] if args.validate else []
-        )
-        crops = Crops(images, args.scale, channels, args.patch)
-        training = Training(args)
-        training.validate(held_out)  # whatever is wrong with these images is said now, not after an hour
+        fabric = join_processes(args.device)
+        if args.batch % fabric.world_size:
+            raise ValueError(f"--batch {args.batch} cannot be shared by {fabric.world_size} processes; use a multiple")
+        training = Training(args, fabric)
+        channels = training.net.image_channels
+        crops = Crops(read_images(args.data), args.scale, channels, args.patch)
+        held_out = read_images(args.validate, 3 * args.scale) if args.validate and fabric.is_global_zero else []
+        pairs = [make_pair(image, args.scale, channels) for image in held_out]
+        training.validate(pairs)  # whatever is wrong with these images is said now, not after an hour
         args.out.mkdir(parents=True, exist_ok=True)
         if args.resume:
             training.resume()
         elif (args.out / "state.pt").exists():
-            fail(f"{args.out} holds a run already; go on with --resume, or use another --out")
-    except (ValueError, OSError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
-        fail(error)
+            raise ValueError(f"{args.out} holds a run already; go on with --resume, or use another --out")
+    except EXPECTED as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        sys.exit(2)
     last = min(args.steps, args.stop_at or args.steps)
-    remark = TextColumn("{task.fields[remark]}")
-    with Progress(*Progress.get_default_columns()[:3], MofNCompleteColumn(), TimeRemainingColumn(), remark) as progress:
-        task = progress.add_task(args.network, total=args.steps, completed=training.step, remark="")
+    with Progress(disable=not fabric.is_global_zero) as progress:
+        task = progress.add_task(args.network, total=args.steps, completed=training.step)
         while training.step < last:
             loss = training.update(crops.batch(args.batch, training.generator))
-            progress.update(task, completed=training.step, remark=f"loss {loss:.5f}")
-            if training.step % args.every == 0 or training.step == last:
-                figure = training.validate(held_out)
+            progress.update(task, completed=training.step, description=f"{training.step}/{args.steps}: loss {loss:.5f}")
+            if fabric.is_global_zero and (training.step % args.every == 0 or training.step == last):
+                figure = training.validate(pairs)
                 training.save(loss, figure)
                 progress.print(f"step {training.step}: loss {loss:.5f}" + (f", {figure:.3f} dB" if figure else ""))
 
