@@ -14,6 +14,7 @@ import torch
 
 import fp16
 import peers
+import upscaling
 from harness import environment, files, latency
 from harness.standings import standings_markdown
 from srblocks import create_network, network_specs, optimize
@@ -87,14 +88,6 @@ def rewrites() -> str:
     return gains(files.read("rewrites-cpu.json"))
 
 
-def goals() -> str:
-    """The same of the networks that have a goal."""
-    result = files.read("rewrites-cpu.json")
-    aimed = {(row["network"], row["scale"], row["size"]) for row in result["rows"] if row["goal"]}
-    rows = [row for row in result["rows"] if (row["network"], row["scale"], row["size"]) in aimed]
-    return gains(result | {"rows": rows})
-
-
 def gains(result: dict[str, Any]) -> str:
     """A measurement as a table of ratios, and what it ran on."""
     memory = {(row["network"], row["scale"]): f"{row['ratio']:.2f}" for row in result["memory"]}
@@ -157,6 +150,13 @@ def latencies() -> str:
     return f"{latency.best(result)}\n\nMedians, * noisy. On {machine(result['env'])}"
 
 
+def quickest() -> str:
+    """The same of one small image."""
+    result = files.read("latency-cpu.json")
+    cases = [case for case in result["cases"] if latency.size(case) == "1x64x64"]
+    return f"{latency.best(result | {'cases': cases})}\n\nMedians, * noisy. On {machine(result['env'])}"
+
+
 def every_latency() -> str:
     """Every row of it."""
     result = files.read("latency-cpu.json")
@@ -188,17 +188,30 @@ def verdicts() -> str:
     return f"{contests}\n\n{candidates}"
 
 
+def memory() -> str:
+    """What enlarging a large photograph takes, and what it ran on."""
+    result = files.read("upscaling-cpu.json")
+    return f"{upscaling.memory_markdown(result['memory'])}\n\nOn {upscaling.ran_on(result)}."
+
+
+def approximation() -> str:
+    """What tiles change where a network sees the whole image."""
+    return upscaling.approximation_markdown(files.read("upscaling-cpu.json")["approximation"])
+
+
 TABLES = {
-    "networks": (networks, "README.md"),
+    "networks": (networks, "docs/networks.md"),
     "layouts": (layouts, "srblocks/checkpoints/README.md"),
     "applied": (applied, "srblocks/rewrites/README.md"),
     "rewrites": (rewrites, "srblocks/rewrites/README.md"),
-    "gains": (goals, "README.md"),
-    "latency": (latencies, "README.md"),
-    "latency-gpu": (gpu_latencies, "README.md"),
+    "quickest": (quickest, "README.md"),
+    "latency": (latencies, "benchmarks/README.md"),
+    "latency-gpu": (gpu_latencies, "benchmarks/README.md"),
     "latencies": (every_latency, "benchmarks/README.md"),
-    "standings": (standings, "README.md"),
+    "standings": (standings, "benchmarks/README.md"),
     "peers": (verdicts, "benchmarks/README.md"),
+    "memory": (memory, "docs/upscaling.md"),
+    "approximation": (approximation, "docs/upscaling.md"),
     "fp16": (halves, "srblocks/precision/README.md"),
     "fp16-drawn": (drawn_halves, "srblocks/precision/README.md"),
 }

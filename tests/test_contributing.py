@@ -27,6 +27,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "export",
         "tests",
         "benchmarks",
+        "docs",
         "conftest.py",
         "pyproject.toml",
         "README.md",
@@ -73,7 +74,10 @@ def test_a_network_made_by_the_recipe_passes_every_test_of_a_network(copy: Path)
 
     *recorded, tested = [run(line) for line in lines]
     assert int(re.search(r"(\d+) passed", tested)[1]) > 20
-    assert "| `example` | nobody, nowhere | post-upsampling | Y | x2: 18,465 | 7 |" in (copy / "README.md").read_text()
+    assert (
+        "| `example` | nobody, nowhere | post-upsampling | Y | x2: 18,465 | 7 |"
+        in (copy / "docs/networks.md").read_text()
+    )
     changes, line = copy / "CHANGELOG.md", re.search(r"^- Benchmark baseline \w{8}: ", recorded[-1], re.M)[0]
     changes.write_text(f"{changes.read_text()}{line}new.\n")
     run("python benchmarks/check.py example")
