@@ -5,21 +5,21 @@
     python examples/ray_upscale.py s3://bucket/photos s3://bucket/enlarged --model fsrcnn --scale 4 --workers 64
 
 Runs on this machine, or on the cluster that RAY_ADDRESS names. Every worker holds the model and does what
-`srblocks-upscale` does, so the files are the same to the byte. Trees of folders are kept, and outputs that exist are
-overwritten, since Ray begins a picture again when a machine is lost; a file has its name only when it is whole. A
-picture that cannot be enlarged is named on standard error and the others are done: exit code 10, and 9 where there was
-no other.
+`srblocks-upscale` does, so the files are the same to the byte. Trees of folders are kept, without what is hidden, and
+outputs that exist are overwritten, since Ray begins a picture again when a machine is lost; a file has its name only
+when it is whole. A target where a picture would become an output, or an output a picture, is refused. A picture that
+cannot be enlarged is named on standard error and the others are done: exit code 10, and 9 where there was no other.
 """
 
 import argparse
 import sys
 from pathlib import Path
-from posixpath import basename, splitext
+from posixpath import dirname, normpath, splitext
 from typing import Any
 
 import ray
 import ray.data
-from pyarrow.fs import FileSystem, FileType, LocalFileSystem
+from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from srblocks.files import atomic_path
 from srblocks.upscale import open_upscaler
@@ -32,15 +32,17 @@ class Worker:
 
     def __init__(self, model: str, scale: int | None, device: str, source: str, target: str) -> None:
         self.upscaler = open_upscaler(model, scale=scale, device=device)
-        self.source = source
+        self.pictures, self.source = located(source)
         self.filesystem, self.folder = located(target)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
         """Do one picture, and tell what kept it from being enlarged."""
-        path = row["path"]
-        name = path.partition(self.source)[2].lstrip("/") or basename(path)
+        name = row["name"]
+        path = f"{self.source}/{name}"
         try:
-            enlarged = upscale_bytes(self.upscaler, row["bytes"], format=FORMATS.get(splitext(name)[1].lower()))
+            with self.pictures.open_input_file(path) as stream:
+                content = stream.read()
+            enlarged = upscale_bytes(self.upscaler, content, format=FORMATS.get(splitext(name)[1].lower()))
         except Exception as error:  # whatever one picture causes, the others are to be enlarged
             return {"path": path, "failure": str(error) or type(error).__name__}
         self.store(f"{self.folder}/{name}", enlarged)
@@ -60,7 +62,33 @@ class Worker:
 def located(place: str) -> tuple[FileSystem, str]:
     """Give the file system of a path or an address, and the path in it."""
     filesystem, path = FileSystem.from_uri(place if "://" in place else str(Path(place).resolve()))
-    return filesystem, path.rstrip("/")
+    return filesystem, real(filesystem, path)
+
+
+def real(filesystem: FileSystem, path: str) -> str:
+    """Give the one name of a place that has several."""
+    return Path(path).resolve().as_posix() if isinstance(filesystem, LocalFileSystem) else normpath(path)
+
+
+def listed(filesystem: FileSystem, folder: str) -> list[str]:
+    """Give the names of the pictures in a folder and below, as `srblocks-upscale` finds them.
+
+    Ray's own reader would leave out those like _1.png without a word.
+    """
+    found = filesystem.get_file_info(FileSelector(folder, recursive=True))
+    paths = sorted(info.path for info in found if info.is_file and splitext(info.path)[1].lower() in FORMATS)
+    names = [path.removeprefix(f"{folder}/") for path in paths if real(filesystem, dirname(path)) == dirname(path)]
+    return [name for name in names if "/." not in f"/{name}"]
+
+
+def are_apart(source: tuple[FileSystem, str], target: tuple[FileSystem, str], names: list[str]) -> bool:
+    """Tell whether no output is a picture, nor would be one the next time."""
+    (pictures, folder), (filesystem, new) = source, target
+    if type(pictures) is not type(filesystem):
+        return True
+    originals = {real(pictures, f"{folder}/{name}") for name in names}
+    outputs = {real(filesystem, f"{new}/{name}") for name in names}
+    return not f"{new}/".startswith(f"{folder}/") and not originals & outputs
 
 
 def main() -> int:
@@ -73,16 +101,21 @@ def main() -> int:
     parser.add_argument("--device", default="cpu", help="cpu, or cuda: then a GPU for every worker")
     args = parser.parse_args()
     filesystem, source = located(args.source)
-    if filesystem.get_file_info(source).type == FileType.NotFound:
+    kind = filesystem.get_file_info(source).type
+    if kind == FileType.NotFound:
         parser.error(f"{args.source} does not exist")
+    if kind == FileType.File:
+        parser.error(f"{args.source} is one file, for which srblocks-upscale is there; give its folder")
+    names = listed(filesystem, source)
+    if not names:
+        parser.error(f"{args.source} holds no images; give files that end in {', '.join(FORMATS)}")
+    if not are_apart((filesystem, source), located(args.target), names):
+        parser.error(f"{args.target} is {args.source}, lies in it or would overwrite it; give another target")
 
     ray.init(log_to_driver=False)
-    pictures = ray.data.read_binary_files(
-        source, filesystem=filesystem, include_paths=True, file_extensions=[suffix[1:] for suffix in FORMATS]
-    )
-    results = pictures.map(
+    results = ray.data.from_items([{"name": name} for name in names]).map(
         Worker,
-        fn_constructor_args=(args.model, args.scale, args.device, source, args.target),
+        fn_constructor_args=(args.model, args.scale, args.device, args.source, args.target),
         compute=ray.data.ActorPoolStrategy(size=args.workers),
         num_gpus=1 if args.device.startswith("cuda") else 0,
     )

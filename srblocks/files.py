@@ -6,10 +6,19 @@ import uuid
 from collections.abc import Generator
 from pathlib import Path
 
+_LONGEST_NAME = 255
+"""In bytes, on the usual file systems."""
+
 
 def temporary_name(path: Path) -> Path:
-    """Give an unused name beside `path` with its suffix, which nobody takes for a finished file."""
-    return path.with_name(f".{uuid.uuid4().hex[:12]}-{path.name}")
+    """Give an unused name beside `path` with its suffix, which nobody takes for a finished file.
+
+    The stem is cut where the name would be longer than file systems take.
+    """
+    start = f".{uuid.uuid4().hex[:12]}-"
+    room = _LONGEST_NAME - len(start) - len(os.fsencode(path.suffix))
+    stem = os.fsencode(path.stem)[: max(room, 0)].decode(errors="ignore")
+    return path.with_name(f"{start}{stem}{path.suffix}")
 
 
 def publish(temporary: Path, path: Path) -> None:

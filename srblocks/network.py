@@ -115,10 +115,15 @@ class Network(nn.Module):
             torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
             or torch.compiler.is_compiling()
         ):
-            self._check(args[0].shape)
+            self.check_shape(args[0].shape)
         return super().__call__(*args, **kwargs)
 
-    def _check(self, shape: torch.Size) -> None:
+    def check_shape(self, shape: torch.Size) -> None:
+        """Refuse images of a shape that the network does not take.
+
+        Raises:
+            ValueError: with what is allowed.
+        """
         wanted = f"(N, {self.image_channels}, H, W) with H, W >= {self.min_size}"
         if self.size_multiple > 1:
             wanted += f" in multiples of {self.size_multiple}"

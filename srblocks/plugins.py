@@ -34,7 +34,7 @@ def _register(entry: EntryPoint) -> None:
     origin = f"{_package(entry)} (entry point {entry.name} = {entry.value})"
     try:
         rows = _rows(entry)
-    except Exception as error:  # whatever the other package does
+    except (Exception, SystemExit) as error:  # whatever the other package does, short of the user's Ctrl-C
         reason = f"{type(error).__name__}: {error}"
         warnings.warn(f"no networks from {origin}: {reason}; update or remove it", RuntimeWarning, stacklevel=2)
         return

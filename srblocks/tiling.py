@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .color import OnLuma, OnYCbCr
 from .memory import peak_bytes
@@ -32,7 +32,7 @@ MEMORY = 2**28
 
 _TILES = (1024, 768, 512, 384, 256, 192, 128, 96, 64)
 
-_SIDES = (32, 128, 512)
+_SIDES = (64, 256, 1024)
 """Lengths of the strips on which a radius is measured; one that reaches the end of the last is called global."""
 
 _INDIFFERENT = {"scale", "scales", "value_range", "mean_shift", "color", "image_channels"}
@@ -66,24 +66,33 @@ def receptive_radius(net: Network) -> int | None:
 def measured_radius(net: Network) -> int | None:
     """Measure a receptive radius: what depends on a pixel that is not a number is none either.
 
-    Looks along rows and along columns of images that are narrow the other way. What a comparison or a maximum of
-    integers takes from a pixel is not seen.
+    Looks along rows and along columns of images that are narrow the other way, and long beside the reach of every
+    convolution, dilated ones too. What a comparison takes from a pixel is not seen.
 
     Args:
         net: the network; it is not changed.
 
     Returns:
-        The radius in low-resolution pixels, never too small; None where no strip was long enough, or nothing arrived.
+        The radius in low-resolution pixels, not too small but for comparisons; None where no strip was long enough, or
+        nothing arrived.
     """
     twin = copy.deepcopy(net).eval()
+    longest = net.size_multiple * max((_longest_step(module) for module in net.modules()), default=0)
     for side in _SIDES:
         reaches = [_reach(twin, side, across) for across in (False, True)]
         if None in reaches:
             return None
         radius = max(reach for reach in reaches if reach is not None)
-        if radius < side // 2 - net.size_multiple:
+        if radius + longest < side // 2 - net.size_multiple:
             return radius
     return None
+
+
+def _longest_step(module: nn.Module) -> int:
+    """Give how far apart the outermost taps of a convolution are."""
+    if not isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        return 0
+    return max(step * (side - 1) for step, side in zip(module.dilation, module.kernel_size, strict=True))
 
 
 def _reach(net: Network, side: int, across: bool) -> int | None:
@@ -162,39 +171,61 @@ def windows(size: tuple[int, int], tile: tuple[int, int], halo: int, *, size_mul
     return (Window(*pair) for pair in product(rows, columns))
 
 
+def least_tile(halo: int, size_multiple: int = 1) -> int:
+    """Give the smallest side of a tile of which the halo leaves something.
+
+    Example:
+        >>> least_tile(36), least_tile(32, size_multiple=3)
+        (73, 69)
+    """
+    return -(-(2 * halo + size_multiple) // size_multiple) * size_multiple
+
+
 def _spans(length: int, side: int, halo: int, multiple: int) -> list[Span]:
     side = side // multiple * multiple
     if length <= side:
         return [Span(0, length, 0, length)]
-    step = (side - 2 * halo) // multiple * multiple
-    if step <= 0:
-        least = 2 * halo + multiple
+    if side < least_tile(halo, multiple):
         raise ValueError(
             f"tiles of {side} pixels see {halo} of them on both sides as halo, which leaves nothing; "
-            f"give tiles of {-(-least // multiple) * multiple} or more"
+            f"give tiles of {least_tile(halo, multiple)} or more"
         )
+    step = (side - 2 * halo) // multiple * multiple
     starts = [*range(0, length - side, step), length - side]
     firsts = [0, *(start + side - halo for start in starts[:-1])]
     lasts = [*firsts[1:], length]
     return [Span(start, start + side, *kept) for start, *kept in zip(starts, firsts, lasts, strict=True)]
 
 
+def halo_of(radius: int | None, tile: int) -> int:
+    """Give the halo of tiles of that side: the radius, or where there is none, an eighth and at most `GLOBAL_HALO`."""
+    return min(GLOBAL_HALO, tile // 8) if radius is None else radius
+
+
 def automatic_tile(net: Network | None, radius: int | None, *, memory: int = MEMORY) -> int:
-    """Choose the side of tiles: the largest whose activations fit, and of which the halo leaves half.
+    """Choose the side of tiles.
+
+    The largest whose activations fit into `memory`, unless its halo leaves less than a quarter of it. Then one that
+    leaves a quarter; a ninth where a quarter needs more than ten times `memory`.
 
     Args:
         net: the network; None where it is not known.
         radius: its receptive radius; None = the whole image.
         memory: bytes for the activations of one tile.
     """
-    least = 4 * (GLOBAL_HALO if radius is None else radius)
-    sides = [side for side in _TILES if side >= least] or [-(-least // 32) * 32]
+    halo = radius or 0
     if net is None:
-        return min(sides, key=lambda side: abs(side - 256))
+        return max(256, 4 * halo)
     step, channels = net.size_multiple, net.image_channels
-    sides = sorted({-(-max(side, net.min_size) // step) * step for side in sides})
-    fitting = bisect_right(sides, memory, key=lambda side: peak_bytes(net, (1, channels, side, side)))
-    return sides[max(fitting - 1, 0)]
+    least, enough = (-(-max(side, net.min_size, 32) // step) * step for side in (3 * halo, 4 * halo))
+    sides = sorted({-(-side // step) * step for side in (least, enough, *_TILES) if side >= least})
+
+    def largest(most: int) -> int:
+        fitting = bisect_right(sides, most, key=lambda side: peak_bytes(net, (1, channels, side, side)))
+        return sides[max(fitting - 1, 0)]
+
+    chosen = largest(memory)
+    return chosen if chosen >= enough else min(largest(10 * memory), enough)
 
 
 def tiled(net: Network, lr: Tensor, *, tile: int = 256, halo: int | None = None) -> Tensor:
@@ -207,14 +238,15 @@ def tiled(net: Network, lr: Tensor, *, tile: int = 256, halo: int | None = None)
         net: the network, in eval mode where that matters.
         lr: images as the network takes them.
         tile: side of what the network sees at once, halo included, in low-resolution pixels.
-        halo: how much a tile sees beyond what is kept of it; None for the receptive radius, and for `GLOBAL_HALO` where
-            the network sees the whole image, which is an approximation then.
+        halo: how much a tile sees beyond what is kept of it; None for the receptive radius, see `halo_of` for networks
+            that see the whole image, which is an approximation then.
 
     Shape:
         ``(N, C, H, W) -> (N, C, scale * H, scale * W)``, sizes as those of `net`.
 
     Raises:
-        ValueError: the halo leaves nothing of a tile, or a tile is smaller than the network takes.
+        ValueError: the halo leaves nothing of a tile or is negative, a tile is smaller than the network takes, or the
+            images have another shape.
 
     Example:
         >>> from srblocks import load_pretrained
@@ -223,9 +255,10 @@ def tiled(net: Network, lr: Tensor, *, tile: int = 256, halo: int | None = None)
         ...     torch.allclose(tiled(net, lr, tile=64), net(lr), atol=1e-6)
         True
     """
-    if halo is None:
-        radius = receptive_radius(net)
-        halo = GLOBAL_HALO if radius is None else radius
+    halo = halo_of(receptive_radius(net), tile) if halo is None else halo
+    net.check_shape(lr.shape)
+    if halo < 0:
+        raise ValueError(f"halo={halo} is negative; give 0 or more")
     if tile < net.min_size:
         raise ValueError(f"tile={tile}: {type(net).__name__} takes images of {net.min_size} pixels per side or more")
     count, channels, height, width = lr.shape

@@ -2,9 +2,12 @@
 
 import importlib
 import inspect
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree
@@ -167,3 +170,30 @@ def test_the_export_guide_knows_every_exit_code() -> None:
     assert {code for code, _ in table} == set(re.findall(r"\b(\d+) [a-z]", told))
     for code, meaning in table:
         assert f" {code} {meaning}" in told
+
+
+@pytest.mark.parametrize(
+    "name,fewest,modules", [("hosts.md", 7, ["spandrel", "timm", "mmengine"]), ("upscaling.md", 2, [])]
+)
+def test_the_python_of_other_guides_runs(name: str, fewest: int, modules: list[str], tmp_path: Path) -> None:
+    for module in modules:
+        pytest.importorskip(module)
+    fences = [text for language, _, text in FENCE.findall((DOCS / name).read_text()) if language == "python"]
+    assert len(fences) >= fewest
+    code = "\n".join(fences).replace("path/to/srblocks", REPOSITORY.as_posix())
+    (tmp_path / "guide.py").write_text(code)
+    found = subprocess.run(
+        [sys.executable, "guide.py"],
+        cwd=tmp_path,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert found.returncode == 0, found.stderr
+    told = re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
+    shown = found.stdout.splitlines()
+    assert len(told) == len(shown) > 0
+    for line, remark in zip(shown, told, strict=True):
+        assert remark.startswith(line)

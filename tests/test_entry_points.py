@@ -100,6 +100,27 @@ def _installed(site: Path) -> None:
     )
 
 
+def test_a_module_that_ends_the_program_is_named_and_ctrl_c_is_the_users(tmp_path: Path) -> None:
+    install(tmp_path, "e-ends", 'ends = "e_ends:single"')
+    module = tmp_path / "e_ends" / "__init__.py"
+    code = """
+    import warnings
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        import srblocks
+        print("edsr" in srblocks.list_networks(), *[one.message for one in caught], sep="|")
+    """
+    module.write_text("import sys\nsys.exit(3)\n")
+    found = python(tmp_path, code)
+    assert found.stdout.strip() == (
+        "True|no networks from e-ends 1.2 (entry point ends = e_ends:single): SystemExit: 3; update or remove it"
+    ), found.stderr
+    module.write_text("raise KeyboardInterrupt\n")
+    found = python(tmp_path, code)
+    assert (found.stdout, found.returncode != 0) == ("", True)
+    assert found.stderr.strip().endswith("KeyboardInterrupt")
+
+
 def python(site: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run Python where the packages are installed."""
     environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{REPOSITORY}"}

@@ -12,8 +12,8 @@ from support import REPOSITORY
 HEAVY = {"timm", "torchvision", "onnx", "onnxruntime", "onnxscript", "tensorrt", "PIL", "rich", "scipy", "skimage"}
 HEAVY |= {"spandrel", "huggingface_hub", "mmengine", "ray", "lightning_fabric"}
 LAYERS = ["files", "protocol", "losses", "init", "network", "blocks", "upsampling", "color", "frameworks"]
-LAYERS += ["registry", "plugins", "arguments", "networks", "checkpoints", "pretrained", "rewrites", "precision"]
-LAYERS += ["memory", "tiling", "upscale", "evaluate", "integrations"]
+LAYERS += ["registry", "plugins", "arguments", "console", "networks", "checkpoints", "pretrained", "rewrites"]
+LAYERS += ["precision", "memory", "tiling", "upscale", "evaluate", "integrations"]
 
 
 def test_importing_loads_nothing_heavy_and_leaves_cuda_alone() -> None:

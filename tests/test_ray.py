@@ -33,6 +33,8 @@ def photos(tmp_path: Path) -> Path:
         "summer/photo.jpg": Picture(shallow[..., :3]),
         "summer/clear.webp": Picture(shallow[..., :3], shallow[..., 3:]),
         "summer/plain.bmp": Picture(shallow[..., :3]),
+        "_under.png": Picture(shallow[..., :3]),
+        ".hidden.png": Picture(shallow[..., :3]),
     }.items():
         write_picture(picture, tmp_path / "photos" / name)
     (tmp_path / "photos" / "summer" / "broken.png").write_text("no picture")
@@ -54,10 +56,10 @@ def with_ray(home: Path, *arguments: object) -> "subprocess.CompletedProcess[str
 def test_two_workers_write_what_the_command_writes(photos: Path, tmp_path: Path) -> None:
     assert main([str(photos), "-o", str(tmp_path / "one"), "--scale", "3", "-q"]) == 10
     found = with_ray(tmp_path, photos.as_uri(), tmp_path / "many", "--scale", "3", "--workers", "2")
-    assert (found.returncode, found.stdout) == (10, "5 of 6 enlarged\n"), found.stderr
+    assert (found.returncode, found.stdout) == (10, "6 of 7 enlarged\n"), found.stderr
     assert f"{photos / 'summer' / 'broken.png'}: no PNG, JPEG" in found.stderr
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
-    assert len(contents(tmp_path / "one")) == 5
+    assert len(contents(tmp_path / "one")) == 6
 
 
 def test_a_source_that_is_not_there_is_said(tmp_path: Path) -> None:
@@ -66,16 +68,77 @@ def test_a_source_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert f"{tmp_path / 'absent'} does not exist" in found.stderr
 
 
+def refused(arguments: list[object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the example says before it starts Ray."""
+    monkeypatch.setattr(sys, "argv", ["ray_upscale.py", *map(str, arguments)])
+    monkeypatch.setattr("ray.init", lambda **_: pytest.fail("it began"))
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(EXAMPLE), run_name="__main__")
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "target", ["photos", "photos/", "photos/../photos", "photos/big", "link", "link/big", ".", "in"]
+)
+def test_no_picture_is_overwritten_or_becomes_one_of_the_next_run(
+    photos: Path,
+    tmp_path: Path,
+    target: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (photos / "photos").mkdir()  # of which "." would overwrite first.png
+    for name in ("deep.png", "photos/deep.png"):
+        (photos / name).write_bytes((photos / "_under.png").read_bytes())
+    (tmp_path / "link").symlink_to(photos)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "summer").symlink_to(photos / "summer")
+    before = contents(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for source in (photos, photos.as_uri()):
+        for address in (target, f"file://{tmp_path}/{target}"):
+            assert "give another target" in refused([source, address], capsys, monkeypatch)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_source_without_pictures_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert "holds no images" in refused([tmp_path, tmp_path / "out"], capsys, monkeypatch)
+    assert "is one file" in refused([tmp_path / "notes.txt", tmp_path / "out"], capsys, monkeypatch)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_buckets_are_apart_unless_one_lies_in_the_other(photos: Path, tmp_path: Path) -> None:
+    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+    example, store = runpy.run_path(str(EXAMPLE)), SubTreeFileSystem(str(tmp_path.parent), LocalFileSystem())
+    bucket = tmp_path.name
+    source = f"{bucket}/photos"
+    names = example["listed"](store, source)
+    assert names == example["listed"](LocalFileSystem(), str(photos))
+    assert {"_under.png", "summer/photo.jpg"} < {*names}
+    for target, apart in {source: False, f"{source}/big": False, f"{source}2": True, bucket: True}.items():
+        assert example["are_apart"]((store, source), (store, target), names) is apart
+    assert not example["are_apart"]((store, source), (store, bucket), ["photos/a.png", "a.png"])
+    assert example["are_apart"]((store, source), (LocalFileSystem(), source), names)
+    assert example["real"](store, "photos//summer/") == "photos/summer"
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_an_object_store_gets_whole_files(photos: Path, tmp_path: Path) -> None:
     from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-    worker = runpy.run_path(str(EXAMPLE))["Worker"]("fsrcnn", None, "cpu", str(photos), str(tmp_path / "many"))
+    example = runpy.run_path(str(EXAMPLE))
+    worker = example["Worker"]("fsrcnn", None, "cpu", str(photos), str(tmp_path / "many"))
     assert main([str(photos / "deep.png"), "-o", str(tmp_path / "one"), "-q"]) == 0
     (tmp_path / "bucket" / "summer").mkdir(parents=True)
     worker.filesystem, worker.folder = SubTreeFileSystem(str(tmp_path / "bucket"), LocalFileSystem()), "summer"
-    row = {"path": str(photos / "deep.png"), "bytes": (photos / "deep.png").read_bytes()}
-    assert worker(row) == {"path": row["path"], "failure": ""}
+    assert worker({"name": "deep.png"}) == {"path": str(photos / "deep.png"), "failure": ""}
     assert contents(tmp_path / "bucket") == {"summer/deep.png": contents(tmp_path / "one")["deep.png"]}
-    row = {"path": str(photos / "deep.png"), "bytes": b"no picture"}
-    assert worker(row)["failure"].startswith("no PNG, JPEG")
+    assert worker({"name": "summer/broken.png"})["failure"].startswith("no PNG, JPEG")
+    assert "absent.png" in worker({"name": "absent.png"})["failure"]

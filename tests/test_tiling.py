@@ -19,8 +19,8 @@ from srblocks import (
 )
 from srblocks.memory import LiveTensors, peak_bytes
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_spec
-from srblocks.tiling import GLOBAL_HALO, automatic_tile, measured_radius, receptive_radius, tiled, windows
+from srblocks.registry import NetworkSpec, network_spec, network_specs
+from srblocks.tiling import automatic_tile, measured_radius, receptive_radius, tiled, windows
 from support import Unshuffled, trained_alike
 
 
@@ -63,11 +63,14 @@ def test_tiles_are_the_whole_image_unless_the_network_sees_all_of_it(spec: Netwo
     check_tiles(spec, scale, net, radius)
 
 
+FINITE = [(spec, scale) for spec in network_specs() for scale in spec.scales if spec.geometry[scale].radius is not None]
+
+
 @pytest.mark.slow
-def test_tiles_are_the_whole_image_at_full_depth(spec: NetworkSpec, scale: int) -> None:
-    radius = spec.geometry[scale].radius
-    if radius is not None:
-        check_tiles(spec, scale, narrow(spec, scale), radius)
+@pytest.mark.parametrize("row", FINITE, ids=lambda row: f"{row[0].name}-x{row[1]}")
+def test_tiles_are_the_whole_image_at_full_depth(row: tuple[NetworkSpec, int]) -> None:
+    spec, scale = row
+    check_tiles(spec, scale, narrow(spec, scale), spec.geometry[scale].radius)
 
 
 @torch.inference_mode()
@@ -81,14 +84,15 @@ def test_less_halo_than_the_radius_shows() -> None:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("name", ["edsr_baseline", "fsrcnn", "dbpn_ss", "carn_m", "lapsrn", "vdsr"])
-def test_optimised_networks_tile_as_the_plain_ones_do(name: str) -> None:
-    spec = network_spec(name)
-    net = trained_alike(create_network(name, scale=2, **spec.reduced).double(), 0.5)
-    quick = optimize(net)
-    assert receptive_radius(quick) == receptive_radius(net)
-    lr = scene(net.image_channels, 70, 101)
-    assert torch.allclose(tiled(quick, lr, tile=64), net(lr), rtol=0, atol=1e-9 * float(net(lr).std()))
+@pytest.mark.parametrize("row", [row for row in FINITE if row[1] == row[0].scales[0]], ids=lambda row: row[0].name)
+def test_optimised_networks_tile_as_the_plain_ones_do(row: tuple[NetworkSpec, int]) -> None:
+    spec, scale = row
+    net = trained_alike(narrow(spec, scale, **spec.reduced).double(), 0.5)
+    quick, radius = optimize(net), receptive_radius(net)
+    assert radius <= receptive_radius(quick) <= radius + 1
+    lr = scene(net.image_channels, 84, 108)
+    whole = net(lr)
+    assert torch.allclose(tiled(quick, lr, tile=2 * radius + 24), whole, rtol=0, atol=1e-9 * float(whole.std()))
 
 
 @given(
@@ -123,8 +127,12 @@ def test_a_halo_that_leaves_nothing_is_refused() -> None:
     net = create_network("edsr_baseline", scale=2)
     with pytest.raises(ValueError, match=r"tiles of 72 pixels see 36 .* give tiles of 73 or more"):
         tiled(net, torch.rand(1, 3, 80, 80), tile=72)
-    with pytest.raises(ValueError, match=r"tile=3: Unshuffled takes images of 3 pixels|takes images of"):
-        tiled(optimize(net), torch.rand(1, 3, 80, 80), tile=1)
+    with pytest.raises(ValueError, match="tile=3: EDSR takes images of 4 pixels per side or more"):
+        tiled(optimize(net), torch.rand(1, 3, 80, 80), tile=3)
+    with pytest.raises(ValueError, match="halo=-4 is negative"):
+        tiled(net, torch.rand(1, 3, 80, 80), halo=-4)
+    with pytest.raises(ValueError, match=r"images of shape \(3, 80, 80\); give \(N, 3, H, W\)"):
+        tiled(net, torch.rand(3, 80, 80))
 
 
 class Everywhere(Network):
@@ -136,6 +144,13 @@ class Everywhere(Network):
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.body(lr) + lr.mean((2, 3), keepdim=True)
+
+
+def dilated(dilation: int) -> Network:
+    """Sees single pixels far away and nothing between."""
+    body = nn.Sequential(conv(8, 8), nn.Conv2d(8, 8, 3, padding=dilation, dilation=dilation))
+    slots = {"head": conv(1, 8), "upsampler": PixelShuffleUp(8, 2), "tail": conv(8, 1)}
+    return PostUpsampling(scale=2, image_channels=1, body=body, **slots)
 
 
 class Tall(Network):
@@ -166,6 +181,9 @@ def own() -> Network:
         (Everywhere, None),
         (Tall, 4),
         (Unshuffled, 3),
+        (lambda: dilated(24), 28),
+        (lambda: dilated(100), 104),
+        (lambda: dilated(600), None),
         (own, 2 + 40 + 1 + 1),
         (lambda: create_network("edsr_baseline", scale=4, depth=4), 12),
         (lambda: create_network("edsr_baseline", scale=4, value_range=1), 36),
@@ -212,16 +230,17 @@ def test_memory_is_that_of_a_tile_at_any_size() -> None:
     assert activations(64, 65) == activations(300, 400)
 
 
-@pytest.mark.parametrize("name", ["fsrcnn", "carn", "rdn", "san"])
-def test_automatic_tiles_fit_and_the_halo_leaves_half(name: str) -> None:
+@pytest.mark.parametrize("name", ["fsrcnn", "carn", "rdn", "san", "csnln"])
+def test_automatic_tiles_fit_and_the_halo_leaves_a_quarter_or_a_ninth(name: str) -> None:
     spec = network_spec(name)
     net, radius = create_network(name, scale=2, **spec.reduced), spec.geometry[2].radius
-    least = 4 * (GLOBAL_HALO if radius is None else radius)
+    quarter = 4 * (radius or 0)
 
     def needs(side: int) -> int:
         return peak_bytes(net, (1, net.image_channels, side, side))
 
-    assert automatic_tile(net, radius, memory=1) >= least
-    tile = automatic_tile(net, radius, memory=needs(1000))
-    assert needs(tile) <= needs(1000)
-    assert tile >= 768
+    tile = automatic_tile(net, radius, memory=needs(200))
+    assert tile >= quarter
+    assert needs(tile) <= (needs(200) if quarter <= 192 else 10 * needs(200))
+    assert automatic_tile(net, radius, memory=needs(tile)) >= tile
+    assert automatic_tile(net, radius, memory=1) == max(3 * (radius or 0), 32)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from srblocks.color import OnLuma, OnYCbCr, on_rgb
-from srblocks.evaluate import UpscaleError, image_files, read_image
+from srblocks.evaluate import image_files, read_image
 from srblocks.network import Network
 from srblocks.precision import PRECISIONS, Calibration, calibrate, to_precision
+from srblocks.upscale import UpscaleError
 
 from .errors import ExportError
 from .formats import FORMATS

@@ -91,11 +91,11 @@ class Artifact:
             if self.manifest["schema"] != SCHEMA:
                 raise ValueError("another schema")
             self.scale = int(self.manifest["model"]["scale"])
-            self.receptive_radius: int | None = self.manifest["model"]["receptive_radius"]
+            self.receptive_radius = _radius(self.manifest)
             self.shapes = Shapes.from_manifest(self.manifest["io"]["input"])
         except (KeyError, TypeError, ValueError) as error:
             raise ExportError(
-                901, f"{path} carries no usable {SCHEMA} manifest", "give a file that srblocks-export wrote"
+                901, f"{path} carries no usable {SCHEMA} manifest ({first_line(error)})", "export it again"
             ) from error
 
     def __call__(self, lr: Any) -> Any:
@@ -122,6 +122,22 @@ class Artifact:
 
             return torch.from_numpy(self._run(lr.detach().float().cpu().resolve_neg().numpy())).to(lr.device)
         return self._run(lr.detach().float().to(self.device)).to(lr.device)
+
+
+def _radius(manifest: dict[str, Any]) -> int | None:
+    """Read the receptive radius, and see that what else describes the network is there.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not.
+    """
+    model, color = manifest["model"], manifest["io"]["input"]["color"]
+    kinds = ((model["name"], str), (model["config"], dict), (color, str))
+    if not all(isinstance(value, kind) for value, kind in kinds):
+        raise ValueError("no name, config and color of a network")
+    radius = model["receptive_radius"]
+    if radius is not None and (type(radius) is not int or not 0 <= radius < 2**20):
+        raise ValueError(f"receptive_radius={radius!r}")
+    return radius
 
 
 load = Artifact

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from ..files import atomic_path
 from ..network import Network
@@ -33,10 +34,22 @@ def save_checkpoint(
     if net.rewrites is not None:
         raise ValueError("save_checkpoint: an optimised network has no configuration; save the one it was made from")
     recorded = json.dumps({**(record or {}), "network": network_name(net), "config": net.config}, sort_keys=True)
-    tensors = {name: tensor.detach().contiguous() for name, tensor in net.state_dict().items()}
+    tensors = savable_tensors(net)
     if as_tensor:
         tensors[CONFIG_TENSOR] = configuration_tensor(recorded)
     if not Path(path).absolute().parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder", str(Path(path).parent))
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={METADATA_KEY: recorded})
+
+
+def savable_tensors(net: Network) -> dict[str, Tensor]:
+    """Give the tensors of a network as safetensors takes them: contiguous, and those that share memory as copies."""
+    tensors: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in net.state_dict().items():
+        whole = tensor.detach().contiguous()
+        memory = whole.untyped_storage().data_ptr()
+        tensors[name] = whole.clone() if memory in seen else whole
+        seen.add(memory)
+    return tensors

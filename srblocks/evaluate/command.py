@@ -4,12 +4,11 @@ import argparse
 import io
 import json
 import math
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from ..arguments import parse_argument
 from ..checkpoints import load_checkpoint
+from ..console import OutputError, Parser, standard_output
 from ..pretrained import DEFAULT_NETWORK, load_pretrained
 from ..registry import network_name, network_spec
 from ..upscale import UpscaleError, Upscaler, of_artifact, of_network
@@ -31,15 +31,9 @@ or device is missing, 8 the artifact does not fit this host, 9 bad input file, 1
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Build the command line's parser."""
-    parser = _Parser(
+    parser = Parser(
         prog="srblocks.evaluate",
         description="PSNR and SSIM of a network or an exported artifact by the protocol of published tables.",
         epilog=EPILOG,
@@ -100,6 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _run(args)
+    except OutputError as error:
+        print(f"srblocks.evaluate: {error}", file=sys.stderr)
+        return 3
     except UpscaleError as error:
         print(f"srblocks.evaluate: {error}", file=sys.stderr)
         return error.code
@@ -119,13 +116,8 @@ def _run(args: argparse.Namespace) -> int:
         print(f"srblocks.evaluate: {path}: {reason}", file=sys.stderr)
     if not scores:
         raise UpscaleError(9, f"none of {len(files)} images of {args.data} could be evaluated")
-    try:
+    with standard_output():
         _report(upscaler, scores, failures, as_json=args.json)
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # otherwise whoever read the output has read enough
-            raise UpscaleError(3, f"the output cannot be written ({error.strerror})") from error
     return 10 if failures else 0
 
 

@@ -10,10 +10,8 @@ import torch
 
 from ..protocol import psnr, reduced_pair, rgb_to_y, ssim
 from ..upscale import UpscaleError, Upscaler
+from ..upscale.formats import FORMATS
 from ..upscale.upscaler import Image
-
-SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
-"""Files that count as images of a folder."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,10 @@ def image_files(data: Path) -> list[Path]:
     Raises:
         UpscaleError: there is none.
     """
-    files = [data] if data.is_file() else sorted(path for path in data.glob("*") if path.suffix.lower() in SUFFIXES)
+    files = [data] if data.is_file() else sorted(path for path in data.glob("*") if path.suffix.lower() in FORMATS)
     if not files:
         what = "holds no images" if data.is_dir() else "is no folder"
-        raise UpscaleError(2, f"{data} {what}; give a folder with files that end in {', '.join(SUFFIXES)}")
+        raise UpscaleError(2, f"{data} {what}; give a folder with files that end in {', '.join(FORMATS)}")
     return files
 
 

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 
 from ..checkpoints import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from ..checkpoints.filling import check_fit
+from ..checkpoints.saving import savable_tensors
 from ..color import OnLuma, OnYCbCr, on_rgb
 from ..files import atomic_path
 from ..network import Network
@@ -126,7 +127,11 @@ def from_pretrained(name: PathLike, *, scale: int | None = None, **download: Any
         net = load_checkpoint(weights, network=network, scale=scale, **config)
     except TypeError as error:
         raise CheckpointError(f"{name}: its {CONFIG} is none of {network} ({error})") from error
-    return on_rgb(net) if described["color"] == "rgb" else net
+    color, allowed = described["color"], [net.color, "rgb"] if net.color in ("y", "ycbcr") else [net.color]
+    if color not in allowed:
+        use = " or ".join(allowed)
+        raise CheckpointError(f"{name}: its {CONFIG} has color={color!r} for a network on {net.color}; write {use}")
+    return on_rgb(net) if color == "rgb" else net
 
 
 class HubMixin(Network):
@@ -184,7 +189,7 @@ def _save(net: Network, folder: Path, title: str, entries: dict[str, Any]) -> No
         save_checkpoint(inner, folder / WEIGHTS)
     else:
         with atomic_path(folder / WEIGHTS) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in inner.state_dict().items()}, temporary)
+            save_file(savable_tensors(inner), temporary)
     with atomic_path(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if not (folder / CARD).exists():

@@ -1,5 +1,6 @@
 """The networks in the registries of training frameworks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..registry import network_specs
@@ -19,10 +20,10 @@ def register(registry: Any, *, prefix: str = "srblocks_") -> list[str]:
         prefix: keeps the names apart from the framework's own.
 
     Returns:
-        The names.
+        The names. Those that were registered here before stay as they are.
 
     Raises:
-        TypeError: `registry` has neither method.
+        TypeError: `registry` has neither method; its own error where something else has one of the names.
 
     Example:
         >>> from mmengine.registry import Registry
@@ -37,8 +38,18 @@ def register(registry: Any, *, prefix: str = "srblocks_") -> list[str]:
         raise TypeError(f"register: {registry!r} has neither register_module() nor register(); give a registry")
     functions = [factory(spec, prefix + spec.name) for spec in network_specs()]
     for function in functions:
+        if _is_ours(registry, function.__name__):
+            continue
         if by_name is not None:
             by_name(name=function.__name__, module=function)
         elif by_function is not None:
             by_function(function)
     return [function.__name__ for function in functions]
+
+
+def _is_ours(registry: Any, name: str) -> bool:
+    """Tell whether a registry itself, not a parent of it, has one of our functions under a name, as far as it tells."""
+    held = getattr(registry, "module_dict", None)
+    if not isinstance(held, Mapping):
+        held = {name: registry.get(name)} if hasattr(registry, "__contains__") and name in registry else {}
+    return getattr(held.get(name), "__module__", None) == factory.__module__

@@ -6,20 +6,24 @@
     upscale = ModelLoader().load_from_file("fsrcnn_x2.safetensors")  # spandrel's own loader
 
 Afterwards spandrel loads what `srblocks.save_checkpoint` wrote, the bundled weights, and other people's weights in the
-layouts that `srblocks.load_checkpoint` knows, .mat files apart. What spandrel loads by itself it loads as before.
+layouts that `srblocks.load_checkpoint` knows, in files that spandrel takes (no .mat). What spandrel loads by itself it
+loads as before.
 
 Programs that read files themselves and give spandrel the tensors alone (ComfyUI) lose the configuration in them: write
 such files with ``save_checkpoint(net, path, as_tensor=True)``.
 """
 
+import contextlib
 import functools
+import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 from torch import Tensor
 
-from ..checkpoints import UnseenArgumentError, WrongScaleError
+from ..checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError
 from ..checkpoints.identification import has_our_names
 from ..checkpoints.loading import network_of, whole_scale
 from ..checkpoints.reading import (
@@ -29,10 +33,12 @@ from ..checkpoints.reading import (
     configuration_in,
     configuration_tensor,
     contents_of,
+    read_contents,
 )
 from ..checkpoints.recognition import is_layout_of
 from ..color import on_rgb
 from ..network import Network
+from ..precision.measured import LIMITED_IN_BF16, MEASURED_IN_FP16
 from ..registry import NetworkSpec, network_name, network_spec, network_specs
 
 try:
@@ -50,25 +56,10 @@ try:
 except ImportError as error:
     raise ImportError("srblocks.integrations.spandrel needs spandrel; pip install 'srblocks[spandrel]'") from error
 
-MEASURED_IN_FP16 = {
-    "CARN": 1.0,
-    "DRCN": 255.0,
-    "ESPCN": 1.0,
-    "FSRCNN": 1.0,
-    "LapSRN": 1.0,
-    "SRCNN": 1.0,
-    "SRResNet": 1.0,
-    "VDSR": 1.0,
-}
-"""Classes of which trained weights were seen to fit in fp16 (precision/README.md) -> the value range of these."""
-
-LIMITED_IN_BF16 = {"SAN": 1.0}
-"""Classes whose results in bf16 are far off in a larger value range than this (precision/README.md)."""
-
 _STATE_DICT = "state dict"
 _PUBLISHED_PRE_SCALE = 2
 _PUBLISHED_MULTI_SCALE = 4
-_MARK = "_srblocks_keeps_configurations"
+_MARK = "_srblocks_reads_files"
 
 
 class SRBlocksArchitecture(Architecture[Network]):
@@ -185,24 +176,42 @@ def install(registry: ArchRegistry = MAIN_REGISTRY, *, scale: int | None = None,
             registry.add(ArchSupport.from_architecture(ours, before=others))
         elif isinstance(there.architecture, SRBlocksArchitecture):
             there.architecture.scale, there.architecture.rgb = scale, rgb
-    _keep_configurations()
+    _extend_loader()
 
 
-def _keep_configurations() -> None:
-    """Let spandrel's loader hand on the metadata of our files, which it drops, as one more tensor."""
+def _extend_loader() -> None:
+    """Let spandrel's loader read what we know of what it refuses, and hand on our configurations, as one more tensor.
+
+    It drops metadata, and its unpickler refuses what torch.save wrote years ago; ``weights_only=True`` reads that.
+    """
     original = ModelLoader.load_state_dict_from_file
     if hasattr(original, _MARK):
         return
 
     @functools.wraps(original)
     def load_state_dict_from_file(self: ModelLoader, path: str | Path) -> StateDict:
-        state = original(self, path)
-        ours = any(isinstance(each.architecture, SRBlocksArchitecture) for each in self.registry)
+        ours = [each for each in self.registry if isinstance(each.architecture, SRBlocksArchitecture)]
+        try:
+            state = original(self, path)
+        except (pickle.UnpicklingError, RuntimeError):  # RuntimeError: what it takes for TorchScript, by the suffix .pt
+            state = _read(Path(path)) if ours else {}
+            if not any(each.detect(state) for each in ours):
+                raise
+            return {name: tensor.to(self.device) for name, tensor in state.items()}
         recorded = _recorded(Path(path)) if ours else None
         return {**state, CONFIG_TENSOR: configuration_tensor(recorded)} if recorded else state
 
     setattr(load_state_dict_from_file, _MARK, True)
     ModelLoader.load_state_dict_from_file = load_state_dict_from_file
+
+
+def _read(path: Path) -> StateDict:
+    """Read a file as `srblocks.load_checkpoint` does; nothing where that refuses it."""
+    with contextlib.suppress(CheckpointError):
+        contents = read_contents(path)
+        recorded = {CONFIG_TENSOR: configuration_tensor(json.dumps(contents.metadata))} if contents.metadata else {}
+        return {**contents.tensors, **recorded}
+    return {}
 
 
 def _recorded(path: Path) -> str | None:

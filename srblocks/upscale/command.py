@@ -5,30 +5,25 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from ..console import OutputError, Parser
 from ..pretrained import DEFAULT_NETWORK
 from .upscaler import UpscaleError
 
 EPILOG = """\
 INPUT is a PNG, JPEG, WebP, TIFF or BMP file of 8 or 16 bits, or a folder, which is searched for them; what is hidden is
-left out. OUT is a folder, below which the trees of folders are kept, or for one file a name such as big.png.
+left out, and links to folders are not followed. OUT is a folder, below which the trees of folders are kept, or for one
+file a name such as big.png.
 
 Depth, transparency, EXIF, XMP, colour profile and resolution are kept. JPEG is written at quality 95 without
-subsampling, WebP without losses where the input had none. Existing files are not overwritten without --force, inputs
-never. An interrupted run leaves no half-written file; --resume goes on with it, skipping outputs that are no older than
-their inputs, whatever they were made with.
+subsampling, WebP without losses where the input had none. Existing files are not overwritten without --force or
+--resume, inputs never. An interrupted run leaves no half-written file; --resume goes on with it, skipping outputs that
+are no older than their inputs, whatever they were made with, and writing older ones again.
 
 exit codes: 0 ok, 1 internal error, 2 usage, unknown network or wrong scale, 3 an output exists or cannot be written, 4
 a library or device is missing, 8 the artifact does not fit this host, 9 bad input: the model, or every picture, 10
 some pictures could not be enlarged, the others were, 130 interrupted.
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def _tile(text: str) -> int | None:
@@ -47,7 +42,7 @@ def _quality(text: str) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the command line's parser."""
-    parser = _Parser(
+    parser = Parser(
         prog="srblocks-upscale",
         description="Enlarge pictures by a network or an exported artifact.",
         epilog=EPILOG,
@@ -94,6 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         print(f"srblocks-upscale: {error}", file=sys.stderr)
         return 4
+    except OutputError as error:
+        print(f"srblocks-upscale: {error}", file=sys.stderr)
+        return 3
     except UpscaleError as error:
         print(f"srblocks-upscale: {error}", file=sys.stderr)
         return error.code

@@ -1,6 +1,7 @@
 """Enlarging picture files: one, the bytes of one, or what a plan lists."""
 
 import dataclasses
+import errno
 import functools
 import io
 import os
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from ..files import atomic_path
 from ..tiling import CHROMA_RADIUS
 from ..upsampling import InterpolateUp
-from .images import FORMATS, Picture, PictureError, check_size, read_picture, write_picture
+from .formats import FORMATS
+from .images import Picture, PictureError, check_size, read_picture, write_picture
 from .planning import Job
 from .upscaler import UpscaleError, Upscaler
 
@@ -25,6 +27,9 @@ Pixels = NDArray[Any]
 
 APPROXIMATE = "approximate: the network sees whole pictures, and this one was enlarged in tiles"
 """The remark about such a picture."""
+
+_OF_ONE_NAME = {errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ, errno.EFBIG}
+"""What keeps one file from being written; anything else keeps the others too."""
 
 Progress = Callable[[float], None]
 """Takes the share of a picture that is done."""
@@ -122,9 +127,10 @@ def upscale_file(
         The new picture, with remarks on what was not kept.
 
     Raises:
-        PictureError: the file holds no readable picture, or the format cannot hold the new one.
+        PictureError: the file holds no readable picture, the format cannot hold the new one, or the file system cannot
+            hold a file of this name or size.
         OSError: the file cannot be read.
-        UpscaleError: code 3, the new file cannot be written.
+        UpscaleError: code 3, the folder or the disk cannot be written.
     """
     target = Path(target)
     name = format or FORMATS.get(target.suffix.lower())
@@ -134,7 +140,8 @@ def upscale_file(
         with atomic_path(target) as temporary:
             lost = write_picture(picture, temporary, format=name or picture.format, quality=quality)
     except OSError as error:
-        raise UpscaleError(3, f"{target} cannot be written ({error.strerror or error})") from error
+        message = f"{target} cannot be written ({error.strerror or error})"
+        raise (PictureError(message) if error.errno in _OF_ONE_NAME else UpscaleError(3, message)) from error
     return dataclasses.replace(picture, remarks=picture.remarks + lost)
 
 
@@ -184,7 +191,7 @@ def run_job(
     """Enlarge a picture file, and tell what keeps it from being enlarged instead of raising it.
 
     Raises:
-        UpscaleError: code 3, the new file cannot be written.
+        UpscaleError: code 3, the folder or the disk cannot be written.
     """
     start = time.perf_counter()
     try:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
 from ..color import on_rgb
 from ..network import COLORS, Network
-from ..pretrained import list_pretrained, load_pretrained
+from ..pretrained import DEFAULT_NETWORK, list_pretrained, load_pretrained
 from ..registry import network_name, network_spec
 from ..rewrites import optimize
 from ..tiling import CHROMA_RADIUS, automatic_tile, receptive_radius
@@ -166,7 +166,7 @@ def open_upscaler(
 
 def _opened(path: Path, scale: int | None, device: str, arguments: Mapping[str, Any]) -> Network:
     with opening(device):
-        if path.exists():
+        if path.is_file():
             net = load_checkpoint(path, scale=scale, **arguments)
             if scale is None and net.scale == 1:
                 raise UpscaleError(2, f"{path}: {network_name(net)} enlarges first, by any scale; give the scale")
@@ -174,6 +174,8 @@ def _opened(path: Path, scale: int | None, device: str, arguments: Mapping[str, 
         name = str(path)
         bundled = [stem for stem in list_pretrained() if name == stem or stem.rpartition("_x")[0] == name]
         if not bundled:
+            if path.is_dir():
+                raise UpscaleError(2, f"{path} is a folder; give a file, or a name such as {DEFAULT_NETWORK}")
             network_spec(name)  # says which names are alike
             raise UpscaleError(2, f"no weights of {name} are bundled, only {', '.join(list_pretrained())}; give a file")
         stem, _, smallest = bundled[0].rpartition("_x")

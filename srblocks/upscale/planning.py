@@ -1,11 +1,15 @@
 """Which files become which: inputs, folders of them, and the names of outputs."""
 
+import mimetypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .images import FORMATS
+from .formats import FORMATS
 from .upscaler import UpscaleError
+
+_MORE_FORMATS = {".avif", ".heic", ".heif", ".jp2", ".jxl"}
+"""Suffixes of pictures that Python does not know in every version."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +19,16 @@ class Job:
     source: Path
     target: Path
 
+    def has_target(self) -> bool:
+        """Tell whether the target is there; a name that cannot be there is none."""
+        try:
+            return self.target.exists()
+        except OSError:
+            return False
+
     def is_finished(self) -> bool:
         """Tell whether the target is there and no older than the source."""
-        return self.target.exists() and self.target.stat().st_mtime >= self.source.stat().st_mtime
+        return self.has_target() and self.target.stat().st_mtime >= self.source.stat().st_mtime
 
 
 def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -> list[Job]:
@@ -33,7 +44,8 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -
         suffix: that of the new files; None for that of each input.
 
     Raises:
-        UpscaleError: code 2, an input is missing, a folder holds no images, an output is an input or that of two.
+        UpscaleError: code 2, an input is missing, a folder holds no images, an output is an input or that of two, `out`
+            ends as pictures do that are not written.
     """
     if out.suffix.lower() in FORMATS and not out.is_dir():
         if len(inputs) != 1 or not inputs[0].is_file():
@@ -41,6 +53,8 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -
         if suffix and FORMATS[suffix] != FORMATS[out.suffix.lower()]:
             raise UpscaleError(2, f"-o {out} is no {FORMATS[suffix]} file; leave out --format")
         pairs = [(inputs[0], out)]
+    elif _is_other_picture(out) and not out.is_dir():
+        raise UpscaleError(2, f"-o {out}: {out.suffix} files are not written; use {', '.join(FORMATS)}, or a folder")
     else:
         pairs = [(source, out / name) for path in inputs for source, name in _found(path, out)]
         if suffix:
@@ -50,9 +64,15 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -
     for source, target in pairs:
         if target.resolve() in sources:
             raise UpscaleError(2, f"{target} is an input, which is never overwritten; choose another -o")
-        if (other := taken.setdefault(target, source)) != source:
+        if (other := taken.setdefault(target, source)).resolve() != source.resolve():
             raise UpscaleError(2, f"{other} and {source} would both become {target}; enlarge them one after the other")
     return [Job(source, target) for target, source in taken.items()]
+
+
+def _is_other_picture(path: Path) -> bool:
+    """Tell whether a name is that of a picture or film of a format that is not written."""
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return kind.startswith(("image/", "video/")) or path.suffix.lower() in _MORE_FORMATS
 
 
 def _found(path: Path, out: Path) -> Iterator[tuple[Path, Path]]:

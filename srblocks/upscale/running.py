@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from ..arguments import parse_argument
+from ..console import standard_output
 from ..files import temporary_name
-from ..tiling import GLOBAL_HALO
-from .images import read_picture
+from .images import PictureError, read_picture
 from .jobs import Outcome, run_job
 from .opening import open_upscaler
 from .planning import Job, plan_jobs
@@ -32,22 +31,24 @@ def run(args: argparse.Namespace) -> int:
         UpscaleError: nothing can be done, or nothing more.
     """
     jobs = plan_jobs(args.inputs, args.out, suffix=f".{args.format}" if args.format else None)
-    existing = [job.target for job in jobs if job.target.exists()]
+    existing = [job.target for job in jobs if job.has_target()]
     if existing and not (args.force or args.resume):
         what = "exists" if len(existing) == 1 else f"and {len(existing) - 1} more outputs exist"
         raise UpscaleError(3, f"{existing[0]} {what}; use --resume to go on, --force to overwrite, or another -o")
     upscaler = open_upscaler(args.model, scale=args.scale, device=args.device, arguments=_arguments(args.arg))
-    halo = GLOBAL_HALO if upscaler.radius is None else upscaler.radius
-    if args.tile is not None and args.tile <= 2 * halo:
-        raise UpscaleError(2, f"--tile {args.tile} leaves nothing between its borders; give more than {2 * halo}")
+    upscaler.check_tile(args.tile)
     _check_writable(jobs[0].target.parent)
     outcomes: list[Outcome] = []
+    approximation = None
     start = time.perf_counter()
     try:
         for outcome in _outcomes(upscaler, jobs, args):
             outcomes.append(outcome)
+            if outcome.is_approximate and approximation is None and (args.json or not args.quiet):
+                approximation = _approximation(upscaler, outcome.job.source, args.tile)
     finally:
-        _report(upscaler, outcomes, len(jobs), time.perf_counter() - start, args)
+        seconds = time.perf_counter() - start
+        _report(upscaler, outcomes, args, total=len(jobs), seconds=seconds, approximation=approximation)
     failed = sum(outcome.status == "failed" for outcome in outcomes)
     return 9 if failed == len(jobs) else 10 if failed else 0
 
@@ -107,23 +108,30 @@ def _shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def _approximation(upscaler: Upscaler, outcomes: Sequence[Outcome], tile: int | None) -> dict[str, Any] | None:
-    """Measure on the first picture that was enlarged in tiles what they change; None where there is none."""
-    source = next((outcome.job.source for outcome in outcomes if outcome.is_approximate), None)
-    if source is None:
+def _approximation(upscaler: Upscaler, source: Path, tile: int | None) -> dict[str, Any] | None:
+    """Measure on a picture what tiles change; None where that cannot be."""
+    try:
+        pixels = read_picture(source).pixels
+    except (PictureError, OSError):  # it is not there any more
         return None
-    pixels = read_picture(source).pixels
     found = upscaler.tiling_error(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), tile=tile)
+    if found is None:
+        return None
     psnr = found.psnr if math.isfinite(found.psnr) else None  # JSON has no infinity
-    return {"source": str(source), "side": found.side, "largest": found.largest, "psnr": psnr}
+    return {"source": str(source)} | found._asdict() | {"psnr": psnr}
 
 
 def _report(
-    upscaler: Upscaler, outcomes: Sequence[Outcome], total: int, seconds: float, args: argparse.Namespace
+    upscaler: Upscaler,
+    outcomes: Sequence[Outcome],
+    args: argparse.Namespace,
+    *,
+    total: int,
+    seconds: float,
+    approximation: dict[str, Any] | None,
 ) -> None:
-    measured = None if args.quiet and not args.json else _approximation(upscaler, outcomes, args.tile)
     counts = {status: sum(each.status == status for each in outcomes) for status in ("done", "skipped", "failed")}
-    try:
+    with standard_output():
         if args.json:
             facts: dict[str, Any] = {
                 "model": upscaler.name,
@@ -131,22 +139,17 @@ def _report(
                 "seconds": round(seconds, 3),
                 "files": total,
             }
-            facts |= {"approximation": measured}
+            facts |= {"approximation": approximation}
             print(json.dumps(facts | counts | {"outcomes": [_entry(outcome) for outcome in outcomes]}, indent=2))
         elif not args.quiet:
             rest = "".join(f", {counts[status]} {status}" for status in ("skipped", "failed") if counts[status])
             pace = f", {counts['done'] / seconds:.2f} images/s" if counts["done"] else ""
             print(f"{counts['done']} of {total} enlarged x{upscaler.scale} by {upscaler.name}{pace}{rest}")
-            if measured:
-                part = f"{measured['side']}x{measured['side']} pixels of {_shown(measured['source'])}"
-                error = f"at most {100 * measured['largest']:.2g} % of white"
-                error = f"{measured['psnr']:.1f} dB (PSNR), {error}" if measured["psnr"] else "nothing"
-                print(f"approximate: {part} in tiles of half that side differ from the whole by {error}")
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # otherwise whoever read the output has read enough
-            raise UpscaleError(3, f"the output cannot be written ({error.strerror})") from error
+            if approximation:
+                part = f"{approximation['width']}x{approximation['height']} pixels of {_shown(approximation['source'])}"
+                error = f"at most {100 * approximation['largest']:.2g} % of white"
+                error = f"{approximation['psnr']:.1f} dB (PSNR), {error}" if approximation["psnr"] else "nothing"
+                print(f"approximate: {part} in tiles of {approximation['tile']} differ from the whole by {error}")
 
 
 def _entry(outcome: Outcome) -> dict[str, object]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..network import COLORS
-from ..tiling import GLOBAL_HALO, Window, windows
+from ..tiling import Window, halo_of, least_tile, windows
 
 Image = NDArray[Any]
 
@@ -28,15 +28,19 @@ class UpscaleError(Exception):
 
 
 class TilingError(NamedTuple):
-    """What tiles of half a side change of a part of a picture.
+    """What tiles change of a part of a picture.
 
     Attributes:
-        side: height and width of the part.
+        height: of the part.
+        width: of the part.
+        tile: side of the tiles.
         largest: the largest difference, 1 = white.
         psnr: peak signal-to-noise ratio in decibels, infinite where nothing differs.
     """
 
-    side: int
+    height: int
+    width: int
+    tile: int
     largest: float
     psnr: float
 
@@ -98,7 +102,7 @@ class Upscaler:
             pixels: (H, W, C), uint8 or uint16.
             tile: side of what is seen at once, halo included, in pixels of `pixels`; None for `tile` of the upscaler.
             halo: what a tile sees beyond what is kept of it; None for as much as makes the tiles equal to the whole,
-                and for `srblocks.tiling.GLOBAL_HALO` where nothing does.
+                see `srblocks.tiling.halo_of` where nothing does.
             progress: called with the share of the tiles that are done, after each.
 
         Returns:
@@ -125,23 +129,52 @@ class Upscaler:
         in_one = all(length <= side for length, side in zip(self._fitting(size), self._tile(tile), strict=True))
         return in_one or (self.radius is not None and (halo is None or halo >= self.radius))
 
-    def tiling_error(self, pixels: Image, *, tile: int | None = None, halo: int | None = None) -> TilingError:
-        """Measure what tiles change: a tile from the middle of a picture, against itself in tiles of half its side."""
+    def tiling_error(self, pixels: Image, *, tile: int | None = None, halo: int | None = None) -> TilingError | None:
+        """Measure what tiles change: a tile from the middle of a picture, against itself in tiles of half its side.
+
+        None where the picture is too small for that, or the network takes no smaller tiles.
+        """
         side = min(self._tile(tile))
         top, left = (max(0, length - side) // 2 for length in pixels.shape[:2])
         part = pixels[top : top + side, left : left + side]
-        halo = min(self._halo(halo), side // 8)
-        whole, parts = (self.enlarge(part, tile=each, halo=halo).astype(np.float64) for each in (side, side // 2))
+        height, width = part.shape[:2]
+        half = side // 2
+        if max(self._tile(half)) >= max(height, width):
+            return None
+        halo = self._halo(halo, half)
+        whole, parts = (self.enlarge(part, tile=each, halo=halo).astype(np.float64) for each in (side, half))
         difference = np.abs(whole - parts) / np.iinfo(pixels.dtype).max
         mean = float(np.square(difference).mean())
-        return TilingError(side, float(difference.max()), -10 * math.log10(mean) if mean else math.inf)
+        psnr = -10 * math.log10(mean) if mean else math.inf
+        return TilingError(height, width, half, float(difference.max()), psnr)
+
+    def check_tile(self, tile: int | None) -> None:
+        """Refuse tiles of which the halo leaves nothing.
+
+        Args:
+            tile: side that is asked for; None for `tile` of the upscaler.
+
+        Raises:
+            UpscaleError: code 2, or 8 where the network takes no larger ones.
+        """
+        sides = self._tile(tile)
+        least = least_tile(self._halo(None, min(sides)), self.size_multiple)
+        if min(side // self.size_multiple * self.size_multiple for side in sides) >= least:
+            return
+        if any(most is not None and most < least for most in self.max_size):
+            height, width = self.max_size
+            raise UpscaleError(
+                8, f"{self.name} takes {height}x{width} pixels, too few for tiles of {least}; export it for larger ones"
+            )
+        raise UpscaleError(2, f"tiles of {tile} pixels leave nothing within their halo; give {least} or more")
 
     def _windows(self, low: Image, tile: int | None, halo: int | None) -> Iterator[Window]:
         size = (low.shape[0], low.shape[1])
-        return windows(size, self._tile(tile), self._halo(halo), size_multiple=self.size_multiple)
+        sides = self._tile(tile)
+        return windows(size, sides, self._halo(halo, min(sides)), size_multiple=self.size_multiple)
 
-    def _halo(self, halo: int | None) -> int:
-        return halo if halo is not None else GLOBAL_HALO if self.radius is None else self.radius
+    def _halo(self, halo: int | None, tile: int) -> int:
+        return halo_of(self.radius, tile) if halo is None else halo
 
     def _tile(self, tile: int | None) -> tuple[int, int]:
         """Give height and width of tiles that the network takes."""

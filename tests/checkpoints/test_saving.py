@@ -5,11 +5,40 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from srblocks import CheckpointError, create_network, load_checkpoint, load_weights, save_checkpoint
+from srblocks import (
+    CheckpointError,
+    Geometry,
+    PixelShuffleUp,
+    PostUpsampling,
+    conv,
+    create_network,
+    load_checkpoint,
+    load_weights,
+    registry,
+    save_checkpoint,
+)
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
+
+
+class Tied(PostUpsampling):
+    """The same module twice, and two halves of one tensor."""
+
+    def __init__(self, *, scale: int = 2, width: int = 4) -> None:
+        again = conv(width, width)
+        super().__init__(
+            scale=scale,
+            image_channels=1,
+            head=conv(1, width),
+            body=nn.Sequential(again, nn.ReLU(), again),
+            upsampler=PixelShuffleUp(width, scale),
+            tail=conv(width, 1),
+        )
+        halves = torch.rand(2, 3)
+        self.register_buffer("first", halves[0])
+        self.register_buffer("second", halves[1])
 
 
 @pytest.fixture
@@ -103,6 +132,23 @@ def test_a_file_without_configuration_or_with_a_foreign_one_builds_no_network(ne
         save_file(net.state_dict(), tmp_path / "foreign.safetensors", metadata=metadata)
         with pytest.raises(CheckpointError, match="builds no network here"):
             load_checkpoint(tmp_path / "foreign.safetensors")
+
+
+def test_weights_that_are_shared_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = NetworkSpec(name="tied", build=Tied, paper="nobody", framework="post", geometry={2: Geometry(radius=4)})
+    monkeypatch.setattr(registry, "_specs", {**registry._specs})
+    registry.register(row)
+    net = create_network("tied", width=6)
+    for as_tensor in (False, True):
+        save_checkpoint(net, tmp_path / "tied.safetensors", as_tensor=as_tensor)
+        again = load_checkpoint(tmp_path / "tied.safetensors")
+        assert (type(again), again.config) == (Tied, net.config)
+        assert again.body[0] is again.body[2]
+        state = again.state_dict()
+        assert state.keys() == net.state_dict().keys()
+        assert all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items())
+    net.body[0].weight.data += 1
+    assert torch.equal(net.body[2].weight, net.body[0].weight)
 
 
 def test_a_failed_save_leaves_the_old_file(net: Network, tmp_path: Path) -> None:

@@ -156,6 +156,13 @@ def test_truncated_and_foreign_files_are_refused(exported: list[Path], tmp_path:
         lambda manifest: manifest["io"]["input"].update(max=["a", 1, None, None]),
         lambda manifest: manifest["io"]["input"].update(size_multiple=0),
         lambda manifest: manifest.update(schema="another"),
+        lambda manifest: manifest["model"].pop("receptive_radius"),
+        lambda manifest: manifest["model"].update(receptive_radius="8"),
+        lambda manifest: manifest["model"].update(receptive_radius=-5),
+        lambda manifest: manifest["model"].update(receptive_radius=10**9),
+        lambda manifest: manifest["model"].update(name=None),
+        lambda manifest: manifest["model"].pop("config"),
+        lambda manifest: manifest["io"]["input"].update(color=["y"]),
     ],
 )
 def test_a_tampered_manifest_is_refused(exported: list[Path], tmp_path: Path, change) -> None:

@@ -54,6 +54,21 @@ class Assembled(HubMixin, PostUpsampling):
         )
 
 
+class Tied(HubMixin, PostUpsampling):
+    """The same module twice."""
+
+    def __init__(self, *, width: int = 6) -> None:
+        again = conv(width, width)
+        super().__init__(
+            scale=2,
+            image_channels=3,
+            head=conv(3, width),
+            body=nn.Sequential(again, nn.ReLU(), again),
+            upsampler=PixelShuffleUp(width, 2),
+            tail=conv(width, 3),
+        )
+
+
 class Slots(HubMixin, PostUpsampling):
     """Its arguments are modules."""
 
@@ -205,6 +220,16 @@ def test_the_mixin_goes_with_a_class_of_ones_own(mixed: type[HubMixin], tmp_path
         from_pretrained(tmp_path / "net")
 
 
+def test_weights_that_are_shared_come_back(tmp_path: Path) -> None:
+    net = Tied(width=5)
+    before = net.body[0].weight.data_ptr()
+    net.save_pretrained(tmp_path)
+    found = Tied.from_pretrained(tmp_path)
+    assert same_tensors(found, net)
+    assert found.body[0] is found.body[2]
+    assert net.body[0].weight.data_ptr() == before == net.body[2].weight.data_ptr()
+
+
 def test_the_mixin_reads_a_network_of_the_registry_that_its_class_builds(tmp_path: Path) -> None:
     net = small()
     save_pretrained(net, tmp_path / "edsr")
@@ -254,6 +279,10 @@ def test_a_file_without_configuration_is_read_by_that_of_the_folder(tmp_path: Pa
         ({"config": {"scales": 2}}, CheckpointError, "config.json is none of edsr_baseline"),
         ({"config": {"scale": 2}}, CheckpointError, "not for x2"),
         ({"config": [1]}, CheckpointError, "config.json is none of srblocks; write it with save_pretrained"),
+        ({"color": "bgr"}, CheckpointError, "config.json has color='bgr' for a network on rgb; write rgb$"),
+        ({"color": "y"}, CheckpointError, "config.json has color='y' for a network on rgb"),
+        ({"color": ["rgb"]}, CheckpointError, r"config.json has color=\['rgb'\]"),
+        ({"color": None}, CheckpointError, "config.json has color=None"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(

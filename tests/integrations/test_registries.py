@@ -34,6 +34,9 @@ class ByFunctionName:
         self.held[name] = obj
         return obj
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.held
+
     def get(self, name: str) -> Any:
         return self.held[name]
 
@@ -77,12 +80,39 @@ def test_bundled_weights_are_an_option(registry: Any) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_twice_is_refused_by_the_registry_and_another_prefix_is_not(form: str) -> None:
+def test_twice_adds_nothing_and_another_prefix_does(form: str) -> None:
     registry = filled_registry(form)
-    with pytest.raises((AssertionError, KeyError), match="registered"):
-        register(registry)
+    held = {name: registry.get(f"srblocks_{name}") for name in list_networks()}
+    assert register(registry) == [f"srblocks_{name}" for name in list_networks()]
+    assert all(registry.get(f"srblocks_{name}") is build for name, build in held.items())
     assert "other_rcan" in register(registry, prefix="other_")
     assert build(registry, {"type": "other_espcn", "scale": 3}).scale == 3
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_name_that_something_else_has_is_refused_by_the_registry(form: str) -> None:
+    def srblocks_rcan() -> None:
+        pass
+
+    registry = Registry(form, scope=form) if form == "mmengine" else ByFunctionName(lowered=form == "lowered")
+    if form == "mmengine":
+        registry.register_module(name="srblocks_rcan", module=srblocks_rcan)
+    else:
+        registry.register(srblocks_rcan)
+    with pytest.raises((AssertionError, KeyError), match="srblocks_rcan .*registered"):
+        register(registry)
+    assert registry.get("srblocks_rcan") is srblocks_rcan
+
+
+def test_a_new_network_is_added_to_registries_that_have_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    importlib.import_module("srblocks.integrations.mmengine")
+    monkeypatch.setattr(MODELS, "_module_dict", dict(MODELS.module_dict))
+    del MODELS.module_dict["srblocks_rcan"]
+    assert register(MODELS) == [f"srblocks_{name}" for name in list_networks()]
+    assert MODELS.build({"type": "srblocks_rcan", "scale": 2, "groups": 1, "blocks_per_group": 1}).scale == 2
+    child = Registry("model", parent=MODELS, scope="srblocks_children")
+    register(child)
+    assert "srblocks_rcan" in child.module_dict
 
 
 def test_what_is_no_registry_is_refused() -> None:
@@ -108,5 +138,7 @@ def test_a_configuration_of_mmengine_imports_the_networks_itself(tmp_path: Path)
 def test_without_mmengine_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mmengine.registry", None)
     monkeypatch.delitem(sys.modules, "srblocks.integrations.mmengine", raising=False)
-    with pytest.raises(ImportError, match="srblocks.integrations.mmengine needs mmengine; pip install mmengine"):
+    with pytest.raises(
+        ImportError, match="srblocks.integrations.mmengine needs mmengine; pip install 'srblocks\\[mmengine\\]'"
+    ):
         importlib.import_module("srblocks.integrations.mmengine")

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from srblocks import (
     on_rgb,
     save_checkpoint,
 )
+from srblocks.precision.measured import LIMITED_IN_BF16, MEASURED_IN_FP16
 from srblocks.pretrained import pretrained_path
 from srblocks.registry import NetworkSpec
 from support import REPOSITORY, relative_error, trained_alike
@@ -41,7 +43,7 @@ from spandrel import (  # noqa: E402
     UnsupportedModelError,
 )
 
-from srblocks.integrations.spandrel import MEASURED_IN_FP16, install  # noqa: E402
+from srblocks.integrations.spandrel import install  # noqa: E402
 
 Install = Callable[..., None]
 PUBLISHED = {
@@ -51,6 +53,8 @@ PUBLISHED = {
     "converted_vdsr_twtygqyy.pth": ("VDSR", 2),
     "espcn_NhatThanh_x3.pt": ("ESPCN", 3),
     "srcnn_NhatThanh_955.pt": ("SRCNN", 2),
+    "srgan_leftthomas_netG_epoch_2_100_a.pth": ("SRResNet", 2),
+    "srgan_leftthomas_netG_epoch_4_100_a.pth": ("SRResNet", 4),
 }
 
 
@@ -151,6 +155,53 @@ def test_published_weights_load(installed: Install, file: str, data: Path) -> No
     assert descriptor.architecture.name == name
     assert_same(descriptor, load_checkpoint(path, scale=scale))
     assert descriptor.supports_half
+
+
+class Old:
+    """A tensor as torch.save wrote it years ago, which spandrel's unpickler refuses."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __reduce__(self) -> tuple:
+        tensor = self.tensor.contiguous()
+        return torch._utils._rebuild_tensor, (
+            torch.storage.TypedStorage(  # what torch.save names FloatStorage
+                wrap_storage=tensor.untyped_storage(), dtype=tensor.dtype, _internal=True
+            ),
+            0,
+            tuple(tensor.shape),
+            tensor.stride(),
+        )
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt"])
+def test_old_files_that_spandrel_refuses_load_where_we_know_them(
+    installed: Install, suffix: str, tmp_path: Path
+) -> None:
+    net = trained_alike(create_network("espcn", scale=3), 0.5)
+    old, recorded = tmp_path / f"old{suffix}", tmp_path / f"recorded{suffix}"
+    state = net.state_dict()
+    torch.save({"state_dict": {f"module.{name}": Old(tensor) for name, tensor in state.items()}}, old)
+    assert_same(ModelLoader().load_from_file(old), net)
+    tensors = load_file(saved(net, tmp_path, as_tensor=True))
+    name = next(iter(state))
+    torch.save({**tensors, name: Old(tensors[name])}, recorded)
+    assert_same(ModelLoader().load_from_file(recorded), net)
+
+
+def test_what_spandrel_refuses_and_we_do_not_know_is_refused_in_its_words(installed: Install, tmp_path: Path) -> None:
+    torch.save({"strange.weight": Old(torch.ones(2))}, tmp_path / "strange.pth")
+    torch.save({**create_network("espcn", scale=3).state_dict(), "path": tmp_path}, tmp_path / "objects.pth")
+    for name, what in (("strange", "torch._utils._rebuild_tensor"), ("objects", "pathlib")):
+        with pytest.raises(pickle.UnpicklingError, match=f"Global '{what}.*' is forbidden"):
+            ModelLoader().load_from_file(tmp_path / f"{name}.pth")
+    (tmp_path / "text.pt").write_text("no weights")
+    with pytest.raises(RuntimeError, match="PytorchStreamReader"):
+        ModelLoader().load_from_file(tmp_path / "text.pt")
+    torch.save({"0.weight": Old(torch.ones(2))}, tmp_path / "other.pth")
+    with pytest.raises(pickle.UnpicklingError):
+        ModelLoader(registry=ArchRegistry()).load_from_file(tmp_path / "other.pth")
 
 
 def test_the_scale_of_weights_that_serve_several_can_be_chosen(installed: Install, data: Path, tmp_path: Path) -> None:
@@ -369,12 +420,18 @@ else:
 
 
 def test_half_precision_is_promised_where_it_was_measured(installed: Install, tmp_path: Path) -> None:
-    document = (REPOSITORY / "srblocks" / "precision" / "README.md").read_text().partition("## Drawn weights")[0]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in document.splitlines() if " | x" in line]
+    text = (REPOSITORY / "srblocks" / "precision" / "README.md").read_text()
+    rows, drawn = (
+        [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines() if " | x" in line]
+        for part in text.split("## Drawn weights")
+    )
     aliases = {"CARN-M": "CARN", "SRGAN": "SRResNet"}
     measured = {aliases.get(name, name): float(row[2]) for row in rows for name in [row[0].split()[0].rstrip(",")]}
     assert measured == MEASURED_IN_FP16
     assert all(row[-1] == "" for row in rows)
+    far_off = [(network_spec(row[0].split()[0]), float(row[2])) for row in drawn if float(row[9]) < 30]
+    assert {spec.constructor[0].__name__ for spec, _ in far_off} == LIMITED_IN_BF16.keys()
+    assert all(value_range > LIMITED_IN_BF16[spec.constructor[0].__name__] for spec, value_range in far_off)
     for value_range, promised in ((1.0, True), (255.0, False)):
         net = create_network("vdsr", depth=2, value_range=value_range)
         assert ModelLoader().load_from_file(saved(net, tmp_path)).supports_half == promised

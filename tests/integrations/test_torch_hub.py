@@ -1,5 +1,6 @@
 """``torch.hub`` finds every network through hubconf.py."""
 
+import inspect
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,19 @@ def test_help_names_paper_scales_and_arguments(downloaded: str) -> None:
     assert "scale: enlargement per side, 2, 3, 4; the smallest by default" in text
     assert "bundled weights (x2, x3, x4)" in text
     assert "width=56" in text
+
+
+def test_a_clone_says_the_same_without_the_hub(downloaded: str) -> None:
+    for ask in (torch.hub.list, torch.hub.help):  # docs/hosts.md says so
+        assert "source" not in inspect.signature(ask).parameters
+    code = "import hubconf; help(hubconf.fsrcnn)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=120
+    )
+    shown = [line.strip() for line in found.stdout.splitlines()]
+    told = torch.hub.help(downloaded, "fsrcnn", trust_repo=True)
+    assert told is not None
+    assert {line.strip() for line in told.splitlines()} <= set(shown)
 
 
 def test_every_network_loads(spec: NetworkSpec) -> None:

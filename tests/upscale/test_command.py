@@ -235,18 +235,31 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work(
         assert err.endswith("; choose another -o\n")
 
 
+def test_a_name_that_is_too_long_keeps_no_other_file_from_being_enlarged(
+    capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
+) -> None:
+    (photos / ("n" * 248 + ".jpg")).write_bytes((photos / "first.png").read_bytes())
+    (photos / "summer" / ("n" * 251 + ".jpg")).write_bytes((photos / "first.png").read_bytes())
+    code, out, err = called(capsys, photos, "-o", tmp_path / "big", "--format", "webp", "--force", "--json")
+    report = json.loads(out)
+    assert (code, report["done"], report["failed"]) == (10, 3, 1)
+    assert "cannot be written (File name too long)" in err
+    assert sorted(contents(tmp_path / "big"), key=len)[:2] == ["first.webp", "summer/second.webp"]
+
+
 @pytest.mark.parametrize(
     "arguments,code,message",
     [
         ([], 2, "the following arguments are required: INPUT, -o/--out; see srblocks-upscale --help"),
         (["PHOTOS"], 2, "the following arguments are required: -o/--out"),
         (["absent.png", "-o", "OUT"], 2, "absent.png is no file or folder; give images, or folders of them"),
+        (["PHOTOS", "-o", "out.gif"], 2, ".gif files are not written; use .png, .jpg"),
         (["PHOTOS", "-o", "OUT", "--model", "fsrcn"], 2, "unknown network 'fsrcn'; did you mean fsrcnn"),
         (["PHOTOS", "-o", "OUT", "--model", "edsr"], 2, "no weights of edsr are bundled"),
         (["PHOTOS", "-o", "OUT", "--scale", "7"], 2, "no bundled weights for 'fsrcnn' at scale 7"),
         (["PHOTOS", "-o", "OUT", "--scale", "two"], 2, "argument --scale: invalid int value: 'two'"),
         (["PHOTOS", "-o", "OUT", "--tile", "0"], 2, "argument --tile: '0' is no size; give auto, or pixels per side"),
-        (["PHOTOS", "-o", "OUT", "--tile", "10"], 2, "--tile 10 leaves nothing between its borders; give more than 16"),
+        (["PHOTOS", "-o", "OUT", "--tile", "10"], 2, "tiles of 10 pixels leave nothing within their halo; give 17"),
         (["PHOTOS", "-o", "OUT", "--quality", "101"], 2, "argument --quality: '101' is not in 1..100"),
         (["PHOTOS", "-o", "OUT", "--resume", "--force"], 2, "not allowed with argument"),
         (["PHOTOS", "-o", "OUT", "--format", "gif"], 2, "argument --format: invalid choice: 'gif'"),
@@ -330,7 +343,8 @@ def test_what_tiles_change_is_measured_on_the_first_such_picture(
     assert [each["approximate"] for each in report["outcomes"]] == [False, True]
     measured = report["approximation"]
     assert measured["source"] == str(tmp_path / "large.png")
-    assert (measured["side"], measured["psnr"] < 120) == (80, True)
+    assert (measured["height"], measured["width"], measured["tile"]) == (80, 80, 40)
+    assert measured["psnr"] < 120
     code, out, _ = called(capsys, inputs[0], "-o", tmp_path / "one", *options)
     assert json.loads(out)["approximation"] is None
 

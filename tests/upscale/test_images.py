@@ -235,9 +235,14 @@ def test_a_png_holds_everything(picture: Picture) -> None:
 @given(picture=pictures())
 def test_a_tiff_holds_everything(picture: Picture) -> None:
     stream = io.BytesIO()
-    assert write_picture(picture, stream, format="TIFF") == ()
+    samples = samples_of(picture)
+    becomes_rgb = samples.shape[2] == 2 and samples.dtype == np.uint16
+    assert write_picture(picture, stream, format="TIFF") == (("grey became RGB",) if becomes_rgb else ())
+    expected = samples[..., [0, 0, 0, 1]] if becomes_rgb else samples
+    if picture.exif is None:  # Pillow turns a TIFF file upright
+        assert np.array_equal(samples_of(read_picture(stream_at_start(stream))), expected)
     with tifffile.TiffFile(stream_at_start(stream)) as file:
-        page, expected = file.pages.first, samples_of(picture)
+        page = file.pages.first
         assert np.array_equal(page.asarray().reshape(expected.shape), expected)
         assert page.extrasamples == (() if picture.alpha is None else (2,))
         tags = {tag.code: tag.value for tag in page.tags}
@@ -251,6 +256,26 @@ def test_a_tiff_holds_everything(picture: Picture) -> None:
         assert (tags[271], tags[274]) == ("Camera", 6)
         assert (camera["PixelXDimension"], camera["PixelYDimension"]) == (width, height)
         assert camera["MakerNote"] == b"maker's note, in a format of its own"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+def test_whatever_is_written_can_be_read(form: str, channels: int, dtype: type) -> None:
+    picture = picture_of(noise(12, 13, channels, dtype))
+    found = read_picture(io.BytesIO(written(picture, form)))
+    assert found.pixels.shape[:2] == (12, 13)
+    assert (found.alpha is None) is (picture.alpha is None or form in ("JPEG", "BMP"))
+
+
+@pytest.mark.parametrize("form,kept", [("PNG", True), ("TIFF", False), ("WEBP", False)])
+def test_a_profile_of_grey_is_not_given_to_colours(form: str, kept: bool) -> None:
+    profile = PROFILE[:16] + b"GRAY" + PROFILE[20:]
+    picture = picture_of(noise(12, 13, 2, np.uint16), icc_profile=profile)
+    stream = io.BytesIO()
+    remarks = write_picture(picture, stream, format=form)
+    assert (f"colour profile left out: {form} cannot hold it" in remarks) is not kept
+    assert read_picture(stream_at_start(stream)).icc_profile == (profile if kept else None)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
@@ -423,6 +448,7 @@ def test_phones_files_of_several_pictures_are_jpegs(tmp_path: Path) -> None:
     [
         ("float", "pixels of the kind F;32F; convert the image to 8 or 16 bits per channel"),
         ("signed", "pixels of the kind I;16S"),
+        ("signed bytes", "signed pixels; convert the image to 8 or 16 bits per channel without sign"),
         ("32 bits", "pixels of the kind I;32"),
         ("planes", "16-bit channels in planes of their own"),
         ("gif", "no PNG, JPEG, WebP, TIFF or BMP"),
@@ -437,6 +463,7 @@ def test_other_kinds_are_refused(kind: str, message: str) -> None:
     kinds = {
         "float": lambda: tifffile.imwrite(stream, deep[..., 0].astype(np.float32)),
         "signed": lambda: tifffile.imwrite(stream, deep[..., 0].astype(np.int16)),
+        "signed bytes": lambda: tifffile.imwrite(stream, deep[..., 0].astype(np.int8)),
         "32 bits": lambda: tifffile.imwrite(stream, deep[..., 0].astype(np.int32)),
         "planes": lambda: tifffile.imwrite(stream, deep, photometric="rgb", planarconfig="separate"),
         "gif": lambda: Image.new("L", (4, 4)).save(stream, "GIF"),

@@ -1,5 +1,6 @@
 """Pictures through networks: the values, and which file becomes which."""
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from srblocks import load_pretrained, on_rgb
+from srblocks.files import temporary_name
 from srblocks.protocol import imresize
 from srblocks.upscale import UpscaleError, Upscaler, of_network
 from srblocks.upscale.images import Picture, PictureError, read_picture, write_picture
@@ -165,6 +167,72 @@ def test_an_output_that_cannot_be_written_ends_it(upscaler: Upscaler, tmp_path: 
     assert caught.value.code == 3
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "n" * 251 + ".png",
+        "n" * 250 + ".tiff",
+        "\u00fc" * 125 + ".png",
+        "\u732b" * 83 + "n.jpg",
+        "\U0001f408" * 62 + ".png",
+    ],
+)
+def test_names_of_every_length_that_a_file_can_have_are_written(upscaler: Upscaler, tmp_path: Path, name: str) -> None:
+    write_picture(Picture(waves(5, 5)), tmp_path / "a.png")
+    assert run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "out" / name)).status == "done"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+    temporary = temporary_name(Path(name))
+    assert (temporary.suffix, len(os.fsencode(temporary.name)) <= 255) == (Path(name).suffix, True)
+    assert temporary.name.startswith(".")
+
+
+def test_a_temporary_name_shows_what_it_is_for() -> None:
+    assert temporary_name(Path("below", "photo.png")).name.endswith("-photo.png")
+    assert temporary_name(Path("below", "photo.png")).parent == Path("below")
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG])
+def test_what_one_name_cannot_be_is_the_failure_of_one_file(
+    upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    from srblocks.upscale import jobs
+
+    def refuse(picture: Picture, target: Path, **_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    write_picture(Picture(waves(5, 5)), tmp_path / "a.png")
+    monkeypatch.setattr(jobs, "write_picture", refuse)
+    outcome = run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "b.png"))
+    assert outcome.reason == f"{tmp_path / 'b.png'} cannot be written ({os.strerror(number)})"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO])
+def test_what_the_disk_refuses_ends_it(
+    upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    from srblocks.upscale import jobs
+
+    def refuse(picture: Picture, target: Path, **_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    write_picture(Picture(waves(5, 5)), tmp_path / "a.png")
+    monkeypatch.setattr(jobs, "write_picture", refuse)
+    with pytest.raises(UpscaleError, match="cannot be written") as caught:
+        run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "b.png"))
+    assert caught.value.code == 3
+
+
+def test_a_name_that_cannot_be_is_no_finished_output(upscaler: Upscaler, tmp_path: Path) -> None:
+    write_picture(Picture(waves(5, 5)), tmp_path / "a.png")
+    job = Job(tmp_path / "a.png", tmp_path / ("n" * 252 + ".png"))
+    assert (job.has_target(), job.is_finished()) == (False, False)
+    outcome = run_job(upscaler, job)
+    assert (outcome.status, "File name too long" in outcome.reason) == ("failed", True)
+    (tmp_path / "folder.png").mkdir()
+    assert run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "folder.png")).status == "failed"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "folder.png"]
+
+
 def test_an_interruption_while_writing_leaves_nothing(
     upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +256,9 @@ def tree(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     return tmp_path / "in"
+
+
+OTHERS = (".gif", ".GIF", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".webm", ".svg", ".ico")
 
 
 def names(jobs: list[Job], out: Path) -> list[str]:
@@ -223,6 +294,24 @@ def test_one_file_can_have_a_name_of_its_own(tree: Path, tmp_path: Path) -> None
     assert plan_jobs([tree / "a.png"], tmp_path / "folder.png")[0].target == tmp_path / "folder.png" / "a.png"
     assert plan_jobs([tree / "a.png"], tmp_path / "x")[0].target == tmp_path / "x" / "a.png"
     assert len(plan_jobs([tree / "a.png", tree / "a.png"], tmp_path / "x")) == 1
+    for name in ("x.gif", "x.v1"):
+        (tmp_path / name).mkdir()
+        assert plan_jobs([tree / "a.png"], tmp_path / name)[0].target == tmp_path / name / "a.png"
+    assert plan_jobs([tree / "a.png"], tmp_path / "x.v2")[0].target == tmp_path / "x.v2" / "a.png"
+
+
+def test_one_file_by_two_names_is_enlarged_once(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    assert plan_jobs([Path("a.png"), tree / "a.png"], tmp_path / "x") == [Job(Path("a.png"), tmp_path / "x" / "a.png")]
+    assert len(plan_jobs([Path(), tree, Path("../in")], tmp_path / "x")) == 4
+
+
+def test_links_to_folders_are_not_followed(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "in" / "link").symlink_to(tree / "below")
+    (tmp_path / "in" / "link.png").symlink_to(tree / "a.png")
+    out = tmp_path / "out"
+    assert names(plan_jobs([tree], out), out) == ["B.JPG", "a.png", "below/c.tiff", "below/deeper/d.webp", "link.png"]
+    assert len(plan_jobs([tree / "link"], out)) == 2
 
 
 @pytest.mark.parametrize(
@@ -232,6 +321,11 @@ def test_one_file_can_have_a_name_of_its_own(tree: Path, tmp_path: Path) -> None
         (["."], "x.png", None, "x.png is a name for one file; give a folder"),
         (["absent.png"], "out", None, "absent.png is no file or folder"),
         (["a.png"], "x.png", ".jpg", "x.png is no JPEG file; leave out --format"),
+        *(
+            (["a.png"], f"x{form}", None, f"-o x{form}: {form} files are not written; use .png, .jpg")
+            for form in OTHERS
+        ),
+        (["a.png", "B.JPG"], "x.gif", None, "-o x.gif: .gif files are not written"),
         (["a.png"], "a.png", None, "a.png is an input, which is never overwritten"),
         (["a.png"], ".", None, "a.png is an input, which is never overwritten"),
         (["."], ".", None, "is an input, which is never overwritten"),

@@ -1,6 +1,7 @@
 """Pictures in tiles against pictures as a whole; opening networks, weights and artifacts."""
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from srblocks import OnLuma, create_network, load_pretrained, on_rgb, save_checkpoint
+from srblocks import OnLuma, PostUpsampling, conv, create_network, load_pretrained, on_rgb, save_checkpoint
 from srblocks.network import Network
 from srblocks.upscale import UpscaleError, Upscaler, of_artifact, of_network, open_upscaler
 from srblocks_export import runtime
@@ -60,14 +62,15 @@ def test_what_tiles_change_is_measured_and_said() -> None:
     assert upscaler.radius is None
     assert upscaler.is_exact((100, 140), tile=140)
     assert not upscaler.is_exact((100, 140), tile=100)
-    side, largest, decibels = upscaler.tiling_error(pixels, tile=96)
-    assert side == 96
+    height, width, tile, largest, decibels = upscaler.tiling_error(pixels[:, :60], tile=96)
+    assert (height, width, tile) == (96, 60, 48)
+    assert upscaler.tiling_error(pixels[:40, :40], tile=96) is None
     assert 0 < largest < 1
     assert 5 < decibels < 120
     exact = open_upscaler("fsrcnn", scale=2)
     assert exact.is_exact((100, 140), tile=64)
     assert not exact.is_exact((100, 140), tile=64, halo=2)
-    assert exact.tiling_error(pixels, tile=96) == (96, 0, np.inf)
+    assert exact.tiling_error(pixels, tile=96) == (96, 96, 48, 0, np.inf)
     assert exact.tiling_error(pixels, tile=96, halo=0).psnr < 60
 
 
@@ -81,7 +84,14 @@ def test_artifacts_tile_as_their_networks_do(kind: str, color: str, tmp_path: Pa
     (path,) = exported(net, tmp_path, kind)
     upscaler, pixels = open_upscaler(str(path)), noise(61, 90, 3)
     assert upscaler.radius == {"y": 4, "rgb": 21, "ycbcr": 4}[color]
-    found = upscaler.enlarge(pixels, tile=64)
+    seen: list[tuple[int, ...]] = []
+
+    def watched(batch: np.ndarray) -> np.ndarray:
+        seen.append(batch.shape)
+        return upscaler.run(batch)
+
+    found = dataclasses.replace(upscaler, run=watched).enlarge(pixels, tile=64)
+    assert set(seen) == {(1, 3, 61, 64)}
     assert np.abs(found - whole(on_rgb(net), pixels)).max() <= 0.5 + 1e-3
     assert of_artifact(path).color == ("y" if color == "y" else "rgb")
 
@@ -90,6 +100,7 @@ def test_artifacts_of_one_size_and_batch_enlarge_pictures_of_any(tmp_path: Path)
     net, pixels = load_pretrained("fsrcnn", scale=2), noise(70, 30, 3)
     (path,) = exported(net, tmp_path, "onnx", shape=(2, 1, 40, 48))
     upscaler = open_upscaler(path)
+    assert upscaler.tiling_error(noise(70, 90, 3)) is None
     assert (upscaler.min_size, upscaler.max_size) == ((40, 48), (40, 48))
     padded = np.pad(pixels, [(0, 0), (0, 18), (0, 0)], "symmetric")
     expected = whole(OnLuma(net), padded)[:, :60]
@@ -101,6 +112,28 @@ def test_manifests_record_the_radius(tmp_path: Path) -> None:
     networks = [body, create_network("rcan", scale=2, width=16, groups=1, blocks_per_group=1), Unshuffled()]
     found = [runtime.load(exported(net, tmp_path, "torchscript", name=str(i))[0]) for i, net in enumerate(networks)]
     assert [artifact.receptive_radius for artifact in found] == [10, None, 3]
+
+
+def test_chroma_looks_farther_than_a_network_of_single_pixels(tmp_path: Path) -> None:
+    slots = {"head": conv(1, 4, 1), "body": nn.Identity(), "upsampler": nn.PixelShuffle(2), "tail": nn.Identity()}
+    (path,) = exported(PostUpsampling(scale=2, image_channels=1, **slots), tmp_path, "torchscript")
+    assert of_artifact(path).radius == 0
+    assert open_upscaler(path).radius == 2
+
+
+@pytest.mark.parametrize("shape,least", [((1, 1, 16, 16), 17), ((1, 1, 40, 16), 17)])
+def test_artifacts_too_small_for_their_halo_are_refused(shape: tuple, least: int, tmp_path: Path) -> None:
+    (path,) = exported(load_pretrained("fsrcnn", scale=2), tmp_path, "onnx", shape=shape)
+    with pytest.raises(UpscaleError, match=f"pixels, too few for tiles of {least}; export it for larger") as caught:
+        open_upscaler(path).check_tile(None)
+    assert caught.value.code == 8
+
+
+def test_the_least_tile_follows_the_multiple() -> None:
+    upscaler = Upscaler("thirds", lambda batch: batch, 1, "y", size_multiple=3, radius=32)
+    upscaler.check_tile(69)
+    with pytest.raises(UpscaleError, match="tiles of 68 pixels leave nothing within their halo; give 69 or more"):
+        upscaler.check_tile(68)
 
 
 def test_names_weights_and_scales_are_found(tmp_path: Path) -> None:
@@ -124,6 +157,7 @@ def test_names_weights_and_scales_are_found(tmp_path: Path) -> None:
         ("fsrcnn_x2", {"scale": 3}, 2, "fsrcnn_x2 enlarges x2, not x3"),
         ("fsrcnn", {"color": "red"}, 2, "color='red' is unknown; use rgb or y"),
         ("fsrcnn", {"device": "cuda:77"}, 4, "cuda:77 is not available here"),
+        ("{tmp}", {}, 2, "is a folder; give a file, or a name such as fsrcnn"),
         ("missing.onnx", {}, 9, "missing.onnx is no file"),
         ("missing.onnx", {"device": "cuda"}, 2, "runs on the device that it was exported for"),
         ("{tmp}/text.safetensors", {}, 9, "text.safetensors: not a readable safetensors file"),

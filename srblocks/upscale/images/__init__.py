@@ -5,7 +5,7 @@ try:
 except ImportError as error:
     raise ImportError("reading and writing pictures needs Pillow; pip install 'srblocks[image]'") from error
 
-from .picture import FORMATS as FORMATS
+from ..formats import FORMATS as FORMATS
 from .picture import Picture as Picture
 from .picture import PictureError as PictureError
 from .picture import check_size as check_size

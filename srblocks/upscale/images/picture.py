@@ -7,17 +7,6 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[Any]
 
-FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-}
-"""Suffixes of the files that are read and written, and Pillow's names of their formats."""
-
 _LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
 
 

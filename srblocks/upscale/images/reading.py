@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
+from ..formats import FORMATS
 from .metadata import exif_of, resolution
-from .picture import FORMATS, Picture, PictureError, Pixels
+from .picture import Picture, PictureError, Pixels
 
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 
@@ -89,6 +90,8 @@ def _refuse_unknown(image: Image.Image, raw_mode: str) -> None:
     if not grey16 and image.mode not in _MODES:
         kind = raw_mode or image.mode
         raise PictureError(f"pixels of the kind {kind}; convert the image to 8 or 16 bits per channel, grey or RGB")
+    if 2 in (_tag(image, TiffImagePlugin.SAMPLEFORMAT) or ()):
+        raise PictureError("signed pixels; convert the image to 8 or 16 bits per channel without sign")
     in_planes = _tag(image, TiffImagePlugin.PLANAR_CONFIGURATION) == 2
     if in_planes and not grey16 and max(_tag(image, TiffImagePlugin.BITSPERSAMPLE) or (1,)) > 8:
         raise PictureError("16-bit channels in planes of their own; save the TIFF with interleaved channels")

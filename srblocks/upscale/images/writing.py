@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image, PngImagePlugin, TiffTags
 from PIL import TiffImagePlugin as Tiff
 
+from ..formats import FORMATS
 from .metadata import HEADER, exif_of_size, tiff_directory
-from .picture import FORMATS, Picture, PictureError, Pixels, check_size
+from .picture import Picture, PictureError, Pixels, check_size
 
 _KEPT_BY = {
     "exif": ("PNG", "JPEG", "WEBP", "TIFF"),
@@ -88,6 +89,12 @@ def _fitted(picture: Picture, name: str) -> tuple[Picture, list[str]]:
         picture = dataclasses.replace(picture, pixels=np.asarray(canvas).reshape(picture.pixels.shape), alpha=None)
         remarks.append(f"transparency laid on white: {name} has none")
     left_out = {field for field, formats in _KEPT_BY.items() if getattr(picture, field) and name not in formats}
+    height, width, channels = picture.pixels.shape
+    is_deep = picture.alpha is not None and picture.alpha.dtype == np.uint16  # a kind of TIFF that Pillow cannot read
+    if channels == 1 and (name == "WEBP" or (name == "TIFF" and is_deep)):
+        picture = dataclasses.replace(picture, pixels=np.broadcast_to(picture.pixels, (height, width, 3)))
+        remarks += ["grey became RGB"] * (name == "TIFF")
+        left_out |= {"icc_profile"} if (picture.icc_profile or b"")[16:20] == b"GRAY" else set()
     if name == "JPEG":
         left_out |= {field for field in ("exif", "xmp") if len(getattr(picture, field) or b"") > _JPEG_SEGMENT}
     remarks += [f"{_WORDS[field]} left out: {name} cannot hold it" for field in sorted(left_out)]
