@@ -21,7 +21,6 @@ from typing import Any
 import torch
 
 from harness import environment
-from harness.activations import peak_bytes
 from harness.arguments import positive
 from harness.cases import CASES, CUDA_CASES, LAYOUT, MEMORY, MEMORY_SIDE, Case, MemoryCase
 from harness.comparison import Measured, Row, compare, details, markdown
@@ -29,6 +28,7 @@ from harness.cuda import prepare
 from harness.engines import Way
 from harness.files import write
 from srblocks import create_network, optimize
+from srblocks.memory import peak_bytes
 from srblocks.network import Network
 
 SCHEMA = "srblocks.rewrites/1"
