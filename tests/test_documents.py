@@ -11,6 +11,7 @@ import pytest
 import set5
 import tables
 from srblocks import list_networks
+from srblocks.upscale import command as upscale
 from srblocks_export.cli import build_parser
 from srblocks_export.formats import FORMATS
 from support import README, REPOSITORY, generated
@@ -54,15 +55,20 @@ def test_the_example_of_the_rewrites_does_what_it_says() -> None:
     assert "tail_collapse" not in str(kept.rewrites)
 
 
-def exports(document: Path) -> list[str]:
-    """The command lines of `srblocks-export` in a document, without their remarks."""
+def calls(command: str, document: Path) -> list[str]:
+    """The lines of a document that call a command, without their remarks."""
     lines = document.read_text().replace("\\\n", "").splitlines()
-    return [line.partition("#")[0] for line in lines if line.startswith("srblocks-export")]
+    return [line.partition("#")[0] for line in lines if line.startswith(f"{command} ")]
 
 
 def test_commands_parse_and_name_what_exists() -> None:
-    assert sum(len(exports(document)) for document in DOCUMENTS) > 20
-    for command in (command for document in DOCUMENTS for command in exports(document)):
+    upscaling = [line for document in DOCUMENTS for line in calls("srblocks-upscale", document)]
+    assert len(upscaling) > 4
+    for command in upscaling:
+        assert upscale.build_parser().parse_args(shlex.split(command)[1:]).inputs, command
+    exporting = [line for document in DOCUMENTS for line in calls("srblocks-export", document)]
+    assert len(exporting) > 20
+    for command in exporting:
         model = build_parser().parse_args(shlex.split(command)[1:]).model
         assert model in (None, *list_networks()) or Path(model).suffix in (".pth", ".safetensors"), command
     for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE):

@@ -31,6 +31,9 @@ APPROXIMATE = "approximate: the network sees whole pictures, and this one was en
 _OF_ONE_NAME = {errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ, errno.EFBIG}
 """What keeps one file from being written; anything else keeps the others too."""
 
+PADDED = "mirrored at the bottom and at the right to a size that the network takes, and cropped again"
+"""The remark about a picture of another size."""
+
 Progress = Callable[[float], None]
 """Takes the share of a picture that is done."""
 
@@ -53,7 +56,10 @@ def upscale_picture(
         progress: called with the share of the picture that is done.
     """
     low, remarks = picture.pixels, picture.remarks
-    if not upscaler.is_exact((low.shape[0], low.shape[1]), tile=tile):
+    size = (low.shape[0], low.shape[1])
+    if upscaler.is_padded(size):
+        remarks += (PADDED,)
+    if not upscaler.is_exact(size, tile=tile):
         remarks += (APPROXIMATE,)
     if low.shape[2] == 1:
         pixels = _grey(upscaler.enlarge(np.broadcast_to(low, (*low.shape[:2], 3)), tile=tile, progress=progress))

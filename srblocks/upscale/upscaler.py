@@ -129,6 +129,10 @@ class Upscaler:
         in_one = all(length <= side for length, side in zip(self._fitting(size), self._tile(tile), strict=True))
         return in_one or (self.radius is not None and (halo is None or halo >= self.radius))
 
+    def is_padded(self, size: tuple[int, int]) -> bool:
+        """Tell whether the network does not take that H and W, so that the image is mirrored beyond its border."""
+        return self._fitting(size) != size
+
     def tiling_error(self, pixels: Image, *, tile: int | None = None, halo: int | None = None) -> TilingError | None:
         """Measure what tiles change: a tile from the middle of a picture, against itself in tiles of half its side.
 

@@ -15,7 +15,7 @@ from srblocks.files import temporary_name
 from srblocks.protocol import imresize
 from srblocks.upscale import UpscaleError, Upscaler, of_network
 from srblocks.upscale.images import Picture, PictureError, read_picture, write_picture
-from srblocks.upscale.jobs import APPROXIMATE, run_job, upscale_bytes, upscale_file, upscale_picture
+from srblocks.upscale.jobs import APPROXIMATE, PADDED, run_job, upscale_bytes, upscale_file, upscale_picture
 from srblocks.upscale.planning import Job, plan_jobs
 
 
@@ -360,3 +360,11 @@ def test_an_output_is_finished_when_it_is_no_older_than_its_input(tmp_path: Path
     assert job.is_finished()
     os.utime(job.source, ns=(0, job.target.stat().st_mtime_ns + 10**9))
     assert not job.is_finished()
+
+
+def test_a_picture_of_a_size_that_the_network_does_not_take_is_said_to_be_mirrored() -> None:
+    thirds = Upscaler("thirds", lambda batch: batch.repeat(2, 2).repeat(2, 3), 2, "rgb", size_multiple=3, radius=0)
+    for side, padded in ((9, False), (10, True)):
+        picture = upscale_picture(thirds, Picture(np.zeros((side, 9, 3), np.uint8)))
+        assert picture.pixels.shape == (2 * side, 18, 3)
+        assert (PADDED in picture.remarks) == padded
