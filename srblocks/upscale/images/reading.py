@@ -41,7 +41,8 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO) -> Picture:
     except (PictureError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise PictureError("no PNG, JPEG, WebP, TIFF or BMP, or one of a kind that is not supported") from error
+        kinds = "PNG, JPEG, WebP, TIFF or BMP"
+        raise PictureError(f"no readable image: no {kinds}, or one of a kind that is not supported") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"no readable image: {error}") from error
     except Exception as error:  # every decoder raises its own types for a file that it cannot read
