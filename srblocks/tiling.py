@@ -73,13 +73,16 @@ def measured_radius(net: Network) -> int | None:
         net: the network; it is not changed.
 
     Returns:
-        The radius in low-resolution pixels, not too small but for comparisons; None where no strip was long enough, or
-        nothing arrived.
+        The radius in low-resolution pixels, not too small but for comparisons; None where no strip was long enough,
+        nothing arrived, or the network does not run on strips.
     """
     twin = copy.deepcopy(net).eval()
     longest = net.size_multiple * max((_longest_step(module) for module in net.modules()), default=0)
     for side in _SIDES:
-        reaches = [_reach(twin, side, across) for across in (False, True)]
+        try:
+            reaches = [_reach(twin, side, across) for across in (False, True)]
+        except (RuntimeError, ValueError):  # of other sizes than it says
+            return None
         if None in reaches:
             return None
         radius = max(reach for reach in reaches if reach is not None)
