@@ -57,7 +57,7 @@ def test_two_workers_write_what_the_command_writes(photos: Path, tmp_path: Path)
     assert main([str(photos), "-o", str(tmp_path / "one"), "--scale", "3", "-q"]) == 10
     found = with_ray(tmp_path, photos.as_uri(), tmp_path / "many", "--scale", "3", "--workers", "2")
     assert (found.returncode, found.stdout) == (10, "6 of 7 enlarged\n"), found.stderr
-    assert f"{photos / 'summer' / 'broken.png'}: no PNG, JPEG" in found.stderr
+    assert f"{photos / 'summer' / 'broken.png'}: no readable image: no PNG, JPEG" in found.stderr
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
     assert len(contents(tmp_path / "one")) == 6
 
@@ -140,5 +140,5 @@ def test_an_object_store_gets_whole_files(photos: Path, tmp_path: Path) -> None:
     worker.filesystem, worker.folder = SubTreeFileSystem(str(tmp_path / "bucket"), LocalFileSystem()), "summer"
     assert worker({"name": "deep.png"}) == {"path": str(photos / "deep.png"), "failure": ""}
     assert contents(tmp_path / "bucket") == {"summer/deep.png": contents(tmp_path / "one")["deep.png"]}
-    assert worker({"name": "summer/broken.png"})["failure"].startswith("no PNG, JPEG")
+    assert worker({"name": "summer/broken.png"})["failure"].startswith("no readable image: no PNG, JPEG")
     assert "absent.png" in worker({"name": "absent.png"})["failure"]

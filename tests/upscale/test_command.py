@@ -80,7 +80,7 @@ def test_what_became_of_every_file_is_told_as_json(
         "fsrcnn (bundled weights)", 2, 3, 2, 0, 1,
     ]  # fmt: skip
     assert (broken["source"], broken["status"], broken["size"]) == (str(photos / "broken.jpg"), "failed", None)
-    assert broken["reason"].startswith("no PNG, JPEG, WebP, TIFF or BMP")
+    assert broken["reason"].startswith("no readable image: no PNG, JPEG, WebP, TIFF or BMP")
     assert (first["target"], first["size"], first["remarks"]) == (str(tmp_path / "big" / "first.jpg"), [62, 40], [])
     assert second["remarks"] == ["16 bits rounded to the 8 of JPEG"]
     assert (second["approximate"], second["reason"]) == (False, None)
@@ -293,7 +293,7 @@ def test_a_terminal_sees_how_far_it_is(photos: Path, tmp_path: Path) -> None:
     assert found.returncode == 10
     assert "3/3" in shown
     assert " images/s " in shown
-    assert "odd\\n[bold]:smile:.png': no PNG, JPEG" in shown
+    assert "odd\\n[bold]:smile:.png': no readable image: no PNG, JPEG" in shown
 
 
 def test_without_pillow_it_is_said_what_to_install(photos: Path, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_files_that_cannot_be_read_have_a_reason(upscaler: Upscaler, tmp_path: P
     reasons = [
         run_job(upscaler, Job(tmp_path / name, tmp_path / "b.png")).reason for name in ("text.png", "absent.png")
     ]
-    assert reasons[0].startswith("no PNG, JPEG, WebP, TIFF or BMP")
+    assert reasons[0].startswith("no readable image: no PNG, JPEG, WebP, TIFF or BMP")
     assert reasons[1] == "No such file or directory"
 
 
