@@ -22,7 +22,7 @@ from .network import Network
 from .registry import network_name, network_spec
 
 GLOBAL_HALO = 32
-"""Halo in low-resolution pixels of networks that see the whole image; benchmarks/tiling.py measures what it leaves."""
+"""Largest halo in low-resolution pixels of networks that see the whole image, whose tiles differ with any halo."""
 
 CHROMA_RADIUS = 2
 """How far MATLAB's bicubic interpolation looks, in low-resolution pixels."""

@@ -111,7 +111,7 @@ def _twin(manifest: Mapping[str, Any]) -> Network | None:
     try:
         with torch.device("meta"):
             return network_spec(model["name"]).create(**model["config"])
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RuntimeError):  # or one whose arguments build none
         return None
 
 

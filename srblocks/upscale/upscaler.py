@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..network import COLORS
 from ..tiling import Window, halo_of, least_tile, windows
 
 Image = NDArray[Any]
@@ -70,11 +69,6 @@ class Upscaler:
     max_size: tuple[int | None, int | None] = (None, None)
     radius: int | None = None
     tile: int = 256
-
-    @property
-    def channels(self) -> int:
-        """Channels of the images."""
-        return COLORS[self.color]
 
     def __call__(self, low: Image) -> Image:
         """Enlarge one image of height x width x channels in [0, 1] as a whole; the result is clipped to [0, 1].
