@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread per test process: two processes of one thread each are quicker and steadier than two threads.
 TEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test test-slow check format bench bench-check bench-baseline clean
+.PHONY: demo test test-quick test-slow test-thorough check format bench bench-check bench-baseline clean
 
 demo: .venv/installed
 	$(BIN)/python examples/demo.py
@@ -14,6 +14,14 @@ test: check
 
 test-slow: .venv/installed
 	$(TEST) -m "slow or not slow"
+
+# Under two minutes, while one works.
+test-quick: .venv/installed
+	$(TEST) -m quick
+
+# Many times as many properties, killed commands and damaged files, of other seeds each time; says how many at the end.
+test-thorough: .venv/installed
+	SRBLOCKS_CASES=20 $(TEST) -m "slow or not slow" tests/properties tests/faults tests/fuzz
 
 check: .venv/installed
 	$(BIN)/ruff check .

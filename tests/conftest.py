@@ -1,5 +1,6 @@
 """Every test that takes `spec` or `scale` runs for every row of the registry."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("spec,scale", rows, ids=[f"{spec.name}-x{scale}" for spec, scale in rows])
     elif "spec" in names:
         metafunc.parametrize("spec", network_specs(), ids=lambda spec: spec.name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    total: Counter[str] = Counter()
+    for report in terminalreporter.getreports(""):
+        for name, counted in report.user_properties if report.when == "teardown" else ():
+            if name == "tally":
+                total.update(counted)
+    if total:
+        terminalreporter.section("tried")
+        for name, count in sorted(total.items()):
+            terminalreporter.write_line(f"{name}: {count:,}")
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """Counts what a test tries; the sums over all tests are printed at the end."""
+    counted: Counter[str] = Counter()
+    yield counted
+    request.node.user_properties.append(("tally", dict(counted)))
 
 
 @pytest.fixture(autouse=True)

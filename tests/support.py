@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from torch import Tensor, nn
 
 from srblocks.network import Network
@@ -21,6 +22,14 @@ README = (REPOSITORY / "README.md").read_text()
 FACTS = Path(__file__).parent / "data"
 TENSORRT = ("8.6", "10.0", "10.15", "11.0", "11.5")
 PORTABLE = [name for name, row in FORMATS.items() if row.portable]
+CASES = int(os.environ.get("SRBLOCKS_CASES", "1"))
+"""How many times as many cases as usual the tests of properties, faults and damaged files try: `make test-thorough`."""
+
+
+def cases(count: int) -> settings:
+    """Settings of a test that tries that many random cases, times `CASES`; always the same ones in the usual suite."""
+    health = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=count * CASES, deadline=None, derandomize=CASES == 1, suppress_health_check=health)
 
 
 class Unshuffled(Network):
