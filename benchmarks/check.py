@@ -164,8 +164,8 @@ def main(arguments: list[str] | None = None) -> int:
     if args.times:
         findings += compare_ratios(baseline, ratios, absent, here, strict=args.strict)
     if args.write_baseline:
-        if missing := set(TOOLS) - set(versions):
-            raise SystemExit(f"check.py: a baseline needs {', '.join(sorted(missing))}; pip install -e '.[onnx]'")
+        if missing := ", ".join(sorted(set(TOOLS) - set(versions))):
+            raise SystemExit(f'check.py: a baseline needs {missing}; pip install -e ".[onnx]"')
         findings = [replace(one, verdict=CHANGES) if one.verdict == FAILS else one for one in findings]
         before, baseline = baseline, baseline.with_figures(figures, versions, args.networks)
         if args.times:

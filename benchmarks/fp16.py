@@ -3,7 +3,7 @@
     SRBLOCKS_DATA=folder python benchmarks/fp16.py [--json FILE]
 
 Measured is what would be deployed: the optimised network in fp16 and in bf16 against the plain one in float32, with the
-weights at hand (bundled and published) on images of Set5, reduced by the protocol of `python -m srblocks.evaluate`.
+weights at hand (bundled and published) on images of Set5, reduced by the protocol of `srblocks-evaluate`.
 Networks without weights at hand get drawn ones (He's normal distribution, no biases) and are shallow, as in the tests:
 that shows what their structure does to values, not what training does. CPUs compute fp16 slowly, so an image is the
 middle of a picture, `SIDE` low-resolution pixels per side at most.

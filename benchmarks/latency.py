@@ -17,7 +17,6 @@ pointwise work fused into them (benchmarks/roofline.py).
 
 import argparse
 import importlib.util
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,10 @@ import torch
 
 from harness import cuda, environment
 from harness.arguments import positive
-from harness.candidates import ready_all, timed
+from harness.candidates import ready_all, subjects_of, timed
 from harness.chart import chart
 from harness.comparison import reference_output
-from harness.engines import ENGINES, Subject, Way, ways
+from harness.engines import ENGINES, Way, ways
 from harness.files import resolved, write
 from harness.inputs import NETWORKS, QUICK, SHAPES, Asked
 from harness.latency import SCHEMA, Measurement, markdown, validated, verdicts
@@ -101,11 +100,7 @@ def measure(
     rounds = args.rounds or (FEWER_ROUNDS if args.device == "cpu" and seconds > LONG else None)
     lr = torch.rand(shape)
     before = environment.load()
-    with tempfile.TemporaryDirectory(prefix="srblocks-") as scratch:
-        subjects = {
-            variant: Subject(one, lr, Path(scratch, variant), device=args.device, threads=args.threads, tf32=args.tf32)
-            for variant, one in nets.items()
-        }
+    with subjects_of(nets, lr, device=args.device, threads=args.threads, tf32=args.tf32) as subjects:
         try:
             reference = reference_output(net, lr, args.device, tf32=args.tf32)
         except RuntimeError as error:  # out of memory, above all

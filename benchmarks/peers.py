@@ -14,7 +14,6 @@ process counts, above the number of cores.
 """
 
 import argparse
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch import Tensor
 
 from harness import environment
 from harness.arguments import positive
-from harness.candidates import Ready, ready_all, timed
+from harness.candidates import Ready, ready_all, subjects_of, timed
 from harness.cases import Case
 from harness.comparison import reference_output
 from harness.engines import ENGINES, Engine, Subject, Way
@@ -67,14 +66,8 @@ class Lineup:
         nets = {**ports, PLAIN: net, OURS: optimize(net)}
         return cls(tuple(ports) or (PLAIN,), nets, {name: PortSubject if name in ports else Subject for name in nets})
 
-    def entries(
-        self, ways: Sequence[Way], lr: Tensor, scratch: Path, threads: int
-    ) -> dict[Key, tuple[Engine, Subject]]:
+    def entries(self, ways: Sequence[Way], subjects: Mapping[str, Subject]) -> dict[Key, tuple[Engine, Subject]]:
         """Peers and ours in every way, side by side; beside peers ours without the rewrites in eager float32 alone."""
-        subjects = {
-            name: self.kinds[name](net, lr, scratch / str(index), threads=threads)
-            for index, (name, net) in enumerate(self.nets.items())
-        }
         return {
             (name, way.label): (way.engine, subject.at(way.precision))
             for way in ways
@@ -99,8 +92,8 @@ def measure(case: Case, installed: Sequence[Peer], labels: Collection[str], args
     first = lineup.peers[0]
     lr = torch.rand(1, lineup.nets[OURS].image_channels, case.height, case.width)
     ways = [Way.named(label) for label in dict.fromkeys([EAGER, *(each for each in case.engines if each in labels)])]
-    with tempfile.TemporaryDirectory(prefix="srblocks-") as scratch:
-        ready, failed = ready_all(lineup.entries(ways, lr, Path(scratch), args.threads))
+    with subjects_of(lineup.nets, lr, lineup.kinds, threads=args.threads) as subjects:
+        ready, failed = ready_all(lineup.entries(ways, subjects))
         if (first, EAGER) in failed:
             raise SystemExit(f"peers.py: {case.name}, {first} does not run: {failed[first, EAGER]}")
         outputs = checked(ready, reference_output(lineup.nets[first], lr, "cpu"))

@@ -3,17 +3,18 @@
     SRBLOCKS_DATA=folder python benchmarks/published.py [--json FILE]
 
 The files are in their authors' layouts, as `load_checkpoint` takes them. The protocol is that of
-`python -m srblocks.evaluate`, on CPU.
+`srblocks-evaluate`, on CPU.
 """
 
 import argparse
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.files import data as data_folder
+from harness.files import write
 from srblocks import load_checkpoint, network_name
-from srblocks.evaluate import Score, evaluate, image_files, means, of_network
+from srblocks.evaluate import Score, evaluate, image_files, means
+from srblocks.upscale import of_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ def markdown(figures: dict[Row, dict[int, Score]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Evaluate published weights on Set5 and Set14.")
-    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE, in benchmarks/results")
     args = parser.parse_args()
     figures = measure(data_folder("weights", "images"))
     print(markdown(figures))
@@ -73,7 +74,7 @@ def main() -> None:
             {**asdict(row), "measured": {scale: asdict(found) for scale, found in scores.items()}}
             for row, scores in figures.items()
         ]
-        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+        print(f"written to {write(rows, args.json).name}")
 
 
 if __name__ == "__main__":

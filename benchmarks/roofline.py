@@ -105,7 +105,7 @@ def chosen(names: Iterable[str]) -> list[tuple[NetworkSpec, int]]:
         if not named:
             known = [*rows, *dict.fromkeys(spec.name for spec, _ in rows.values())]
             close = difflib.get_close_matches(name, known, cutoff=0.5) or ["rcan-x4", "rcan", "all"]
-            raise ValueError(f"no network is named {name!r}; give names such as {', '.join(close)}")
+            raise ValueError(f"unknown network {name!r}; give names such as {', '.join(close)}")
         found |= named
     return list(found.values())
 
@@ -161,7 +161,7 @@ def device_of(args: argparse.Namespace) -> Device:
     if name == "cpu":
         return measured_cpu(args.threads, (args.precision,))
     if name not in DEVICES:
-        raise ValueError(f"no device is named {name!r}; use {', '.join(DEVICES)} or cpu, or describe one by --flops")
+        raise ValueError(f"unknown device {name!r}; use {', '.join(DEVICES)} or cpu, or describe one by --flops")
     return DEVICES[name]
 
 

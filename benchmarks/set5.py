@@ -2,21 +2,21 @@
 
     SRBLOCKS_DATA=folder python benchmarks/set5.py [--json FILE]
 
-Protocol: that of `python -m srblocks.evaluate` for networks on luma, on CPU; as in published tables, the pictures of
+Protocol: that of `srblocks-evaluate` for networks on luma, on CPU; as in published tables, the pictures of
 bicubic interpolation are rounded to 8 bits.
 """
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from harness.files import data
+from harness.files import data, write
 from srblocks import load_pretrained
-from srblocks.evaluate import Score, compare, evaluate, image_files, means, of_network, read_image
+from srblocks.evaluate import Score, compare, evaluate, image_files, means, read_image
 from srblocks.protocol import imresize, reduced_pair, rgb_to_y
+from srblocks.upscale import of_network
 
 
 def bicubic(folder: Path, scale: int) -> Score:
@@ -54,13 +54,13 @@ def markdown(figures: dict[str, dict[int, Score]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Evaluate the bundled weights on Set5.")
-    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE, in benchmarks/results")
     args = parser.parse_args()
     figures = measure(data("images/Set5") / "images" / "Set5")
     print(markdown(figures))
     if args.json:
         plain = {name: {scale: asdict(score) for scale, score in row.items()} for name, row in figures.items()}
-        args.json.write_text(json.dumps(plain, indent=2) + "\n")
+        print(f"written to {write(plain, args.json).name}")
 
 
 if __name__ == "__main__":

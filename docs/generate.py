@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from generator.catalogue import catalogue, entries, others
+from generator.catalogue import catalogue, entries, modules, others
 from generator.comparison import comparison
 from generator.drawing import Sheet
 from generator.pictures import pictures
@@ -26,8 +26,9 @@ def generated() -> dict[Path, str]:
     folders = {entry.name: entry.module.partition(".")[0] for entry in entries()}
     drawn = {name: f"{folders[name]}/{name}.svg" for name in pictures()}
     files = {DOCS / drawn[name]: Sheet(picture).svg(name) for name, picture in pictures().items()}
-    for file, name, text in (("blocks.md", "catalogue", catalogue(drawn)), ("README.md", "names", others())):
-        files[DOCS / file] = _replaced((DOCS / file).read_text(), name, text)
+    readme = _replaced((DOCS / "README.md").read_text(), "names", others())
+    files[DOCS / "README.md"] = _replaced(readme, "modules", modules())
+    files[DOCS / "blocks.md"] = _replaced((DOCS / "blocks.md").read_text(), "catalogue", catalogue(drawn))
     return files
 
 

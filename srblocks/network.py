@@ -27,8 +27,14 @@ class Network(nn.Module):
     """A super-resolution network: a pure function from low-resolution to high-resolution images.
 
     ``net(lr)`` takes images (N, `image_channels`, H, W) with values in [0, 1] and gives (N, `image_channels`,
-    `scale` * H, `scale` * W), in [0, 1] up to over- and undershoot. It never writes its input, treats the items of a
-    batch independently, and in eval mode the same input gives the same output.
+    `scale` * H, `scale` * W), in [0, 1] up to over- and undershoot. It never writes its input. In eval mode it treats
+    the items of a batch independently, and the same input gives the same output; in training mode that does not hold
+    where batch norms take their statistics from the batch.
+
+    Convolutions pad the borders, so that a moved image gives the moved output only where the receptive radius does not
+    reach a border: exactly there, and nowhere for networks that look at the whole image. Under ``torch.autocast`` the
+    output is of autocast's dtype, or of float32 where a float32 image is added last; `srblocks.to_precision` takes and
+    gives float32.
 
     Args:
         scale: enlargement per side.
@@ -46,6 +52,10 @@ class Network(nn.Module):
             `srblocks.create_network` build the same network again.
         scales: the scales that the weights serve, all by `at_scale`; `scale` alone for most networks.
         rewrites: what `srblocks.optimize` did to make this network; None for one that it did not make.
+
+    Raises:
+        ValueError: an argument is out of its range, or `color` does not fit `image_channels`.
+        TypeError: arguments that the constructor takes as ``*args``, whose names are not known.
     """
 
     if TYPE_CHECKING:
@@ -53,7 +63,7 @@ class Network(nn.Module):
         rewrites: "Report | None"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Self":
-        """Record the constructor's arguments as `config`."""
+        """Record the constructor's arguments as `config`; refuse negative ones."""
         self = super().__new__(cls)
         signature = inspect.signature(cls.__init__)
         bound = signature.bind_partial(self, *args, **kwargs)
@@ -71,6 +81,9 @@ class Network(nn.Module):
             for name, value in config.items()
             if _is_plain(value)
         }
+        for name, value in self.config.items():  # before a layer of that size is built
+            if type(value) is int and value < 0:
+                raise ValueError(f"{cls.__name__}: {name}={value} is negative; use 0 or more")
         return self
 
     def __init__(
@@ -85,11 +98,8 @@ class Network(nn.Module):
         color: str | None = None,
     ) -> None:
         super().__init__()
-        for name, value in {**self.config, "scale": scale, "image_channels": image_channels}.items():
-            if type(value) is int and value < 0:
-                raise ValueError(f"{type(self).__name__}: {name}={value} is negative")
         if scale < 1 or image_channels < 1:
-            raise ValueError(f"{type(self).__name__}: scale={scale}, image_channels={image_channels}; both start at 1")
+            raise ValueError(f"{type(self).__name__}: scale={scale}, image_channels={image_channels}; use 1 or more")
         self.rewrites = None
         self.scale = scale
         self.scales: tuple[int, ...] = (scale,)
@@ -111,11 +121,12 @@ class Network(nn.Module):
         Raises:
             ValueError: the shape of the images is not one that the network takes.
         """
-        if args and not (
+        lr = args[0] if args else kwargs.get("lr")
+        if lr is not None and not (
             torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
             or torch.compiler.is_compiling()
         ):
-            self.check_shape(args[0].shape)
+            self.check_shape(lr.shape)
         return super().__call__(*args, **kwargs)
 
     def check_shape(self, shape: torch.Size) -> None:

@@ -212,7 +212,7 @@ def network_name(net: Network) -> str:
     for spec in network_specs():
         build, bound = spec.constructor
         if build is type(net):
-            likeness[spec.name] = sum(1 if net.config[key] == value else -1 for key, value in bound.items())
+            likeness[spec.name] = sum(1 if net.config.get(key) == value else -1 for key, value in bound.items())
     if not likeness:
         raise ValueError(f"{type(net).__name__} is in no registry row; register() a NetworkSpec for it first")
     return max(likeness, key=lambda name: likeness[name])

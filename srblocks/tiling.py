@@ -42,7 +42,8 @@ _INDIFFERENT = {"scale", "scales", "value_range", "mean_shift", "color", "image_
 def receptive_radius(net: Network) -> int | None:
     """Give how far an output pixel looks from its own position, in low-resolution pixels; None = the whole image.
 
-    The registry declares it for its rows. For any other network it is measured, see `measured_radius`.
+    The registry declares it for its rows. For any other network it is measured, see `measured_radius`; call that for a
+    network of the registry whose modules you replaced.
 
     Example:
         >>> from srblocks import create_network
@@ -57,7 +58,9 @@ def receptive_radius(net: Network) -> int | None:
     except ValueError:  # a network of the caller's own
         return measured_radius(net)
     usual = spec.arguments()
-    if net.scale in spec.geometry and all(net.config[name] == usual[name] for name in usual.keys() - _INDIFFERENT):
+    named = usual.keys() - _INDIFFERENT
+    # What JSON cannot hold stands in no configuration: whether it is the usual one is not known.
+    if net.scale in spec.geometry and named <= net.config.keys() and all(net.config[n] == usual[n] for n in named):
         return spec.geometry[net.scale].radius
     return measured_radius(net)
 
@@ -67,13 +70,14 @@ def measured_radius(net: Network) -> int | None:
     """Measure a receptive radius: what depends on a pixel that is not a number is none either.
 
     Looks along rows and along columns of images that are narrow the other way, and long beside the reach of every
-    convolution, dilated ones too. What a comparison takes from a pixel is not seen.
+    convolution, dilated ones too. What a comparison takes from a pixel is not seen, nor what replaces such a value
+    (``torch.nan_to_num``) and hands on another.
 
     Args:
         net: the network; it is not changed.
 
     Returns:
-        The radius in low-resolution pixels, not too small but for comparisons; None where no strip was long enough,
+        The radius in low-resolution pixels, not too small but for such operations; None where no strip was long enough,
         nothing arrived, or the network does not run on strips.
     """
     twin = copy.deepcopy(net).eval()
@@ -129,7 +133,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Window:
-    """A tile, in low-resolution pixels of the image."""
+    """A tile, in low-resolution pixels of the image.
+
+    Attributes:
+        rows: from its upper to its lower end.
+        columns: from its left to its right end.
+    """
 
     rows: Span
     columns: Span

@@ -1,11 +1,15 @@
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 import srblocks.networks
-from srblocks import create_network, list_networks
+from srblocks import PixelShuffleUp, PostUpsampling, conv, create_network, list_networks
 from srblocks.registry import Geometry, NetworkSpec, UnknownNetworkError, network_name, network_spec, register
+from srblocks.tiling import receptive_radius
 
 
 def test_an_unknown_name_lists_the_closest_and_stops() -> None:
@@ -87,3 +91,27 @@ def test_config_takes_in_keywords_of_a_subclass_and_refuses_nameless_arguments()
     assert Keywords(depth=1, width=8).config == {"depth": 1, "width": 8}
     with pytest.raises(TypeError, match=r"Nameless has \*arguments: give arguments by name"):
         Nameless(1)
+
+
+class Factory(PostUpsampling):
+    """A network of another package, one of whose arguments no configuration can hold."""
+
+    def __init__(self, *, scale: int = 2, kernel: int = 3, act: Callable[[], nn.Module] = nn.ReLU) -> None:
+        super().__init__(
+            scale=scale,
+            image_channels=1,
+            head=nn.Sequential(conv(1, 4, kernel), act()),
+            body=nn.Identity(),
+            upsampler=PixelShuffleUp(4, scale),
+            tail=conv(4, 1, 1),
+        )
+
+
+def test_a_row_with_an_argument_that_json_cannot_hold_is_measured_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = partial(Factory, act=nn.GELU)
+    row = NetworkSpec(name="factory", build=build, paper="none", framework="post", geometry={2: Geometry(radius=9)})
+    monkeypatch.setitem(srblocks.registry._specs, "factory", row)
+    net = create_network("factory")
+    assert "act" not in net.config
+    assert network_name(net) == "factory"
+    assert receptive_radius(net) == 2

@@ -1,14 +1,19 @@
 """Candidates: made ready one by one, compared, then timed in turn."""
 
+import contextlib
+import tempfile
 import time
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch._inductor import config as inductor
+
+from srblocks.network import Network
 
 from . import cpu, cuda
 from .engines import Engine, Subject
@@ -64,6 +69,25 @@ class Timed:
     timing: Timing
     wall: Timing | None = None
     end_to_end: Timing | None = None
+
+
+@contextlib.contextmanager
+def subjects_of(
+    nets: Mapping[str, Network], lr: Tensor, kinds: Mapping[str, type[Subject]] | None = None, **settings: Any
+) -> Generator[dict[str, Subject], None, None]:
+    """Give every network with the images, and a folder of its own until the block ends.
+
+    Args:
+        nets: name -> network.
+        lr: the images of all.
+        kinds: name -> how its files are made; None for our exports.
+        settings: further arguments of `Subject`, the same for all.
+    """
+    with tempfile.TemporaryDirectory(prefix="srblocks-") as scratch:
+        yield {
+            name: (kinds[name] if kinds else Subject)(net, lr, Path(scratch, str(index)), **settings)
+            for index, (name, net) in enumerate(nets.items())
+        }
 
 
 def ready(engine: Engine, subject: Subject) -> Ready:

@@ -1,10 +1,8 @@
 """Two variants of a network, timed in the same rounds: the row that comes of it."""
 
 import copy
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +11,10 @@ from torch import Tensor
 from srblocks.network import Network
 
 from . import cuda
-from .candidates import Ready, Timed, ready_all, timed
-from .engines import Subject, Way
+from .candidates import Ready, Timed, ready_all, subjects_of, timed
+from .engines import Way
 from .parity import TOLERANCE, parity, psnr, relative_error
-from .timing import Ratio, Timing
+from .timing import Ratio, Timing, noise
 
 
 @dataclass(frozen=True)
@@ -77,10 +75,7 @@ class Row:
     @property
     def noise(self) -> str:
         """Why the figures are not to be relied on; empty when they are."""
-        uneven = self.plain.timing.noisy or self.optimised.timing.noisy
-        busy = [f"load {self.load}"] if self.load > self.cores else []
-        reasons = ["uneven"] * uneven + busy
-        return f"noisy ({', '.join(reasons)})" if reasons else ""
+        return noise(self.plain.timing, self.optimised.timing, load=self.load, cores=self.cores)
 
     @property
     def met(self) -> bool | None:
@@ -169,11 +164,7 @@ def compare(
         (engine, variant) -> what was found; without engines that failed, which are printed.
     """
     ways = [Way.named(label) for label in labels]
-    with tempfile.TemporaryDirectory(prefix="srblocks-") as scratch:
-        subjects = {
-            variant: Subject(net, lr, Path(scratch, str(index)), device=device, threads=threads, tf32=tf32)
-            for index, (variant, net) in enumerate(nets.items())
-        }
+    with subjects_of(nets, lr, device=device, threads=threads, tf32=tf32) as subjects:
         reference = reference_output(next(iter(nets.values())), lr, device, tf32=tf32)
         entries = {
             (way.label, variant): (way.engine, subject.at(way.precision))

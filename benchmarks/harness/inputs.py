@@ -35,7 +35,7 @@ class Asked:
         specs = {spec.name: spec for spec in network_specs()}
         if name not in specs or not scale.isdecimal() or int(scale) not in specs[name].scales:
             known = ", ".join(f"{spec.name}-x{scale}" for spec in specs.values() for scale in spec.scales)
-            raise SystemExit(f"there is no network {network!r}; known are {known}")
+            raise SystemExit(f"unknown network {network!r}; known are {known}")
         if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", shape):
             raise SystemExit(f"{shape!r} is no shape; give batch x height x width, such as 1x270x480")
         return cls(name, int(scale), *map(int, shape.split("x")))

@@ -1,12 +1,9 @@
 """The same networks in other libraries: built, given the same weights, exported as their users export them."""
 
-import contextlib
 import importlib
 import importlib.util
-import logging
 import tempfile
-import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from srblocks import load_checkpoint
 from srblocks.network import Network
 from srblocks.upsampling import InterpolateUp
 from srblocks_export.formats import FORMATS
+from srblocks_export.formats.silence import ONNX_EXPORTER, quiet
 
 from .cases import Case
 from .engines import Subject
@@ -55,7 +53,7 @@ class PortSubject(Subject):
             return super().export(fmt)
         self.folder.mkdir(parents=True, exist_ok=True)
         path, net = self.folder / f"port-{self.precision}{FORMATS[fmt].suffix}", self.module()
-        with _quiet(), torch.no_grad():
+        with quiet(*ONNX_EXPORTER), torch.no_grad():
             if fmt == "onnx":
                 torch.onnx.export(net, (self.lr,), path, dynamo=True, external_data=False, verbose=False)
             else:
@@ -211,18 +209,3 @@ def same_weights(peers: Sequence[Peer], scale: int, **config: object) -> tuple[d
     for port in others:
         port.net.load_state_dict(first.net.state_dict())
     return ports, peers[0].carried(first)
-
-
-@contextlib.contextmanager
-def _quiet() -> Generator[None, None, None]:
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

@@ -1,9 +1,7 @@
 """How long networks take, as multiples of a reference operation that runs in the same rounds."""
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +10,10 @@ from torch import nn
 from srblocks import optimize
 
 from . import environment
-from .candidates import ready_all, timed
+from .candidates import ready_all, subjects_of, timed
 from .cases import EXACT, Case
 from .comparison import check, reference_output
-from .engines import ENGINES, Subject, Way
+from .engines import ENGINES, Way
 from .timing import Timing
 
 ENGINES_TIMED = (*EXACT, "channels_last fp32")
@@ -91,15 +89,17 @@ def measure(case: Case, *, threads: int = 1, rounds: int | None = None) -> tuple
     lr, reference = torch.rand(1, net.image_channels, case.height, case.width), torch.rand(1, 64, 64, 64)
     ways = [Way.named(label) for label in case.engines]
     absent = {way.label: reason for way in ways if (reason := way.missing("cpu"))}
-    with tempfile.TemporaryDirectory(prefix="srblocks-") as scratch:
-        subjects = {name: Subject(one, lr, Path(scratch, name), threads=threads) for name, one in nets.items()}
+    with (
+        subjects_of(nets, lr, threads=threads) as subjects,
+        subjects_of({"reference": chain()}, reference, threads=threads) as alone,
+    ):
         entries = {
             (way.label, name): (way.engine, subject)
             for way in ways
             for name, subject in subjects.items()
             if way.label not in absent
         }
-        entries[_REFERENCE] = ENGINES["eager"], Subject(chain(), reference, Path(scratch, "chain"), threads=threads)
+        entries[_REFERENCE] = ENGINES["eager"], alone["reference"]
         found, failed = ready_all(entries)
         for (label, name), reason in failed.items():
             raise SystemExit(f"check.py: {name} {case.network} in {label}: {reason}")

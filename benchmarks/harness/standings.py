@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .parity import Parity
-from .timing import Ratio, Timing
+from .timing import Ratio, Timing, noise
 
 OURS = "srblocks"
 PLAIN = "srblocks, not optimised"
@@ -131,9 +131,7 @@ class Verdict:
     @property
     def noise(self) -> str:
         """Why the figures are not to be relied on; empty when they are."""
-        reasons = ["uneven"] * (self.peer.timing.noisy or self.ours.timing.noisy)
-        reasons += [f"load {self.load}"] * (self.load > self.cores)
-        return f"noisy ({', '.join(reasons)})" if reasons else ""
+        return noise(self.peer.timing, self.ours.timing, load=self.load, cores=self.cores)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -90,6 +90,18 @@ class Ratio:
         return cls(statistics.median(paired), slow.median / quick.median, slow.minimum / quick.minimum)
 
 
+def noise(*timings: Timing, load: float, cores: int) -> str:
+    """Say why figures are not to be relied on: uneven rounds, or a load above the number of cores; empty when they are.
+
+    Args:
+        timings: the candidates that were compared.
+        load: the highest load average around the measurement.
+        cores: the processor's.
+    """
+    reasons = ["uneven"] * any(timing.noisy for timing in timings) + [f"load {load}"] * (load > cores)
+    return f"noisy ({', '.join(reasons)})" if reasons else ""
+
+
 def wall_clock(run: Callable[[], object]) -> float:
     """Run once and give the milliseconds."""
     start = time.perf_counter()

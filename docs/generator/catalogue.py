@@ -3,18 +3,24 @@
 import ast
 import contextlib
 import doctest
+import importlib
 import inspect
 import io
+import json
 import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import srblocks
+
+RECORD = Path(__file__).parents[2] / "tests" / "data" / "public_names.json"
+"""The record of all public names, by the module that they are imported from."""
 
 PACKAGES = ("frameworks", "blocks", "upsampling", "init")
 SECTIONS = re.compile(r"^(Args|Shape|Returns|Raises|Example):\n", re.M)
@@ -136,9 +142,24 @@ def others() -> str:
         module = getattr(value, "__module__", "")
         if name in known or name.startswith("__") or module.startswith("srblocks.networks."):
             continue
-        summary = _markdown((inspect.getdoc(value) or "").partition("\n\n")[0], {}) if module else f"`{value!r}`"
-        lines.append(f"| `{name}` | {summary} |")
+        lines.append(f"| `{name}` | {_summary(value) if module else f'`{value!r}`'} |")
     return "\n".join(lines)
+
+
+def modules() -> str:
+    """Write one row for everything public that is imported from a module of its own."""
+    lines = ["| module | name | what it is |", "|---|---|---|"]
+    for module, names in json.loads(RECORD.read_text()).items():
+        if module != "srblocks":
+            found = importlib.import_module(module)
+            cells = [f"`{module}`", *[""] * (len(names) - 1)]
+            for cell, name in zip(cells, names, strict=True):
+                lines.append(f"| {cell} | `{name}` | {_summary(getattr(found, name))} |")
+    return "\n".join(lines)
+
+
+def _summary(value: object) -> str:
+    return _markdown((inspect.getdoc(value) or "").partition("\n\n")[0], {})
 
 
 def _written(entry: Entry, links: Mapping[str, str], picture: str | None) -> Iterator[str]:

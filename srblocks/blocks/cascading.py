@@ -23,6 +23,9 @@ class EfficientResidualBlock(nn.Module):
     Shape:
         ``(N, C, H, W) -> (N, C, H, W)``, any H, W >= 1.
 
+    Raises:
+        ValueError: `groups` does not divide C.
+
     Example:
         >>> EfficientResidualBlock(64, groups=4)(torch.rand(1, 64, 8, 8)).shape
         torch.Size([1, 64, 8, 8])
@@ -74,7 +77,7 @@ class CascadingBlock(nn.Module):
     ) -> None:
         super().__init__()
         if depth < 1:
-            raise ValueError(f"CascadingBlock: depth={depth}; a cascade has 1 block or more")
+            raise ValueError(f"CascadingBlock: depth={depth}; use 1 block or more")
         block = block or partial(ResidualBlock, out_act=nn.ReLU)
         self.shared = block(channels) if shared else None
         self.blocks = nn.ModuleList(nn.Identity() if shared else block(channels) for _ in range(depth))

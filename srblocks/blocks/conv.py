@@ -32,8 +32,8 @@ def conv(
         ``dilation * (kernel_size // 2)``.
 
     Raises:
-        ValueError: ``kernel_size`` is even, so that no symmetric padding keeps the size, or no channels are left, or
-            ``groups`` does not divide them, or an unknown ``padding_mode``.
+        ValueError: ``kernel_size`` is negative, or even, so that no symmetric padding keeps the size, or no channels
+            are left, or ``groups`` does not divide them, or an unknown ``padding_mode``.
 
     Example:
         >>> conv(3, 64, 9)
@@ -42,9 +42,13 @@ def conv(
     if in_channels < 1 or out_channels < 1:
         raise ValueError(f"conv: {in_channels} to {out_channels} channels; use 1 or more")
     if groups < 1 or in_channels % groups or out_channels % groups:
-        raise ValueError(f"conv: groups={groups} does not divide {in_channels} to {out_channels} channels")
+        raise ValueError(
+            f"conv: groups={groups} does not divide {in_channels} to {out_channels} channels; use a divisor of both"
+        )
     if kernel_size % 2 == 0:
         raise ValueError(f"conv: kernel_size={kernel_size} is even; a convolution that keeps the size needs an odd one")
+    if kernel_size < 1:
+        raise ValueError(f"conv: kernel_size={kernel_size}; use an odd number from 1 on")
     return nn.Conv2d(
         in_channels,
         out_channels,

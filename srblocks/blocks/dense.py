@@ -63,7 +63,7 @@ class DenseBlock(nn.Module):
     ) -> None:
         super().__init__()
         if depth < 1:
-            raise ValueError(f"DenseBlock: depth={depth}; a dense block has 1 layer or more")
+            raise ValueError(f"DenseBlock: depth={depth}; use 1 layer or more")
         seen = channels if sees_input else 0
         self.layers = nn.ModuleList(layer(channels if i == 0 else seen + i * growth, growth) for i in range(depth))
         self.sees_input = sees_input

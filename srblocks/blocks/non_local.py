@@ -133,8 +133,18 @@ class Patches(nn.Module):
         self.channels = channels
         self.stride = stride
         self.padding = padding
-        one_hot = rearrange(torch.eye(side**2), "out (h w) -> out 1 h w", h=side)
-        self.register_buffer("kernel", repeat(one_hot, "out 1 h w -> (c out) 1 h w", c=channels), persistent=False)
+        self.side = side
+        self.register_buffer("kernel", self._one_hot().to(torch.empty(())), persistent=False)
+
+    def _one_hot(self) -> Tensor:
+        one_hot = rearrange(torch.eye(self.side**2, device="cpu"), "out (h w) -> out 1 h w", h=self.side)
+        return repeat(one_hot, "out 1 h w -> (c out) 1 h w", c=self.channels)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Convert the module; no file holds the kernel, so that it is made anew behind ``to_empty`` too."""
+        super()._apply(fn, recurse)
+        self.kernel = self._one_hot().to(self.kernel)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the patches of ``x``: (N, C, H, W) to (N, C * k * k, rows, columns)."""
@@ -193,7 +203,9 @@ class CrossScaleNonLocal(nn.Module):
         reduced = F.interpolate(x, size=[h // self.scale, w // self.scale], mode="bilinear")
         query = _tokens(self.surroundings(self.query(x)))
         key = _tokens(self.surroundings(self.key(reduced)))
-        key = key / key.square().sum(2, keepdim=True).sqrt().clamp(min=1e-4)
+        # Bounded ahead of the root, whose gradient at zero is infinite; float16 makes 0 of 1e-8.
+        least = 1e-7 if key.dtype == torch.float16 else 1e-8
+        key = key / key.square().sum(2, keepdim=True).clamp(min=least).sqrt()
         value = _tokens(self.exemplars(self.value(x)))
         found = _gather(query, key, value, self.softmax_scale, [h, w])
         # 3 x 3 patches lie over a pixel; the authors divide by 6.

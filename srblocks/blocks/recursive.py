@@ -67,7 +67,7 @@ class RecursiveBlock(nn.Module):
         if skip not in ("source", "previous", "none"):
             raise ValueError(f"RecursiveBlock: skip={skip!r} is unknown; use 'source', 'previous' or 'none'")
         if recursions < 1 or depth < 1:
-            raise ValueError(f"RecursiveBlock: recursions={recursions}, depth={depth}; both start at 1")
+            raise ValueError(f"RecursiveBlock: recursions={recursions}, depth={depth}; use 1 or more")
         self.convs = nn.ModuleList(conv(channels, channels, bias=bias) for _ in range(depth))
         self.norms = nn.ModuleList(
             nn.ModuleList(norm(channels) if norm else nn.Identity() for _ in range(depth)) for _ in range(recursions)
@@ -150,6 +150,9 @@ class LearnedAverage(nn.Module):
     Shape:
         ``count tensors of one shape -> that shape``.
 
+    Raises:
+        ValueError: `count` is below 1.
+
     Example:
         >>> LearnedAverage(2)([torch.zeros(1), torch.ones(1)])
         tensor([0.5000], grad_fn=<AddBackward0>)
@@ -158,7 +161,7 @@ class LearnedAverage(nn.Module):
     def __init__(self, count: int, *, normalised: bool = False) -> None:
         super().__init__()
         if count < 1:
-            raise ValueError(f"LearnedAverage: count={count}; average 1 tensor or more")
+            raise ValueError(f"LearnedAverage: count={count}; use 1 or more")
         self.weight = nn.Parameter(torch.full((count,), 1 / count))
         self.normalised = normalised
 

@@ -34,7 +34,7 @@ def factory(spec: NetworkSpec, name: str) -> Callable[..., Network]:
         if path is None:
             raise ValueError(
                 f"{name}: no weights are bundled for {spec.name} at scale {scale}; bundled are "
-                f"{', '.join(list_pretrained())}; give a file of yours as weights=FILE in place of pretrained=True"
+                f"{', '.join(list_pretrained())}; give a file of weights as weights=FILE in place of pretrained=True"
             )
         return create_network(spec.name, scale=scale, weights=path, **arguments)
 

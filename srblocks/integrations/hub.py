@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ..checkpoints import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from ..checkpoints.bounds import bounded_construction, check_arguments, check_memory
 from ..checkpoints.filling import check_fit
 from ..checkpoints.saving import savable_tensors
 from ..color import OnLuma, OnYCbCr, on_rgb
@@ -31,7 +32,7 @@ from ..registry import network_name, network_spec
 try:
     from huggingface_hub import HfApi, ModelCardData, snapshot_download
 except ImportError as error:
-    raise ImportError("srblocks.integrations.hub needs huggingface_hub; pip install 'srblocks[hub]'") from error
+    raise ImportError('srblocks.integrations.hub needs huggingface_hub; pip install "srblocks[hub]"') from error
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -171,8 +172,12 @@ class HubMixin(Network):
         """
         described, weights = _fetched(name, **download)
         try:
+            check_arguments(described["config"])
+            with torch.device("meta"), bounded_construction():
+                plan = cls(**described["config"])
+            check_memory(plan, weights)
             net = cls(**described["config"])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise CheckpointError(f"{name}: {cls.__name__} cannot be built for these weights ({error})") from error
         load_weights(net, weights)
         return net.eval()
@@ -189,7 +194,7 @@ def _save(net: Network, folder: Path, title: str, entries: dict[str, Any]) -> No
         save_checkpoint(inner, folder / WEIGHTS)
     else:
         with atomic_path(folder / WEIGHTS) as temporary:
-            save_file(savable_tensors(inner), temporary)
+            temporary.write_bytes(save(savable_tensors(inner)))  # save_file hides why a file cannot be written
     with atomic_path(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if not (folder / CARD).exists():

@@ -13,6 +13,6 @@ from .registries import register
 try:
     from mmengine.registry import MODELS
 except ImportError as error:
-    raise ImportError("srblocks.integrations.mmengine needs mmengine; pip install 'srblocks[mmengine]'") from error
+    raise ImportError('srblocks.integrations.mmengine needs mmengine; pip install "srblocks[mmengine]"') from error
 
 register(MODELS)

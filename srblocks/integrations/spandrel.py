@@ -54,7 +54,7 @@ try:
         StateDict,
     )
 except ImportError as error:
-    raise ImportError("srblocks.integrations.spandrel needs spandrel; pip install 'srblocks[spandrel]'") from error
+    raise ImportError('srblocks.integrations.spandrel needs spandrel; pip install "srblocks[spandrel]"') from error
 
 _STATE_DICT = "state dict"
 _PUBLISHED_PRE_SCALE = 2

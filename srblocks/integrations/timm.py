@@ -21,7 +21,7 @@ from .factories import factory
 try:
     from timm.models import register_model
 except ImportError as error:
-    raise ImportError("srblocks.integrations.timm needs timm; pip install 'srblocks[timm]'") from error
+    raise ImportError('srblocks.integrations.timm needs timm; pip install "srblocks[timm]"') from error
 
 default_cfgs: dict[str, dict[str, Any]] = {}
 """What ``timm.list_models(pretrained=True)`` reads: the models with bundled weights."""

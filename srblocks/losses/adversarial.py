@@ -41,7 +41,7 @@ class AdversarialLoss(nn.Module):
     def __init__(self, kind: Literal["vanilla", "least_squares", "hinge"]) -> None:
         super().__init__()
         if kind not in ("vanilla", "least_squares", "hinge"):
-            raise ValueError(f"AdversarialLoss: kind={kind!r}; use 'vanilla', 'least_squares' or 'hinge'")
+            raise ValueError(f"AdversarialLoss: kind={kind!r} is unknown; use 'vanilla', 'least_squares' or 'hinge'")
         self.kind = kind
 
     def generator(self, fake: Tensor) -> Tensor:

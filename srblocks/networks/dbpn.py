@@ -56,9 +56,9 @@ class DDBPN(IterativeUpsampling):
         value_range: float = 1.0,
     ) -> None:
         if stages < 1:
-            raise ValueError(f"DDBPN: stages={stages} is below 1; the first up-projection is always there")
+            raise ValueError(f"DDBPN: stages={stages}; use 1 up-projection or more")
         if recursions is not None and recursions < 1:
-            raise ValueError(f"DDBPN: recursions={recursions} is below 1; use None or 1 or more")
+            raise ValueError(f"DDBPN: recursions={recursions}; use 1 pass or more, or None")
         normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         act = nn.PReLU if shared_slope else partial(nn.PReLU, width)
         super().__init__(

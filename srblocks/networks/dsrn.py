@@ -44,7 +44,7 @@ class DSRN(Network):
         value_range: float = 1.0,
     ) -> None:
         if steps < 3:
-            raise ValueError(f"DSRN: steps={steps}; the states exchange features from 3 steps on")
+            raise ValueError(f"DSRN: steps={steps}; use 3 or more, from which on the states exchange features")
         normalise, denormalise = normalisation(image_channels, value_range)
         skip = InterpolateUp(image_channels, scale) if image_skip else None
         super().__init__(

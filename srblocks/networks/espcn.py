@@ -48,7 +48,7 @@ class ESPCN(PostUpsampling):
         if act not in _ACTIVATIONS:
             raise ValueError(f"ESPCN: act={act!r} is unknown; use {' or '.join(map(repr, _ACTIVATIONS))}")
         if depth < 2:
-            raise ValueError(f"ESPCN: depth={depth} is below 2; the first and the halving convolution are always there")
+            raise ValueError(f"ESPCN: depth={depth}; use 2 convolutions or more")
         normalise, denormalise = normalisation(image_channels, value_range)
         body: list[nn.Module] = []
         for layer in range(depth - 1):

@@ -46,7 +46,7 @@ class VDSR(PreUpsampling):
         value_range: float = 1.0,
     ) -> None:
         if depth < 2:
-            raise ValueError(f"VDSR: depth={depth} is below 2; the first and the last convolution are always there")
+            raise ValueError(f"VDSR: depth={depth}; use 2 convolutions or more")
         normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         body: list[nn.Module] = []
         for _ in range(depth - 2):

@@ -24,9 +24,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Report:
-    """Every decision of one `optimize`, in the order in which they fell.
+    """What one `optimize` did; ``str(report)`` gives one line per rewrite and reason.
 
-    ``str(report)`` gives one line per rewrite and reason.
+    Attributes:
+        decisions: all of them, in the order in which they fell.
     """
 
     decisions: tuple[Decision, ...]

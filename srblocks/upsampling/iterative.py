@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from ..blocks.conv import conv
-from .post import DeconvUp, prime_factors
+from .post import DeconvUp, check_scale
 
 
 def _bottleneck(channels: int, out: int, act: Callable[[], nn.Module]) -> nn.Module:
@@ -13,7 +13,7 @@ def _bottleneck(channels: int, out: int, act: Callable[[], nn.Module]) -> nn.Mod
 
 
 def _down(channels: int, scale: int, act: Callable[[], nn.Module]) -> nn.Module:
-    prime_factors(scale)
+    check_scale(scale)
     return nn.Sequential(nn.Conv2d(channels, channels, scale + 4, stride=scale, padding=2), act())
 
 
@@ -36,6 +36,9 @@ class UpProjection(nn.Module):
 
     Shape:
         ``(N, channels, H, W) -> (N, out_channels, scale * H, scale * W)``, any H, W >= 1.
+
+    Raises:
+        ValueError: ``scale < 2``.
 
     Example:
         >>> UpProjection(16, 4)(torch.rand(1, 16, 5, 7)).shape
@@ -79,6 +82,9 @@ class DownProjection(nn.Module):
 
     Shape:
         ``(N, channels, scale * H, scale * W) -> (N, out_channels, H, W)``, any H, W >= 1.
+
+    Raises:
+        ValueError: ``scale < 2``.
 
     Example:
         >>> DownProjection(16, 4)(torch.rand(1, 16, 20, 28)).shape

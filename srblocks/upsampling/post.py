@@ -9,14 +9,23 @@ from ..init import icnr_
 from .pre import InterpolateUp
 
 
-def prime_factors(scale: int) -> list[int]:
-    """Steps of an upsampling by `scale`, smallest first: 8 is [2, 2, 2], 6 is [2, 3].
+def check_scale(scale: int) -> None:
+    """Refuse what is no enlargement by a whole number.
 
     Raises:
         ValueError: `scale` is no integer of 2 or more.
     """
     if type(scale) is not int or scale < 2:
         raise ValueError(f"scale={scale} is no enlargement; use an integer of 2 or more")
+
+
+def prime_factors(scale: int) -> list[int]:
+    """Steps of an upsampling by `scale`, smallest first: 8 is [2, 2, 2], 6 is [2, 3].
+
+    Raises:
+        ValueError: `scale` is no integer of 2 or more.
+    """
+    check_scale(scale)
     factors: list[int] = []
     divisor = 2
     while scale > 1:
@@ -167,7 +176,7 @@ class DeconvUp(nn.Module):
         act: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        prime_factors(scale)
+        check_scale(scale)
         kernel = 2 * scale if kernel_size is None else kernel_size
         pad = max(0, kernel - scale + 1) // 2 if padding is None else padding
         short = scale - kernel + 2 * pad

@@ -9,19 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..blocks.conv import conv
-
-MATLAB_A = -0.5
-"""Keys' parameter in MATLAB's imresize; torch's bicubic interpolation uses -0.75."""
-
-
-def _cubic(x: float, a: float) -> float:
-    """Keys' cubic convolution kernel (there with a = -1/2)."""
-    x = abs(x)
-    if x <= 1:
-        return (a + 2) * x**3 - (a + 3) * x**2 + 1
-    if x < 2:
-        return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
-    return 0.0
+from ..protocol import MATLAB_A, cubic
 
 
 def _taps(up: int, down: int, a: float) -> tuple[Tensor, int]:
@@ -30,7 +18,7 @@ def _taps(up: int, down: int, a: float) -> tuple[Tensor, int]:
     centres = [(phase + 0.5) * down / up - 0.5 for phase in range(up)]
     first = min(math.floor(centre - 2 / shrink) + 1 for centre in centres)
     last = max(math.ceil(centre + 2 / shrink) - 1 for centre in centres)
-    rows = [[_cubic(shrink * (tap - centre), a) for tap in range(first, last + 1)] for centre in centres]
+    rows = [[float(cubic(shrink * (tap - centre), a)) for tap in range(first, last + 1)] for centre in centres]
     weights = torch.tensor(rows, dtype=torch.float64, device="cpu")
     return weights / weights.sum(1, keepdim=True), first
 
@@ -59,7 +47,7 @@ class BicubicResize(nn.Module):
         ``(N, C, H, W) -> (N, C, H * up / down, W * up / down)``, H, W >= `min_size`.
 
     Raises:
-        ValueError: unknown border, or a factor whose kernel does not reach just two pixels over the border.
+        ValueError: unknown border, no channel, or a factor whose kernel does not reach just two pixels over the border.
 
     Example:
         >>> BicubicResize(1, 3, 4)(torch.rand(1, 1, 8, 12)).shape
@@ -71,6 +59,8 @@ class BicubicResize(nn.Module):
     ) -> None:
         super().__init__()
         _check_border(border)
+        if channels < 1:
+            raise ValueError(f"BicubicResize: channels={channels}; use 1 or more")
         if up < 1 or down < 1:
             raise ValueError(f"BicubicResize: the factor {up}/{down} is not positive; use integers of 1 or more")
         weights, first = _taps(up, down, a)

@@ -56,10 +56,10 @@ def test_the_command_describes_devices(monkeypatch: pytest.MonkeyPatch, capsys: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--device", "v100"], "no device is named 'v100'; use h100, .* or cpu, or describe one by --flops"),
+        (["--device", "v100"], "unknown device 'v100'; use h100, .* or cpu, or describe one by --flops"),
         (["--device", "t4", "--precision", "bf16"], "NVIDIA T4: no FLOP/s in bf16; it has fp32, fp16"),
-        (["--networks", "edsr-x5"], "no network is named 'edsr-x5'; give names such as edsr-x"),
-        (["--networks", "???"], r"no network is named '\?\?\?'; give names such as rcan-x4, rcan, all"),
+        (["--networks", "edsr-x5"], "unknown network 'edsr-x5'; give names such as edsr-x"),
+        (["--networks", "???"], r"unknown network '\?\?\?'; give names such as rcan-x4, rcan, all"),
         (["--flops", "1e12"], "a device is described by --flops and --bandwidth together"),
         (["--flops", "1e12", "--bandwidth", "1e9", "--device", "h100"], "together, without --device"),
         (["--flops", "-1", "--bandwidth", "1e9"], "described device: fp16=-1 is not positive"),

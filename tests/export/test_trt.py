@@ -22,7 +22,8 @@ from srblocks_export.report import ArtifactReport
 from srblocks_export.request import ExportRequest
 from srblocks_export.shapes import Shapes
 from support import relative_error, run
-from tensorrt_standin import MAJORS, Standin, memory
+from tensorrt_parts import memory
+from tensorrt_standin import MAJORS, Standin
 
 TOLERANCE = 2e-5
 

@@ -11,80 +11,25 @@ import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard
 from safetensors.torch import save_file
-from torch import nn
 
+from integrations.hub_networks import First, same_tensors, small
 from srblocks import (
-    EDSR,
     CheckpointError,
     OnLuma,
     OnYCbCr,
-    PixelShuffleUp,
-    PostUpsampling,
     UnknownNetworkError,
-    conv,
     create_network,
     load_checkpoint,
     network_name,
-    optimize,
 )
-from srblocks.integrations.hub import HubMixin, from_pretrained, push_to_hub, save_pretrained
+from srblocks.integrations.hub import from_pretrained, push_to_hub, save_pretrained
 from srblocks.registry import NetworkSpec
 from support import filled, wave_image
-
-
-class First(HubMixin, EDSR):
-    pass
-
-
-class Second(EDSR, HubMixin):
-    pass
-
-
-class Assembled(HubMixin, PostUpsampling):
-    """A class of one's own with arguments that JSON holds."""
-
-    def __init__(self, *, scale: int = 2, width: int = 6) -> None:
-        super().__init__(
-            scale=scale,
-            image_channels=3,
-            head=conv(3, width),
-            body=nn.Identity(),
-            upsampler=PixelShuffleUp(width, scale),
-            tail=conv(width, 3),
-        )
-
-
-class Tied(HubMixin, PostUpsampling):
-    """The same module twice."""
-
-    def __init__(self, *, width: int = 6) -> None:
-        again = conv(width, width)
-        super().__init__(
-            scale=2,
-            image_channels=3,
-            head=conv(3, width),
-            body=nn.Sequential(again, nn.ReLU(), again),
-            upsampler=PixelShuffleUp(width, 2),
-            tail=conv(width, 3),
-        )
-
-
-class Slots(HubMixin, PostUpsampling):
-    """Its arguments are modules."""
 
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-
-
-def small(**arguments: Any) -> EDSR:
-    return filled(EDSR(**{"scale": 3, "depth": 1, "width": 8, **arguments}))
-
-
-def same_tensors(one: nn.Module, other: nn.Module) -> bool:
-    left, right = one.state_dict(), other.state_dict()
-    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
 def test_every_network_comes_back_from_its_folder(spec: NetworkSpec, tmp_path: Path) -> None:
@@ -207,58 +152,6 @@ def test_an_upload_makes_the_repository_and_keeps_its_card(written: bool, monkey
     assert calls["uploaded"]["commit_message"] == "second thoughts"
 
 
-@pytest.mark.parametrize("mixed", [First, Second])
-def test_the_mixin_goes_with_a_class_of_ones_own(mixed: type[HubMixin], tmp_path: Path) -> None:
-    net = filled(mixed(scale=3, depth=2, width=8, res_scale=0.1))
-    net.save_pretrained(tmp_path / "net", license="mit")
-    found = mixed.from_pretrained(tmp_path / "net")
-    assert (type(found), found.config, found.training) == (mixed, net.config, False)
-    assert found.config["res_scale"] == 0.1
-    assert same_tensors(found, net)
-    assert f'net = {mixed.__name__}.from_pretrained("net")' in (tmp_path / "net" / "README.md").read_text()
-    with pytest.raises(CheckpointError, match=f"a {mixed.__name__}, in no row .* by that class's own from_pretrained"):
-        from_pretrained(tmp_path / "net")
-
-
-def test_weights_that_are_shared_come_back(tmp_path: Path) -> None:
-    net = Tied(width=5)
-    before = net.body[0].weight.data_ptr()
-    net.save_pretrained(tmp_path)
-    found = Tied.from_pretrained(tmp_path)
-    assert same_tensors(found, net)
-    assert found.body[0] is found.body[2]
-    assert net.body[0].weight.data_ptr() == before == net.body[2].weight.data_ptr()
-
-
-def test_the_mixin_reads_a_network_of_the_registry_that_its_class_builds(tmp_path: Path) -> None:
-    net = small()
-    save_pretrained(net, tmp_path / "edsr")
-    assert same_tensors(First.from_pretrained(tmp_path / "edsr"), net)
-    with pytest.raises(CheckpointError, match="Assembled cannot be built for these weights .*'depth'"):
-        Assembled.from_pretrained(tmp_path / "edsr")
-
-
-def test_what_would_not_come_back_is_not_written(tmp_path: Path) -> None:
-    plain = PostUpsampling(
-        scale=2, image_channels=3, head=conv(3, 4), body=nn.Identity(), upsampler=PixelShuffleUp(4, 2), tail=conv(4, 3)
-    )
-    slots = Slots(
-        scale=2, image_channels=3, head=conv(3, 4), body=nn.Identity(), upsampler=PixelShuffleUp(4, 2), tail=conv(4, 3)
-    )
-    altered = Assembled()
-    altered.head = conv(3, 6, 5)
-    for net, message in (
-        (plain, "PostUpsampling is in no registry row"),
-        (slots, "Slots: give its constructor numbers, strings and lists alone .*'head'"),
-        (altered, "Assembled\\(\\*\\*config\\): .*1 of another shape, first head.weight"),
-        (optimize(small()), "an optimised network has no configuration"),
-        (optimize(filled(First(depth=1, width=8))), "First: an optimised network has no configuration"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            save_pretrained(net, tmp_path / "net")
-        assert not list(tmp_path.glob("net/*"))
-
-
 def test_a_file_without_configuration_is_read_by_that_of_the_folder(tmp_path: Path) -> None:
     for net in (filled(create_network("fsrcnn", scale=3)), filled(create_network("carn", width=8, groups=1))):
         save_pretrained(net, tmp_path)
@@ -321,5 +214,5 @@ def test_a_misspelt_argument_is_refused_for_folders_too(tmp_path: Path) -> None:
 def test_without_huggingface_hub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     monkeypatch.delitem(sys.modules, "srblocks.integrations.hub")
-    with pytest.raises(ImportError, match="needs huggingface_hub; pip install 'srblocks\\[hub\\]'"):
+    with pytest.raises(ImportError, match=r'needs huggingface_hub; pip install "srblocks\[hub\]"'):
         importlib.import_module("srblocks.integrations.hub")

@@ -139,6 +139,6 @@ def test_without_mmengine_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mmengine.registry", None)
     monkeypatch.delitem(sys.modules, "srblocks.integrations.mmengine", raising=False)
     with pytest.raises(
-        ImportError, match="srblocks.integrations.mmengine needs mmengine; pip install 'srblocks\\[mmengine\\]'"
+        ImportError, match=r'srblocks.integrations.mmengine needs mmengine; pip install "srblocks\[mmengine\]"'
     ):
         importlib.import_module("srblocks.integrations.mmengine")

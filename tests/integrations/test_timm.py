@@ -87,5 +87,5 @@ def test_a_network_of_timm_scripts_and_copies(scriptable: bool | None) -> None:
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm.models", None)
     monkeypatch.delitem(sys.modules, "srblocks.integrations.timm", raising=False)
-    with pytest.raises(ImportError, match="srblocks.integrations.timm needs timm; pip install 'srblocks\\[timm\\]'"):
+    with pytest.raises(ImportError, match=r'srblocks.integrations.timm needs timm; pip install "srblocks\[timm\]"'):
         importlib.import_module("srblocks.integrations.timm")

@@ -1,0 +1,199 @@
+"""AOTInductor packages: compiled for this machine, and equal to the network."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from export.aoti.packages import STEM, records
+from srblocks import create_network, load_pretrained, network_spec, optimize
+from srblocks.network import Network
+from srblocks.registry import network_specs
+from srblocks_export.errors import InputError
+from srblocks_export.export import export_network, network_shapes
+from srblocks_export.formats import aoti
+from srblocks_export.manifest import FILE, SCHEMA, describe
+from srblocks_export.request import ExportRequest
+from srblocks_export.runtime import Artifact, load
+from srblocks_export.verify import References, Worker
+from support import Unshuffled, filled, relative_error, trained_alike
+
+pytestmark = pytest.mark.skipif(aoti.compiler() is None, reason="needs a C++ compiler")
+TOLERANCE = 2e-5
+# One of each framework; all others are in the slow test.
+NETWORKS = ["vdsr", "lapsrn", "dbpn_ss"]
+
+
+def export_and_verify(net: Network, folder: Path, worker: Worker, tolerance: float) -> None:
+    request = ExportRequest(formats=("aoti",), out=folder)
+    exported = optimize(net)
+    shapes = network_shapes(exported, request)
+    path = folder / "artifact.aoti.pt2"
+    aoti.write(exported, path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    result = worker.verify(path, References(net, shapes, folder), tolerance)
+    assert result.problem is None
+    assert len({tuple(case["shape"]) for case in result.cases}) >= 4
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, worker: Worker) -> None:
+    spec = network_spec(name)
+    net = filled(create_network(name, scale=min(spec.scales), **spec.reduced))
+    export_and_verify(net, tmp_path, worker, TOLERANCE)
+
+
+def test_the_networks_above_and_the_bundled_one_are_of_every_framework() -> None:
+    frameworks = {network_spec(name).framework for name in (*NETWORKS, "fsrcnn")}
+    assert frameworks == {spec.framework for spec in network_specs()} - {"other"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [spec.name for spec in network_specs() if "aoti" not in spec.limits and spec.name not in NETWORKS]
+)
+def test_package_of_every_other_network_equals_the_network(name: str, tmp_path: Path, worker: Worker) -> None:
+    spec = network_spec(name)
+    net = filled(create_network(name, scale=min(spec.scales), **spec.reduced))
+    export_and_verify(net, tmp_path, worker, {"san": 1e-4, "csnln": 1e-4}.get(name, TOLERANCE))
+
+
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=pytest.mark.slow)])
+def test_half_precision_is_close_to_the_network_and_takes_any_strides(precision: str, tmp_path: Path) -> None:
+    net = trained_alike(create_network("edsr_baseline", depth=1, width=16, value_range=1.0))
+    (report,) = export_network(net, ExportRequest(formats=("aoti",), out=tmp_path, precision=precision))
+    assert report.error is None
+    assert report.path is not None
+    half = load(report.path)
+    assert half.manifest["precision"]["compute"] == {"bf16": "bfloat16", "fp16": "float16"}[precision]
+    lr = torch.rand(2, 3, 9, 14)
+    assert torch.equal(half(lr.to(memory_format=torch.channels_last)), half(lr))
+
+
+def test_the_entry_says_what_the_package_is_bound_to(folder: Path, package: Path) -> None:
+    (entry,) = json.loads((folder / FILE).read_text())["artifacts"]
+    metadata = json.loads(records(package)[f"{STEM}_metadata.json"])
+    assert entry["artifact"]["portability"] == {
+        "device": "cpu",
+        "os": f"{metadata['AOTI_PLATFORM']}-{metadata['AOTI_MACHINE']}",
+        "cpu_isa": metadata["AOTI_CPU_ISA"],
+        "torch": torch.__version__.partition("+")[0],
+    }
+    assert entry["verify"]["status"] == "pass"
+    assert entry["verify"]["max_error"] < TOLERANCE
+    embedded = load(package).manifest
+    assert embedded == json.loads(metadata["srblocks"])
+    assert embedded["schema"] == SCHEMA
+    assert embedded == {key: entry[key] for key in ("schema", "model", "io", "precision", "rewrites")}
+
+
+def test_nothing_inside_names_this_machine(folder: Path, package: Path) -> None:
+    content = records(package)
+    assert [name for name in content if name.startswith("archive/data")] == [
+        f"{STEM}.cpp",
+        f"{STEM}_metadata.json",
+        f"{STEM}.so",
+    ]
+    places = [Path(torch.__file__).parents[1], Path.cwd(), Path.home(), folder, tempfile.gettempdir(), sys.prefix]
+    for name, record in content.items():
+        for place in (*(f"{place}/" for place in places), "site-packages", ".py\0", "g++ "):
+            assert place.encode() not in record, (name, place)
+    assert b"/torch/csrc/inductor/" in content[f"{STEM}.so"]
+
+
+def test_a_fresh_process_loads_it_without_the_compiler_and_leaves_nothing(package: Path, tmp_path: Path) -> None:
+    code = """
+import os, sys, tempfile, torch
+from srblocks_export.runtime import load
+sr = load(sys.argv[1])(torch.rand(1, 1, 9, 7))
+assert sr.shape == (1, 1, 18, 14) and torch.isfinite(sr).all()
+assert not {"torch._inductor.codecache", "srblocks_export.formats.pt2"} & set(sys.modules)
+left = [name for folder, _, files in os.walk(tempfile.gettempdir()) for name in files]
+assert left == [], left
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PATH": "", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, package], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_threads_are_those_of_the_caller(artifact: Artifact) -> None:
+    lr = torch.rand(1, 1, 40, 30)
+    expected = artifact(lr)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        torch.testing.assert_close(artifact(lr), expected, rtol=1e-5, atol=1e-6)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda lr: lr.to(memory_format=torch.channels_last),
+        lambda lr: lr.transpose(2, 3).contiguous().transpose(2, 3),
+        lambda lr: torch.stack([lr, 9 + lr], -1)[..., 0],
+        lambda lr: torch.cat([lr.flatten().new_full((3,), 9.0), lr.flatten()])[3:].view(lr.shape),
+        lambda lr: lr[:1].expand(3, -1, -1, -1),
+        lambda lr: torch.as_strided(lr.contiguous(), lr.shape, (lr[0].numel(), 1, lr.shape[3], 1)),
+        lambda lr: torch.view_as_complex(torch.stack([lr, -lr], -1)).conj().imag,
+        lambda lr: lr.double(),
+        lambda lr: lr.clone().requires_grad_(),
+    ],
+    ids=["channels_last", "transposed", "sliced", "offset", "expanded", "odd-strides", "negated", "double", "gradient"],
+)
+def test_any_layout_of_memory_gives_the_same(
+    artifact: Artifact, layout: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    lr = torch.rand(2, 1, 11, 17, generator=torch.Generator().manual_seed(0))
+    given = layout(lr)
+    with torch.no_grad():
+        expected = load_pretrained("fsrcnn", scale=2)(given.float().contiguous())
+    sr = artifact(given)
+    assert not sr.requires_grad
+    assert sr.is_contiguous()
+    assert relative_error(sr, expected) < TOLERANCE
+
+
+def test_inputs_are_not_changed_and_outputs_are_the_callers(artifact: Artifact) -> None:
+    lr = torch.rand(1, 1, 12, 9)
+    before = lr.clone()
+    first = artifact(lr)
+    kept = first.clone()
+    second = artifact(torch.zeros_like(lr))
+    assert torch.equal(lr, before)
+    assert torch.equal(first, kept)
+    assert not torch.equal(first, second)
+
+
+@pytest.fixture(scope="module")
+def even(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifact]:
+    (report,) = export_network(
+        Unshuffled(), ExportRequest(formats=("aoti",), out=tmp_path_factory.mktemp("even"), maximum=(4, 1, 32, 64))
+    )
+    assert report.error is None
+    assert report.path is not None
+    yield load(report.path)
+
+
+def test_sizes_out_of_range_are_refused_though_the_machine_code_would_take_them(even: Artifact) -> None:
+    assert even(torch.rand(3, 1, 6, 10)).shape == (3, 1, 12, 20)
+    assert even.shapes.minimum == (1, 1, 4, 4)
+    for shape, message in (
+        ((1, 1, 7, 8), r"height 7 is not a multiple of 2; give 1..4x1x4..32x4..64 in multiples of 2"),
+        ((1, 1, 2, 8), r"height 2 is outside 4..32"),
+        ((1, 1, 8, 66), r"width 66 is outside 4..64"),
+        ((5, 1, 8, 8), r"batch 5 is outside 1..4"),
+        ((1, 3, 8, 8), r"channels 3 is outside 1..1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            even(torch.rand(shape))
+    assert even._run(torch.rand(1, 1, 2, 8)).shape == (1, 1, 4, 16)

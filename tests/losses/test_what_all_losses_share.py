@@ -1,0 +1,73 @@
+"""Every loss: what it refuses, and that it is one number of the images' type."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from losses.samples import GREY, images
+from srblocks.losses import (
+    CharbonnierLoss,
+    ContentLoss,
+    DualRegressionLoss,
+    RecursiveSupervisionLoss,
+    SupervisedLoss,
+    TextureLoss,
+    TotalVariationLoss,
+)
+
+PAIRS = [CharbonnierLoss(), ContentLoss(nn.AdaptiveAvgPool2d(1)), TextureLoss(nn.Identity())]
+LISTS = [SupervisedLoss(nn.L1Loss()), DualRegressionLoss(nn.ModuleList([nn.AvgPool2d(2)])), RecursiveSupervisionLoss()]
+
+
+def named(losses: list[nn.Module]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("loss", losses, ids=lambda loss: type(loss).__name__)
+
+
+@named(PAIRS)
+@pytest.mark.parametrize("shape", [(1, 3, 4, 1), (1, 1, 4, 4), (3, 4, 4), (2, 3, 4, 4)])
+def test_a_target_that_would_be_broadcast_is_refused(loss: nn.Module, shape: tuple[int, ...]) -> None:
+    shown = str(shape).replace("(", r"\(").replace(")", r"\)")
+    match = rf"{type(loss).__name__}: sr is \(1, 3, 4, 4\) but hr is {shown}; give two of the same shape"
+    with pytest.raises(ValueError, match=match):
+        loss(torch.rand(1, 3, 4, 4), torch.rand(shape))
+
+
+@named(LISTS)
+def test_one_tensor_is_no_list_of_outputs(loss: nn.Module) -> None:
+    match = rf"{type(loss).__name__}: outputs is one tensor; give a list of images, such as net.supervised\(lr\)"
+    with pytest.raises(TypeError, match=match):
+        loss(torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4))
+
+
+@named(LISTS[:2])
+def test_lists_of_different_lengths_are_refused(loss: nn.Module) -> None:
+    output = torch.rand(1, 3, 4, 4)
+    for outputs, targets in (([output] * 2, [output]), ([output], [output] * 2), ([], [])):
+        match = f"{type(loss).__name__}: {len(outputs)} outputs but {len(targets)} targets; give at least one output"
+        with pytest.raises(ValueError, match=match):
+            loss(outputs, targets)
+
+
+@named(LISTS)
+def test_an_output_of_another_shape_is_refused(loss: nn.Module) -> None:
+    outputs = [torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 1)]
+    targets = torch.rand(1, 3, 4, 4) if isinstance(loss, RecursiveSupervisionLoss) else [outputs[0]] * 2
+    match = r"output 1 is \(1, 3, 8, 1\) but its target is \(1, 3, 4, 4\); give two of the same shape"
+    with pytest.raises(ValueError, match=match):
+        loss(outputs, targets)
+
+
+def test_another_number_of_output_weights_is_refused() -> None:
+    loss = SupervisedLoss(nn.L1Loss(), weights=[1, 1, 1])
+    with pytest.raises(ValueError, match="SupervisedLoss: 3 weights for 1 outputs; give one per output, or None"):
+        loss([torch.rand(GREY)], torch.rand(GREY))
+
+
+def test_losses_are_scalars_that_follow_the_images_type() -> None:
+    sr, hr = images(9, 2, 3, 8, 8)
+    assert all((y.shape, y.dtype) == ((), torch.float64) for y in (loss(sr, hr) for loss in PAIRS))
+    assert TotalVariationLoss()(sr).shape == ()
+    outputs = [F.avg_pool2d(sr, 2), sr]
+    assert all(loss(outputs, hr).shape == () for loss in LISTS[:2])
+    assert LISTS[2]([sr, sr], hr).shape == ()

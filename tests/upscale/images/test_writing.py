@@ -1,0 +1,172 @@
+"""Pictures in files: nothing is lost on the way, and what a format cannot hold is said."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from srblocks.upscale.images import Picture, PictureError, check_size, read_picture, write_picture
+from srblocks.upscale.images.metadata import exif_of_size
+from upscale.pictures import (
+    PROFILE,
+    XMP,
+    exif_block,
+    noise,
+    picture_of,
+    samples_of,
+    seen_by_opencv,
+    stream_at_start,
+    written,
+)
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> Picture:
+    dtype = draw(st.sampled_from([np.uint8, np.uint16]))
+    shape = draw(st.integers(1, 40)), draw(st.integers(1, 40)), draw(st.sampled_from([1, 2, 3, 4]))
+    samples = np.random.default_rng(draw(st.integers(0, 9999))).integers(0, np.iinfo(dtype).max, shape, dtype, True)
+    facts = {
+        "exif": draw(st.sampled_from([None, exif_of_size(exif_block(), *shape[:2])])),
+        "xmp": draw(st.sampled_from([None, XMP])),
+        "icc_profile": draw(st.sampled_from([None, PROFILE])),
+        "dpi": draw(st.sampled_from([None, (300.0, 150.0)])),
+    }
+    return picture_of(samples, **facts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(picture=pictures())
+def test_a_png_holds_everything(picture: Picture) -> None:
+    stream = io.BytesIO()
+    assert write_picture(picture, stream, format="PNG") == ()
+    found = read_picture(stream_at_start(stream))
+    assert np.array_equal(samples_of(found), samples_of(picture))
+    for name in ("exif", "xmp", "icc_profile"):
+        assert getattr(found, name) == getattr(picture, name), name
+    assert found.dpi == (None if picture.dpi is None else pytest.approx(picture.dpi, rel=1e-4))
+    channels = samples_of(picture).shape[2]
+    seen = seen_by_opencv(stream.getvalue())  # which makes four channels of grey with alpha
+    expected = samples_of(picture)[..., [0, 0, 0, 1]] if channels == 2 else samples_of(picture)
+    assert seen.dtype == expected.dtype
+    assert np.array_equal(seen, expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(picture=pictures())
+def test_a_tiff_holds_everything(picture: Picture) -> None:
+    stream = io.BytesIO()
+    samples = samples_of(picture)
+    becomes_rgb = samples.shape[2] == 2 and samples.dtype == np.uint16
+    assert write_picture(picture, stream, format="TIFF") == (("grey became RGB",) if becomes_rgb else ())
+    expected = samples[..., [0, 0, 0, 1]] if becomes_rgb else samples
+    if picture.exif is None:  # Pillow turns a TIFF file upright
+        assert np.array_equal(samples_of(read_picture(stream_at_start(stream))), expected)
+    with tifffile.TiffFile(stream_at_start(stream)) as file:
+        page = file.pages.first
+        assert np.array_equal(page.asarray().reshape(expected.shape), expected)
+        assert page.extrasamples == (() if picture.alpha is None else (2,))
+        tags = {tag.code: tag.value for tag in page.tags}
+    assert tags.get(34675) == picture.icc_profile
+    assert tags.get(700) == picture.xmp
+    if picture.dpi:
+        assert (tags[282], tags[283], tags[296]) == ((300, 1), (150, 1), 2)
+    if picture.exif:
+        height, width = picture.pixels.shape[:2]
+        camera = tags[34665]
+        assert (tags[271], tags[274]) == ("Camera", 6)
+        assert (camera["PixelXDimension"], camera["PixelYDimension"]) == (width, height)
+        assert camera["MakerNote"] == b"maker's note, in a format of its own"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+def test_whatever_is_written_can_be_read(form: str, channels: int, dtype: type) -> None:
+    picture = picture_of(noise(12, 13, channels, dtype))
+    found = read_picture(io.BytesIO(written(picture, form)))
+    assert found.pixels.shape[:2] == (12, 13)
+    assert (found.alpha is None) is (picture.alpha is None or form in ("JPEG", "BMP"))
+
+
+@pytest.mark.parametrize("form,kept", [("PNG", True), ("TIFF", False), ("WEBP", False)])
+def test_a_profile_of_grey_is_not_given_to_colours(form: str, kept: bool) -> None:
+    profile = PROFILE[:16] + b"GRAY" + PROFILE[20:]
+    picture = picture_of(noise(12, 13, 2, np.uint16), icc_profile=profile)
+    stream = io.BytesIO()
+    remarks = write_picture(picture, stream, format=form)
+    assert (f"colour profile left out: {form} cannot hold it" in remarks) is not kept
+    assert read_picture(stream_at_start(stream)).icc_profile == (profile if kept else None)
+
+
+@pytest.mark.parametrize("channels,suffix", [(3, ".bmp"), (1, ".bmp"), (3, ".webp"), (4, ".webp")])
+def test_what_was_lossless_stays_so(channels: int, suffix: str, tmp_path: Path) -> None:
+    samples = noise(21, 34, channels)
+    write_picture(picture_of(samples), tmp_path / f"a{suffix}")
+    assert np.array_equal(seen_by_opencv((tmp_path / f"a{suffix}").read_bytes()), samples)
+    picture = read_picture(tmp_path / f"a{suffix}")
+    assert not picture.lossy
+    assert np.array_equal(samples_of(picture), samples)
+
+
+@pytest.mark.parametrize("kind", ["plain", "alpha", "profile"])
+def test_webp_files_with_and_without_losses_are_told_apart(kind: str) -> None:
+    image = Image.fromarray(noise(16, 17, 4 if kind == "alpha" else 3))
+    options = {"icc_profile": PROFILE + bytes(kind == "profile")} if kind == "profile" else {}
+    for lossless in (True, False):
+        stream = io.BytesIO()
+        image.save(stream, "WEBP", lossless=lossless, **options)
+        picture = read_picture(stream_at_start(stream))
+        assert picture.lossy is not lossless
+        again = read_picture(io.BytesIO(written(picture, "WEBP")))
+        assert np.array_equal(again.pixels, picture.pixels) is lossless
+    assert read_picture(io.BytesIO(written(replace(picture, lossy=False), "WEBP", quality=80))).lossy
+
+
+def test_jpegs_are_fine_and_in_full_colour() -> None:
+    y, x = np.mgrid[:64, :64]
+    waves = np.dstack([np.sin(y / 5 + x / 9 + channel) for channel in range(3)])
+    samples = (127.5 + 100 * waves).astype(np.uint8)
+    content = written(Picture(samples), "JPEG")
+    assert np.abs(seen_by_opencv(content).astype(int) - samples).mean() < 1.5
+    with Image.open(io.BytesIO(content)) as image:
+        assert [component[1:3] for component in image.layer] == [(1, 1)] * 3
+        assert {table[0] for table in image.quantization.values()} == {2}  # libjpeg's at quality 95
+    assert len(written(Picture(samples), "JPEG", quality=50)) < len(content)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "BMP"])
+def test_depth_that_a_format_lacks_is_rounded_and_said(form: str) -> None:
+    values = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
+    stream = io.BytesIO()
+    remarks = write_picture(Picture(values), stream, format=form)
+    assert remarks == (f"16 bits rounded to the 8 of {form}",)
+    if form == "BMP":
+        found = read_picture(stream_at_start(stream)).pixels
+        assert np.array_equal(found, np.rint(values / 257).astype(np.uint8))
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_transparency_that_a_format_lacks_is_laid_on_white(channels: int) -> None:
+    samples = noise(9, 9, channels)
+    stream = io.BytesIO()
+    remarks = write_picture(picture_of(samples), stream, format="BMP")
+    assert remarks == ("transparency laid on white: BMP has none",)
+    opacity = samples[..., -1:] / 255
+    expected = samples[..., :-1] * opacity + 255 * (1 - opacity)
+    assert np.abs(read_picture(stream_at_start(stream)).pixels - expected).max() <= 0.51
+
+
+def test_sides_that_a_format_cannot_hold_are_refused() -> None:
+    for form, side in (("JPEG", 65501), ("WEBP", 16384)):
+        with pytest.raises(PictureError, match=f"{form} holds sides of up to {side - 1} pixels, not {side}x1"):
+            write_picture(Picture(np.zeros((1, side, 3), np.uint8)), io.BytesIO(), format=form)
+        check_size(form, 1, side - 1)
+        assert written(Picture(np.zeros((1, side - 1, 3), np.uint8)), form)
+    with pytest.raises(PictureError, match="GIF files are not written; use PNG, JPEG, WEBP, TIFF, BMP"):
+        write_picture(Picture(noise(2, 2, 3)), io.BytesIO(), format="GIF")
