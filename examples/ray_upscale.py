@@ -17,14 +17,18 @@ from pathlib import Path
 from posixpath import dirname, normpath, splitext
 from typing import Any
 
-import ray
-import ray.data
-from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
+try:
+    import ray
+    import ray.data
+    from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
-from srblocks.files import atomic_path
-from srblocks.upscale import open_upscaler
-from srblocks.upscale.images import FORMATS
-from srblocks.upscale.jobs import upscale_bytes
+    from srblocks.files import atomic_path
+    from srblocks.upscale import open_upscaler
+    from srblocks.upscale.images import FORMATS
+    from srblocks.upscale.jobs import upscale_bytes
+except ImportError as error:
+    print(f'ray_upscale.py: {error}; pip install "srblocks[ray,image]"', file=sys.stderr)
+    sys.exit(4)
 
 
 class Worker:

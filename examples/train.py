@@ -22,12 +22,17 @@ from pickle import UnpicklingError
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
-from lightning_fabric.utilities.exceptions import MisconfigurationException as DeviceError
 from rich.progress import Progress
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+try:
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.utilities.exceptions import MisconfigurationException as DeviceError
+except ImportError as error:
+    print(f'train.py: {error}; pip install "srblocks[train]"', file=sys.stderr)
+    sys.exit(4)
 
 from srblocks import Network, create_network, load_weights, network_spec, save_checkpoint
 from srblocks.arguments import parse_argument

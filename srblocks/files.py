@@ -2,12 +2,16 @@
 
 import contextlib
 import os
+import re
+import time
 import uuid
 from collections.abc import Generator
 from pathlib import Path
 
 _LONGEST_NAME = 255
 """In bytes, on the usual file systems."""
+_TEMPORARY = re.compile(r"\.srblocks-[0-9a-f]{12}-")
+_DAY = 24 * 60 * 60
 
 
 def temporary_name(path: Path) -> Path:
@@ -15,10 +19,21 @@ def temporary_name(path: Path) -> Path:
 
     The stem is cut where the name would be longer than file systems take.
     """
-    start = f".{uuid.uuid4().hex[:12]}-"
+    start = f".srblocks-{uuid.uuid4().hex[:12]}-"
     room = _LONGEST_NAME - len(start) - len(os.fsencode(path.suffix))
     stem = os.fsencode(path.stem)[: max(room, 0)].decode(errors="ignore")
     return path.with_name(f"{start}{stem}{path.suffix}")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder: temporary files as old as a day.
+
+    Younger ones may be another process's. What cannot be removed stays.
+    """
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if _TEMPORARY.match(path.name) and time.time() - path.lstat().st_mtime > _DAY:
+                path.unlink(missing_ok=True)
 
 
 def publish(temporary: Path, path: Path) -> None:

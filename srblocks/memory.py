@@ -1,6 +1,7 @@
-"""Peak memory of activations, counted exactly and without running anything."""
+"""Memory: the peak of activations, counted exactly and without running anything, and errors that mean too little."""
 
 import copy
+import re
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+_OUT_OF_MEMORY = re.compile(r"allocate memory|(not enough|out of) memory|bad_?\s?alloc", re.IGNORECASE)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of Python, torch or another library means that there is too little memory.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+        True
+    """
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or bool(_OUT_OF_MEMORY.search(str(error)))
 
 
 class LiveTensors(TorchDispatchMode):

@@ -1,15 +1,17 @@
 """`srblocks-export`: from a network to verified artifacts. Parses before it imports torch."""
 
 import argparse
+import contextlib
 import json
 import logging
 import math
-import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
+from .console import complain, standard_output
 from .errors import ExportError, unforeseen
 from .formats import FORMATS, PRECISIONS
 from .formats.trt_engine.options import add_build_options, build_options
@@ -25,8 +27,8 @@ fit this host, 9 bad input file, 130 interrupted. --check-env, --dry-run: 0 or t
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line."""
-        self.exit(2, f"{self.prog}: E200 {message}; see {self.prog} --help\n")
+        """Say what is wrong as of every other wrong option."""
+        raise ExportError(200, message, f"see {self.prog} --help")
 
 
 def _seed(text: str) -> int:
@@ -164,39 +166,58 @@ def build_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("-v", "--verbose", action="store_true", help="tracebacks of internal errors")
     run.add_argument("-q", "--quiet", action="store_true", help="no progress and no table")
+    run.add_argument("--version", action="version", version=f"%(prog)s {metadata.version('srblocks')}")
     run.add_argument("--list", action="store_true", help="list the networks, and stop")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    args = build_parser().parse_args(arguments)
-    if args.verbose:
-        logging.basicConfig(level=logging.WARNING)
-        logging.getLogger("srblocks_export").setLevel(logging.DEBUG)
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _run(args)
-        sys.stdout.flush()
-        return code
+        return _run(build_parser().parse_args(arguments))
     except KeyboardInterrupt:
-        print("srblocks-export: interrupted; finished artifacts were kept, others not begun", file=sys.stderr)
+        complain("interrupted; finished artifacts were kept, others not begun")
         return 130
-    except BrokenPipeError:  # whoever read the output has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as failure:
         error = failure if isinstance(failure, ExportError) else unforeseen(failure)
-        print(f"srblocks-export: {error}", file=sys.stderr)
-        if args.json:
-            print(json.dumps({"exit_code": error.exit_code, "error": str(error)}))
+        complain(error)
+        if as_json:
+            with contextlib.suppress(ExportError), standard_output():
+                print(json.dumps({"exit_code": error.exit_code, "error": str(error)}))
         return error.exit_code
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.check_env:
-        from .environment import check_environment
+    if args.verbose:
+        logging.basicConfig(level=logging.WARNING)
+        logging.getLogger("srblocks_export").setLevel(logging.DEBUG)
+    request = None if args.check_env else _request(args)
+    from srblocks.console import session
 
-        return check_environment(tuple(dict.fromkeys(args.formats or ())), as_json=args.json)
+    with session():
+        if not request:
+            from .environment import check_environment
+
+            return check_environment(tuple(dict.fromkeys(args.formats or ())), as_json=args.json)
+        from .command import dry_run, export, list_networks
+
+        if args.list:
+            return list_networks(as_json=args.json)
+        source = Source(
+            model=args.model,
+            scale=args.scale,
+            weights=args.weights,
+            color=args.color,
+            arguments=args.arg,
+            seed=args.seed,
+        )
+        if args.dry_run:
+            return dry_run(source, request, as_json=args.json)
+        return export(source, request, as_json=args.json, quiet=args.quiet)
+
+
+def _request(args: argparse.Namespace) -> ExportRequest:
     request = ExportRequest(
         formats=_formats(args),
         out=args.out,
@@ -222,16 +243,7 @@ def _run(args: argparse.Namespace) -> int:
     if request.shape and (request.minimum or request.optimum or request.maximum):
         cause = "--shape fixes what --min, --opt and --max leave open"
         raise ExportError(203, cause, "give either --shape or --min/--opt/--max")
-    from .command import dry_run, export, list_networks
-
-    if args.list:
-        return list_networks(as_json=args.json)
-    source = Source(
-        model=args.model, scale=args.scale, weights=args.weights, color=args.color, arguments=args.arg, seed=args.seed
-    )
-    if args.dry_run:
-        return dry_run(source, request, as_json=args.json)
-    return export(source, request, as_json=args.json, quiet=args.quiet)
+    return request
 
 
 def _formats(args: argparse.Namespace) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What `srblocks-export` does once its arguments are parsed; importing this imports torch."""
 
+import contextlib
 import json
-import sys
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from srblocks.registry import network_specs
 
+from .console import complain, standard_output
 from .export import export_network, plan_export
 from .formats import FORMATS
 from .manifest import SCHEMA
@@ -23,16 +24,28 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
     console = Console(stderr=as_json, quiet=quiet, highlight=False)
     if not console.is_terminal:
         console.width = 120
-    with console.status("network") as status:
+    with console.status("network") if console.is_terminal else contextlib.nullcontext() as status:
         net, remarks = open_network(source)
-        reports = export_network(net, request, progress=status.update, warnings=remarks)
+        options = {"progress": status.update} if status else {}
+        reports = export_network(net, request, warnings=remarks, **options)
     warnings = [warning for report in reports if report.entry for warning in report.entry["warnings"]]
     for remark in dict.fromkeys([*remarks, *warnings]):
-        print(f"srblocks-export: {remark}", file=sys.stderr)
-    console.print(table(reports))
+        complain(remark)
+    code = exit_code(reports)
+    with contextlib.suppress(OSError) if as_json else standard_output():  # beside a report nobody need read it
+        _show(reports, console)
+    if as_json:
+        artifacts = [report.to_json() for report in reports]
+        with standard_output():
+            print(json.dumps({"schema": SCHEMA, "exit_code": code, "artifacts": artifacts}, indent=2))
+    return code
+
+
+def _show(reports: Sequence[ArtifactReport], console: Console) -> None:
+    console.print(table([*reports]))
     for report in reports:
         if report.error:
-            print(f"srblocks-export: {report.error}", file=sys.stderr)
+            complain(report.error)
     if any(report.error and report.error.exit_code == 4 for report in reports if report.format == "trt"):
         for line in _elsewhere(reports):
             console.print(line, markup=False, soft_wrap=True)
@@ -41,11 +54,6 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
         console.print(
             f'use it: from srblocks_export import runtime; sr = runtime.load("{escape(str(done))}")(lr)', soft_wrap=True
         )
-    code = exit_code(reports)
-    if as_json:
-        artifacts = [report.to_json() for report in reports]
-        print(json.dumps({"schema": SCHEMA, "exit_code": code, "artifacts": artifacts}, indent=2))
-    return code
 
 
 def _elsewhere(reports: Sequence[ArtifactReport]) -> Iterator[str]:
@@ -65,18 +73,19 @@ def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
     absent = {name: FORMATS[name].missing(device=request.device) for name in request.formats}
     missing = {name: found and found.what for name, found in absent.items()}
     code = 4 if any(missing.values()) else 0
-    if as_json:
-        files = {name: {"file": str(plan.paths[name]), "missing": missing[name]} for name in request.formats}
-        facts = {"schema": SCHEMA, "exit_code": code, "network": type(net).__name__}
-        facts |= {"input": plan.shapes.to_manifest(), "rewrites": plan.description["rewrites"]}
-        facts |= {"precision": plan.description["precision"], "files": files}
-        print(json.dumps(facts, indent=2))
-    else:
+    with standard_output():
+        if as_json:
+            files = {name: {"file": str(plan.paths[name]), "missing": missing[name]} for name in request.formats}
+            facts = {"schema": SCHEMA, "exit_code": code, "network": type(net).__name__}
+            facts |= {"input": plan.shapes.to_manifest(), "rewrites": plan.description["rewrites"]}
+            facts |= {"precision": plan.description["precision"], "files": files}
+            print(json.dumps(facts, indent=2))
+            return code
         print(f"{type(net).__name__} x{net.scale}, input {plan.shapes}")
         if plan.net.rewrites:
             print(plan.net.rewrites)
         for remark in [*remarks, *plan.warnings]:
-            print(f"srblocks-export: {remark}", file=sys.stderr)
+            complain(remark)
         for name, path in plan.paths.items():
             print(f"{name}: {path}" + (f" (cannot be built here: {missing[name]})" if missing[name] else ""))
     return code
@@ -84,14 +93,14 @@ def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
 
 def list_networks(*, as_json: bool) -> int:
     """Print the table of networks; give the exit code."""
-    if as_json:
-        print(
-            json.dumps({spec.name: {"paper": spec.paper, "scales": spec.scales} for spec in network_specs()}, indent=2)
-        )
-        return 0
+    specs = network_specs()
     networks = Table("network", "framework", "scales", "images", "paper", box=None, pad_edge=False)
-    for spec in network_specs():
+    for spec in specs:
         scales = ", ".join(f"x{scale}" for scale in spec.scales)
         networks.add_row(spec.name, spec.framework, scales, spec.color.upper(), spec.paper)
-    Console().print(networks)
+    with standard_output():
+        if as_json:
+            print(json.dumps({spec.name: {"paper": spec.paper, "scales": spec.scales} for spec in specs}, indent=2))
+        else:
+            Console().print(networks)
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+from .console import standard_output
 from .formats import FORMATS, compiler
 
 _PACKAGES = (
@@ -46,24 +47,29 @@ def _version(name: str, owners: Mapping[str, Sequence[str]]) -> str | None:
 def check_environment(formats: Sequence[str], *, as_json: bool) -> int:
     """Print the survey; give 0 when every named format (or, with none named, any) can be built, else 4."""
     found = survey()
-    if as_json:
-        print(json.dumps(found, indent=2))
-    else:
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, show_header=False)
-        table.add_row("python", found["python"])
-        for name, version in found["packages"].items():
-            table.add_row(name, version or "[yellow]not installed[/]")
-        table.add_row("CUDA device", found["cuda_device"] or "none")
-        table.add_row("C++ compiler", found["cxx_compiler"] or "none")
-        table.add_row()
-        for name, state in found["formats"].items():
-            problem = f"[red]{escape(str(state['missing']))}[/]: {escape(str(state['remedy']))}"
-            table.add_row(f"--{name}", "[green]can be built here[/]" if state["ready"] else problem)
-        Console().print(table)
+    with standard_output():
+        if as_json:
+            print(json.dumps(found, indent=2))
+        else:
+            _show(found)
     wanted = [found["formats"][name]["ready"] for name in formats]
     possible = all(wanted) if wanted else any(state["ready"] for state in found["formats"].values())
     return 0 if possible else 4
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_row("python", found["python"])
+    for name, version in found["packages"].items():
+        table.add_row(name, version or "[yellow]not installed[/]")
+    table.add_row("CUDA device", found["cuda_device"] or "none")
+    table.add_row("C++ compiler", found["cxx_compiler"] or "none")
+    table.add_row()
+    for name, state in found["formats"].items():
+        problem = f"[red]{escape(str(state['missing']))}[/]: {escape(str(state['remedy']))}"
+        table.add_row(f"--{name}", "[green]can be built here[/]" if state["ready"] else problem)
+    Console().print(table)

@@ -26,7 +26,11 @@ def first_line(error: BaseException) -> str:
 
 def unforeseen(failure: Exception, where: str = "") -> ExportError:
     """Give an error that nobody foresaw a number, and its traceback to the log for --verbose."""
+    from srblocks.memory import is_out_of_memory
+
     logging.getLogger("srblocks_export").debug("internal error", exc_info=failure)
+    if is_out_of_memory(failure):
+        return ExportError(701, f"{where}there is not enough memory", "free some, or export a smaller network or shape")
     cause = f"{where}internal error, {type(failure).__name__}: {first_line(failure)}"
     return ExportError(100, cause, "please report it with the output of --verbose")
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srblocks.files import publish, temporary_name
+from srblocks.files import publish, remove_leftovers, temporary_name
+from srblocks.memory import is_out_of_memory
 from srblocks.network import Network
 from srblocks.rewrites import optimize
 
@@ -141,6 +142,7 @@ def export_network(
     plan = plan_export(net, request)
     with _writing(request.out):
         request.out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(request.out)
     with _scratch() as scratch, Worker() as worker:
         references = None
         if request.verify != "off":
@@ -155,7 +157,7 @@ def export_network(
 
 @contextlib.contextmanager
 def _scratch() -> Generator[Path, None, None]:
-    with _writing(Path(tempfile.gettempdir()), "set TMPDIR to another folder"):
+    with _writing("the folder for temporary files", "set TMPDIR to another folder"):
         folder = tempfile.TemporaryDirectory(prefix="srblocks-")
     with folder as name:
         yield Path(name)
@@ -171,7 +173,7 @@ def _enough_memory(shapes: Shapes) -> Generator[None, None, None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         cause = f"the network needs more memory than there is at {shapes}"
         raise ExportError(701, cause, "use a smaller --shape or --min, or --verify off") from error
@@ -273,7 +275,7 @@ def _rejected(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _writing(
-    folder: Path, elsewhere: str = "choose another folder with -o, or change its permissions"
+    folder: Path | str, elsewhere: str = "choose another folder with -o, or change its permissions"
 ) -> Generator[None, None, None]:
     """Turn what the operating system says of a folder into one message."""
     try:

@@ -3,14 +3,14 @@
 import contextlib
 import hashlib
 import json
-import os
 import platform
-from collections.abc import Generator
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ExportError
+from .formats.trt_engine.locking import locked
 from .shapes import AXES
 
 if TYPE_CHECKING:
@@ -90,21 +90,31 @@ def tool_versions() -> dict[str, str]:
 def add_artifact(temporary: Path, path: Path, entry: dict[str, Any], *, force: bool) -> None:
     """Move a finished artifact to its name and put its entry into the folder's manifest.json, in one go.
 
-    An older entry of the same file is replaced; other exports to the folder wait.
+    An older entry of the same file goes first, so that none ever describes another file than the one that is there.
+    Other exports to the folder wait.
 
     Raises:
         ExportError: E301, the name was taken meanwhile and `force` is off; E303, manifest.json is unreadable.
     """
-    from srblocks.files import atomic_path, publish
+    from srblocks.files import publish
 
-    with _locked(path.parent):
-        entries = [old for old in read_entries(path.parent) if old["artifact"]["file"] != path.name]
+    with locked(path.parent):
+        before = read_entries(path.parent)
+        entries = [old for old in before if old["artifact"]["file"] != path.name]
         if path.exists() and not force:
             raise ExportError(301, f"{path} exists", "use --force to overwrite it, or another folder with -o")
+        if len(entries) < len(before):
+            _write_entries(path.parent, entries)
         publish(temporary, path)
-        entries = sorted([*entries, entry], key=lambda item: item["artifact"]["file"])
-        with atomic_path(path.parent / FILE) as manifest:
-            manifest.write_text(json.dumps({"schema": SCHEMA, "artifacts": entries}, indent=2, sort_keys=True) + "\n")
+        _write_entries(path.parent, [*entries, entry])
+
+
+def _write_entries(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
+    from srblocks.files import atomic_path
+
+    content = {"schema": SCHEMA, "artifacts": sorted(entries, key=lambda item: item["artifact"]["file"])}
+    with atomic_path(folder / FILE) as manifest:
+        manifest.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def read_entries(folder: Path) -> list[dict[str, Any]]:
@@ -122,7 +132,7 @@ def read_entries(folder: Path) -> list[dict[str, Any]]:
             return content["artifacts"]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise ExportError(303, f"{path} is no {SCHEMA} manifest", "move it away, or use another folder with -o")
 
@@ -133,19 +143,3 @@ def _weights_hash(net: "Network") -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Generator[None, None, None]:
-    """Keep other exports to this folder out; the lock ends with the process, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock; two exports to one folder at the same time are then unprotected
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

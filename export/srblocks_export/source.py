@@ -8,7 +8,9 @@ import torch
 
 from srblocks.arguments import parse_argument
 from srblocks.checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
+from srblocks.checkpoints.identification import sketch
 from srblocks.color import on_rgb
+from srblocks.memory import is_out_of_memory
 from srblocks.network import Network
 from srblocks.pretrained import DEFAULT_NETWORK, pretrained_path
 from srblocks.registry import NetworkSpec, UnknownNetworkError, create_network, network_spec
@@ -23,8 +25,8 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
     """Build the network in eval mode, with warnings for the user.
 
     Raises:
-        ExportError: E201 unknown network, E205 wrong scale, E206 wrong or missing argument, E901 bad weights file, E902
-            one that cannot be read.
+        ExportError: E201 unknown network, E205 wrong scale, E206 wrong or missing argument, E401 a library to
+            read the weights is missing, E901 bad weights file, E902 one that cannot be read.
     """
     file = source.model if source.model and source.model.lower().endswith(_WEIGHTS) else None
     if file and source.weights:
@@ -46,7 +48,7 @@ def _named(source: Source) -> tuple[Network, list[str]]:
     try:
         spec = network_spec(name)
     except UnknownNetworkError as error:
-        if Path(name).is_file():
+        if _is_file(name):
             cause, remedy = f"{name} is a file, not a network", "give a file of weights with --weights"
             raise ExportError(201, cause, remedy) from None
         raise ExportError(201, str(error).partition(";")[0], str(error).partition("; ")[2]) from None
@@ -60,12 +62,23 @@ def _named(source: Source) -> tuple[Network, list[str]]:
     if weights:
         return _from_weights(weights, spec, source)
     torch.manual_seed(source.seed)
+    arguments = _arguments(source.arguments, spec)
     try:
-        net = create_network(name, scale=scale, **_arguments(source.arguments, spec)).eval()
+        sketch(name, {**arguments, "scale": scale})  # refuses what would take hours to build
+        net = create_network(name, scale=scale, **arguments).eval()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        if is_out_of_memory(error):
+            raise
         cause = f"{name} cannot be built: {first_line(error)}"
         raise ExportError(206, cause, "see the arguments in its docstring") from None
     return net, [f"warning: fresh weights (seed {source.seed}) of {name} x{scale}; give trained ones with --weights"]
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # no name that a file can have
+        return False
 
 
 def _from_weights(path: Path, spec: NetworkSpec | None, source: Source) -> tuple[Network, list[str]]:
@@ -92,6 +105,9 @@ def _loaded(path: Path, spec: NetworkSpec | None, scale: int | None, source: Sou
         raise ExportError(205, str(error), "leave out --scale") from error
     except UnseenArgumentError as error:
         raise ExportError(206, str(error), "use --scale, or --arg NAME=VALUE") from error
+    except ImportError as error:
+        cause, _, remedy = str(error).partition("; ")
+        raise ExportError(401, cause, remedy) from error
     except CheckpointError as error:
         raise ExportError(901, str(error), "give a file of this network's weights") from error
     except OSError as error:

@@ -39,6 +39,8 @@ def compare(sr: Any, reference: Any, spread: float) -> dict[str, Any]:
     if sr.shape != reference.shape:
         problem = f"output is {sr.shape} instead of {reference.shape}"
         return {"max_error": None, "psnr_db": None, "problem": problem}
+    if sr.dtype != np.float32:
+        return {"max_error": None, "psnr_db": None, "problem": f"output is {sr.dtype} instead of float32"}
     if not np.isfinite(sr).all():
         return {
             "max_error": None,

@@ -1,12 +1,8 @@
 """Measuring fidelity: PSNR and SSIM of networks and exported artifacts by the protocol of published tables.
 
-`python -m srblocks.evaluate --help` is the command.
+`srblocks-evaluate --help` is the command.
 """
 
-from ..upscale import UpscaleError as UpscaleError
-from ..upscale import Upscaler as Upscaler
-from ..upscale import of_artifact as of_artifact
-from ..upscale import of_network as of_network
 from .scoring import Score as Score
 from .scoring import compare as compare
 from .scoring import evaluate as evaluate

@@ -1,4 +1,4 @@
-"""`python -m srblocks.evaluate`: PSNR and SSIM of a network or an exported artifact on a folder of images."""
+"""`srblocks-evaluate`: PSNR and SSIM of a network or an exported artifact on a folder of images."""
 
 import argparse
 import io
@@ -16,12 +16,12 @@ from rich.progress import track
 from rich.table import Table
 
 from ..arguments import parse_argument
-from ..checkpoints import load_checkpoint
-from ..console import OutputError, Parser, standard_output
-from ..pretrained import DEFAULT_NETWORK, load_pretrained
+from ..console import Parser, complain, session, standard_output
+from ..pretrained import DEFAULT_NETWORK
 from ..registry import network_name, network_spec
 from ..upscale import UpscaleError, Upscaler, of_artifact, of_network
-from ..upscale.opening import opening
+from ..upscale.opening import bundled_network, opening, weights_of
+from ..upscale.upscaler import ending
 from .scoring import Score, evaluate, image_files, means, protocol
 
 EPILOG = """\
@@ -34,17 +34,19 @@ or device is missing, 8 the artifact does not fit this host, 9 bad input file, 1
 def build_parser() -> argparse.ArgumentParser:
     """Build the command line's parser."""
     parser = Parser(
-        prog="srblocks.evaluate",
+        prog="srblocks-evaluate",
         description="PSNR and SSIM of a network or an exported artifact by the protocol of published tables.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("network", nargs="?", metavar="NETWORK", help="registry name; without it the weights tell")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="weights (default: bundled ones)")
     parser.add_argument("--artifact", type=Path, metavar="FILE", help="a file of srblocks-export, instead of a network")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of high-resolution images")
-    parser.add_argument("--scale", type=int, help="enlargement per side; an artifact brings its own")
+    parser.add_argument(
+        "--scale",
+        type=int,
+        help="enlargement per side (default: the weights' or artifact's own; of bundled ones the smallest)",
+    )
     parser.add_argument(
         "--arg", action="append", default=[], metavar="KEY=VALUE", help="argument that the weights do not show"
     )
@@ -62,18 +64,18 @@ def open_upscaler(args: argparse.Namespace) -> Upscaler:
     """
     if args.artifact:
         return _artifact(args)
-    if args.scale is None:
-        raise UpscaleError(2, "--scale is missing; give the enlargement per side")
     if args.arg and not args.weights:
         raise UpscaleError(2, "--arg without --weights; the bundled weights show their arguments")
-    with opening(args.device):
-        spec = network_spec(args.network) if args.network else None
-        if args.weights:
-            config = dict(parse_argument(pair, spec) for pair in args.arg)
-            net = load_checkpoint(args.weights, network=args.network, scale=args.scale, **config)
-        else:
-            net = load_pretrained(args.network or DEFAULT_NETWORK, scale=args.scale)
-    source = args.weights.name if args.weights else "bundled weights"
+    if args.weights:
+        with opening(args.device):
+            spec = network_spec(args.network) if args.network else None
+            arguments = dict(parse_argument(pair, spec) for pair in args.arg)
+            net = weights_of(args.weights, network=args.network, scale=args.scale, arguments=arguments)
+        source = args.weights.name
+    else:
+        with opening(args.device):
+            net = bundled_network(args.network or DEFAULT_NETWORK, scale=args.scale)
+        source = "bundled weights"
     return of_network(net, f"{network_name(net)} ({source})", device=args.device)
 
 
@@ -90,19 +92,18 @@ def _artifact(args: argparse.Namespace) -> Upscaler:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
     args = build_parser().parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        return _run(args)
-    except OutputError as error:
-        print(f"srblocks.evaluate: {error}", file=sys.stderr)
-        return 3
-    except UpscaleError as error:
-        print(f"srblocks.evaluate: {error}", file=sys.stderr)
-        return error.code
-    except KeyboardInterrupt:
-        print("srblocks.evaluate: interrupted", file=sys.stderr)
-        return 130
+    with session():
+        try:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")
+            return _run(args)
+        except KeyboardInterrupt:
+            complain("srblocks-evaluate: interrupted")
+            return 130
+        except Exception as failure:
+            error = ending(failure)
+            complain(f"srblocks-evaluate: {error}")
+            return error.code
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -113,7 +114,7 @@ def _run(args: argparse.Namespace) -> int:
     steps = evaluate(upscaler, files, failures)
     scores = list(track(steps, "images", total=len(files), console=progress))
     for path, reason in failures.items():
-        print(f"srblocks.evaluate: {path}: {reason}", file=sys.stderr)
+        complain(f"srblocks-evaluate: {path}: {reason}")
     if not scores:
         raise UpscaleError(9, f"none of {len(files)} images of {args.data} could be evaluated")
     with standard_output():

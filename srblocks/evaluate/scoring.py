@@ -6,17 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..protocol import psnr, reduced_pair, rgb_to_y, ssim
 from ..upscale import UpscaleError, Upscaler
 from ..upscale.formats import FORMATS
-from ..upscale.upscaler import Image
+from ..upscale.upscaler import Image, failure
 
 
 @dataclass(frozen=True)
 class Score:
-    """Fidelity of one image on luma: decibels, and structural similarity (None below 11 pixels per side)."""
+    """Fidelity of one image on luma.
+
+    Attributes:
+        image: its name.
+        psnr: peak signal-to-noise ratio in decibels; infinite for equal images.
+        ssim: structural similarity; None below 11 pixels per side.
+    """
 
     image: str
     psnr: float
@@ -65,12 +70,13 @@ def protocol(color: str, scale: int) -> str:
 
 
 def image_files(data: Path) -> list[Path]:
-    """Give the images of a folder, in the order of their names, or one file.
+    """Give the images of a folder that are not hidden, in the order of their names, or one file.
 
     Raises:
         UpscaleError: there is none.
     """
-    files = [data] if data.is_file() else sorted(path for path in data.glob("*") if path.suffix.lower() in FORMATS)
+    found = (path for path in data.glob("*") if path.suffix.lower() in FORMATS and not path.name.startswith("."))
+    files = [data] if data.is_file() else sorted(found)
     if not files:
         what = "holds no images" if data.is_dir() else "is no folder"
         raise UpscaleError(2, f"{data} {what}; give a folder with files that end in {', '.join(FORMATS)}")
@@ -78,7 +84,7 @@ def image_files(data: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> Image:
-    """Read an image as (H, W, 3), uint8 RGB.
+    """Read an image as (H, W, 3), uint8 RGB, without its transparency and without further frames.
 
     Raises:
         UpscaleError: Pillow is missing.
@@ -106,15 +112,18 @@ def evaluate(upscale: Upscaler, files: Sequence[Path], failures: dict[Path, str]
         failures: takes up what is wrong with files that have no score; None to raise it.
 
     Raises:
-        ValueError: with ``failures=None``, a file is no image or too small.
+        UpscaleError: Pillow is missing.
+        ValueError: with ``failures=None``, a file is no image or too small, the model fails, or memory is short.
     """
     for path in files:
         try:
             yield score(upscale, read_image(path), path.name)
-        except (ValueError, MemoryError, torch.OutOfMemoryError) as error:
+        except UpscaleError:
+            raise
+        except Exception as error:  # whatever one image causes, the others are to be scored
             if failures is None:
-                raise ValueError(f"{path}: {error}") from error
-            failures[path] = str(error)
+                raise ValueError(f"{path}: {failure(error)}") from error
+            failures[path] = failure(error)
 
 
 def means(scores: Sequence[Score]) -> Score:

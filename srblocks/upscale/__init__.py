@@ -8,3 +8,4 @@ from .opening import of_network as of_network
 from .opening import open_upscaler as open_upscaler
 from .upscaler import UpscaleError as UpscaleError
 from .upscaler import Upscaler as Upscaler
+from .upscaler import WrongOutputError as WrongOutputError

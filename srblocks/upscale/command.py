@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..console import OutputError, Parser
+from ..console import Parser, complain, session
 from ..pretrained import DEFAULT_NETWORK
-from .upscaler import UpscaleError
+from .upscaler import ending
 
 EPILOG = """\
 INPUT is a PNG, JPEG, WebP, TIFF or BMP file of 8 or 16 bits, or a folder, which is searched for them; what is hidden is
@@ -46,8 +46,6 @@ def build_parser() -> argparse.ArgumentParser:
         prog="srblocks-upscale",
         description="Enlarge pictures by a network or an exported artifact.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="files and folders")
     parser.add_argument(
@@ -59,7 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="ARTIFACT_OR_NAME",
         help=f"file of srblocks-export, file of weights, or name of bundled weights (default: {DEFAULT_NETWORK})",
     )
-    parser.add_argument("--scale", type=int, help="enlargement per side (default: the model's only or smallest one)")
+    parser.add_argument(
+        "--scale", type=int, help="enlargement per side (default: the model's own; of bundled ones the smallest)"
+    )
+    parser.add_argument("--network", metavar="NAME", help="network of a weights file that does not show it")
     parser.add_argument(
         "--arg", action="append", default=[], metavar="KEY=VALUE", help="argument that the weights do not show"
     )
@@ -80,21 +81,17 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
     args = build_parser().parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        from .running import run  # noqa: PLC0415 (it needs Pillow, an optional extra)
+    with session():
+        try:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")
+            from .running import run  # noqa: PLC0415 (it needs Pillow, an optional extra)
 
-        return run(args)
-    except ImportError as error:
-        print(f"srblocks-upscale: {error}", file=sys.stderr)
-        return 4
-    except OutputError as error:
-        print(f"srblocks-upscale: {error}", file=sys.stderr)
-        return 3
-    except UpscaleError as error:
-        print(f"srblocks-upscale: {error}", file=sys.stderr)
-        return error.code
-    except KeyboardInterrupt:
-        print("srblocks-upscale: interrupted; --resume goes on with it", file=sys.stderr)
-        return 130
+            return run(args)
+        except KeyboardInterrupt:
+            complain("srblocks-upscale: interrupted; --resume goes on with it")
+            return 130
+        except Exception as failure:
+            error = ending(failure)
+            complain(f"srblocks-upscale: {error}")
+            return error.code

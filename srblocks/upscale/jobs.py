@@ -21,7 +21,7 @@ from ..upsampling import InterpolateUp
 from .formats import FORMATS
 from .images import Picture, PictureError, check_size, read_picture, write_picture
 from .planning import Job
-from .upscaler import UpscaleError, Upscaler
+from .upscaler import UpscaleError, Upscaler, failure
 
 Pixels = NDArray[Any]
 
@@ -136,6 +136,7 @@ def upscale_file(
         PictureError: the file holds no readable picture, the format cannot hold the new one, or the file system cannot
             hold a file of this name or size.
         OSError: the file cannot be read.
+        WrongOutputError: the model gives no picture of the size that it should have.
         UpscaleError: code 3, the folder or the disk cannot be written.
     """
     target = Path(target)
@@ -205,9 +206,6 @@ def run_job(
     except UpscaleError:
         raise
     except Exception as error:  # whatever one file causes, the others are to be enlarged
-        text = str(error).partition("\n")[0]
-        known = isinstance(error, (PictureError, OSError))
-        reason = (error.strerror if isinstance(error, OSError) else None) or text
-        return Outcome(job, "failed", reason=reason if known else f"{type(error).__name__}: {text}")
+        return Outcome(job, "failed", reason=failure(error, "give a smaller --tile"))
     height, width = picture.pixels.shape[:2]
     return Outcome(job, "done", (width, height), time.perf_counter() - start, picture.remarks)

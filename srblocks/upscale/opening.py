@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
+from ..checkpoints.identification import sketch
 from ..color import on_rgb
 from ..network import COLORS, Network
 from ..pretrained import DEFAULT_NETWORK, list_pretrained, load_pretrained
 from ..registry import network_name, network_spec
 from ..rewrites import optimize
 from ..tiling import CHROMA_RADIUS, automatic_tile, receptive_radius
-from .upscaler import Image, UpscaleError, Upscaler
+from .upscaler import Image, UpscaleError, Upscaler, ending
 
 
 class _Running(Network):
@@ -109,9 +110,8 @@ def _twin(manifest: Mapping[str, Any]) -> Network | None:
     """Give the network that an artifact was made of, without weights; None for one that is not registered here."""
     model = manifest["model"]
     try:
-        with torch.device("meta"):
-            return network_spec(model["name"]).create(**model["config"])
-    except (ValueError, TypeError, RuntimeError):  # or one whose arguments build none
+        return sketch(model["name"], model["config"])
+    except Exception:  # or one whose arguments build none, whatever they are
         return None
 
 
@@ -121,6 +121,7 @@ def open_upscaler(
     scale: int | None = None,
     color: str = "rgb",
     device: str = "cpu",
+    network: str | None = None,
     arguments: Mapping[str, object] | None = None,
 ) -> Upscaler:
     """Open what enlarges: an artifact, a weights file, or a registry name with bundled weights.
@@ -130,9 +131,10 @@ def open_upscaler(
     Args:
         model: a file of srblocks-export; weights as `srblocks.load_checkpoint` takes them; a name as in
             `srblocks.list_networks` or, with the scale, `srblocks.list_pretrained`.
-        scale: enlargement per side; None for the only one of the file, or the smallest that is bundled.
+        scale: enlargement per side; None for the file's own, or the smallest that is bundled.
         color: "rgb": takes RGB images, whatever the network works on; "y" takes luma alone.
         device: torch device of a network; artifacts bring their own.
+        network: registry name of weights whose file does not show it.
         arguments: of the constructor, which a weights file does not show.
 
     Raises:
@@ -147,14 +149,21 @@ def open_upscaler(
     from srblocks_export.formats import format_of  # noqa: PLC0415 (the exporter is above this package)
 
     path = Path(model)
-    if arguments and not (path.is_file() and format_of(path) is None):
-        raise UpscaleError(2, f"{model} shows its arguments; leave out {', '.join(arguments)}")
+    given = [*([network] if network else []), *(arguments or ())]
+    if given and (format_of(path) or not path.is_file()):
+        raise UpscaleError(2, f"{model} shows its network and arguments; leave out {', '.join(given)}")
     if format_of(path):
         if device != "cpu":
             raise UpscaleError(2, f"{model} runs on the device that it was exported for; leave out {device}")
         upscaler = of_artifact(path, color="rgb" if color == "rgb" else None)
     else:
-        net = _opened(path, scale, device, arguments or {})
+        with opening(device):
+            if path.is_file():
+                net = weights_of(path, network=network, scale=scale, arguments=arguments or {})
+            elif path.is_dir():
+                raise UpscaleError(2, f"{path} is a folder; give a file, or a name such as {DEFAULT_NETWORK}")
+            else:
+                net = bundled_network(str(path), scale=scale)
         name = f"{network_name(net)} ({path.name if path.is_file() else 'bundled weights'})"
         upscaler = of_network(optimize(on_rgb(net) if color == "rgb" else net), name, device=device)
     if scale not in (None, upscaler.scale):
@@ -164,22 +173,40 @@ def open_upscaler(
     return upscaler
 
 
-def _opened(path: Path, scale: int | None, device: str, arguments: Mapping[str, Any]) -> Network:
-    with opening(device):
-        if path.is_file():
-            net = load_checkpoint(path, scale=scale, **arguments)
-            if scale is None and net.scale == 1:
-                raise UpscaleError(2, f"{path}: {network_name(net)} enlarges first, by any scale; give the scale")
-            return net
-        name = str(path)
-        bundled = [stem for stem in list_pretrained() if name == stem or stem.rpartition("_x")[0] == name]
-        if not bundled:
-            if path.is_dir():
-                raise UpscaleError(2, f"{path} is a folder; give a file, or a name such as {DEFAULT_NETWORK}")
-            network_spec(name)  # says which names are alike
-            raise UpscaleError(2, f"no weights of {name} are bundled, only {', '.join(list_pretrained())}; give a file")
-        stem, _, smallest = bundled[0].rpartition("_x")
-        return load_pretrained(stem, scale=scale if scale and name == stem else int(smallest))
+def weights_of(path: Path, *, network: str | None, scale: int | None, arguments: Mapping[str, Any]) -> Network:
+    """Load a weights file as `srblocks.load_checkpoint` does.
+
+    Raises:
+        UpscaleError: code 2, nobody says the scale of a network that enlarges first.
+    """
+    net = load_checkpoint(path, network=network, scale=scale, **arguments)
+    if scale is None and net.scale == 1:
+        raise UpscaleError(2, f"{path}: {network_name(net)} enlarges first, by any scale; give the scale")
+    return net
+
+
+def bundled_network(name: str, *, scale: int | None) -> Network:
+    """Load bundled weights by the name of their network, or by that and the scale such as "fsrcnn_x2".
+
+    Args:
+        name: of the network or of the weights.
+        scale: enlargement per side; None for that of the name, or the smallest that is bundled.
+
+    Raises:
+        UpscaleError: code 2, there are none, or the name says another scale.
+        UnknownNetworkError: nor is there a network of that name.
+    """
+    stems = list_pretrained()
+    bundled = [stem for stem in stems if name == stem or stem.rpartition("_x")[0] == name]
+    if not bundled:
+        network_spec(name)  # says which names are alike
+        raise UpscaleError(
+            2, f"no weights are bundled for {name}; bundled are {', '.join(stems)}; give a file of weights"
+        )
+    stem, _, smallest = bundled[0].rpartition("_x")
+    if name != stem and scale not in (None, int(smallest)):
+        raise UpscaleError(2, f"{name} enlarges x{smallest}, not x{scale}; leave out the scale")
+    return load_pretrained(stem, scale=int(smallest) if scale is None else scale)
 
 
 @contextlib.contextmanager
@@ -197,7 +224,9 @@ def opening(device: str) -> Generator[None]:
         yield
     except (UnseenArgumentError, WrongScaleError) as error:
         raise UpscaleError(2, f"{error}; see --scale and --arg") from error
-    except (CheckpointError, OSError) as error:
+    except CheckpointError as error:
         raise UpscaleError(9, str(error)) from error
+    except OSError as error:
+        raise ending(error) from error
     except (ValueError, TypeError) as error:
         raise UpscaleError(2, str(error)) from error

@@ -45,15 +45,19 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -
 
     Raises:
         UpscaleError: code 2, an input is missing, a folder holds no images, an output is an input or that of two, `out`
-            ends as pictures do that are not written.
+            ends as pictures do that are not written; 3, there can be no file or folder `out`.
     """
-    if out.suffix.lower() in FORMATS and not out.is_dir():
+    try:
+        is_folder = out.is_dir()
+    except OSError as error:
+        raise UpscaleError(3, f"{out} cannot be written ({error.strerror}); choose another -o") from error
+    if out.suffix.lower() in FORMATS and not is_folder:
         if len(inputs) != 1 or not inputs[0].is_file():
             raise UpscaleError(2, f"-o {out} is a name for one file; give a folder, or one file that exists")
         if suffix and FORMATS[suffix] != FORMATS[out.suffix.lower()]:
             raise UpscaleError(2, f"-o {out} is no {FORMATS[suffix]} file; leave out --format")
         pairs = [(inputs[0], out)]
-    elif _is_other_picture(out) and not out.is_dir():
+    elif _is_other_picture(out) and not is_folder:
         raise UpscaleError(2, f"-o {out}: {out.suffix} files are not written; use {', '.join(FORMATS)}, or a folder")
     else:
         pairs = [(source, out / name) for path in inputs for source, name in _found(path, out)]

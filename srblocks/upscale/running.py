@@ -1,6 +1,7 @@
 """What `srblocks-upscale` does: all jobs, one after the other, with progress and a report."""
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -16,8 +17,9 @@ from rich.text import Text
 
 from ..arguments import parse_argument
 from ..console import standard_output
-from ..files import temporary_name
-from .images import PictureError, read_picture
+from ..files import remove_leftovers, temporary_name
+from ..registry import network_spec
+from .images import read_picture
 from .jobs import Outcome, run_job
 from .opening import open_upscaler
 from .planning import Job, plan_jobs
@@ -35,9 +37,17 @@ def run(args: argparse.Namespace) -> int:
     if existing and not (args.force or args.resume):
         what = "exists" if len(existing) == 1 else f"and {len(existing) - 1} more outputs exist"
         raise UpscaleError(3, f"{existing[0]} {what}; use --resume to go on, --force to overwrite, or another -o")
-    upscaler = open_upscaler(args.model, scale=args.scale, device=args.device, arguments=_arguments(args.arg))
+    upscaler = open_upscaler(
+        args.model,
+        scale=args.scale,
+        device=args.device,
+        network=args.network,
+        arguments=_arguments(args.arg, args.network),
+    )
     upscaler.check_tile(args.tile)
     _check_writable(jobs[0].target.parent)
+    for folder in {job.target.parent for job in jobs}:
+        remove_leftovers(folder)
     outcomes: list[Outcome] = []
     approximation = None
     start = time.perf_counter()
@@ -53,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
     return 9 if failed == len(jobs) else 10 if failed else 0
 
 
-def _arguments(pairs: Sequence[str]) -> dict[str, object]:
+def _arguments(pairs: Sequence[str], network: str | None) -> dict[str, object]:
     try:
-        return dict(map(parse_argument, pairs))
+        spec = network_spec(network) if network else None
+        return dict(parse_argument(pair, spec) for pair in pairs)
     except ValueError as error:
         raise UpscaleError(2, str(error)) from error
 
@@ -100,7 +111,8 @@ def _outcomes(upscaler: Upscaler, jobs: Sequence[Job], args: argparse.Namespace)
             progress.update(bar, completed=done + 1)
             notes = [outcome.reason] if outcome.reason else [] if args.quiet else outcome.remarks
             for note in notes:
-                console.out(f"srblocks-upscale: {_shown(str(job.source))}: {note}", highlight=False)
+                with contextlib.suppress(OSError):  # nobody reads it, and the work goes on
+                    console.out(f"srblocks-upscale: {_shown(str(job.source))}: {note}", highlight=False)
             yield outcome
 
 
@@ -112,9 +124,9 @@ def _approximation(upscaler: Upscaler, source: Path, tile: int | None) -> dict[s
     """Measure on a picture what tiles change; None where that cannot be."""
     try:
         pixels = read_picture(source).pixels
-    except (PictureError, OSError):  # it is not there any more
+        found = upscaler.tiling_error(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), tile=tile)
+    except Exception:  # it is not there any more, or memory is short: the pictures do not depend on it
         return None
-    found = upscaler.tiling_error(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), tile=tile)
     if found is None:
         return None
     psnr = found.psnr if math.isfinite(found.psnr) else None  # JSON has no infinity

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..console import OutputError
+from ..memory import is_out_of_memory
 from ..tiling import Window, halo_of, least_tile, windows
 
 Image = NDArray[Any]
@@ -24,6 +26,38 @@ class UpscaleError(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def ending(error: Exception) -> UpscaleError:
+    """Give what ends a command its exit code and one line; what nobody foresaw is raised again."""
+    if isinstance(error, UpscaleError):
+        return error
+    if isinstance(error, (OutputError, ImportError)):
+        return UpscaleError(3 if isinstance(error, OutputError) else 4, str(error))
+    if is_out_of_memory(error):
+        return UpscaleError(9, "there is not enough memory for the model")
+    if isinstance(error, OSError):
+        return UpscaleError(9, f"{error.filename} cannot be read ({error.strerror})")
+    raise error
+
+
+class WrongOutputError(ValueError):
+    """A model gave something that is no picture of the size that it should have."""
+
+
+def failure(error: Exception, remedy: str = "give a smaller one") -> str:
+    """Say in one line what keeps one picture from being enlarged; where memory is short, with a remedy.
+
+    Example:
+        >>> failure(KeyError("name"))
+        "KeyError: 'name'"
+    """
+    if is_out_of_memory(error):
+        return f"there is not enough memory for it; {remedy}"
+    text = str(error).strip().partition("\n")[0]
+    if isinstance(error, OSError):
+        return error.strerror or text
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
 
 
 class TilingError(NamedTuple):
@@ -74,10 +108,13 @@ class Upscaler:
         """Enlarge one image of height x width x channels in [0, 1] as a whole; the result is clipped to [0, 1].
 
         What a size lacks is mirrored at the bottom and at the right, and cropped again.
+
+        Raises:
+            WrongOutputError: the model gives no picture of the size that it should have.
         """
         height, width = low.shape[:2]
         batch = np.ascontiguousarray(self._padded(low).transpose(2, 0, 1)[None], np.float32)
-        high = np.asarray(self.run(batch))[0].transpose(1, 2, 0)
+        high = self._checked(batch)[0].transpose(1, 2, 0)
         return np.clip(high[: height * self.scale, : width * self.scale].astype(np.float64), 0, 1)
 
     def enlarge(
@@ -104,6 +141,7 @@ class Upscaler:
 
         Raises:
             ValueError: the halo leaves nothing of a tile.
+            WrongOutputError: the model gives no picture of the size that it should have.
         """
         white = np.iinfo(pixels.dtype).max
         height, width = pixels.shape[:2]
@@ -113,7 +151,7 @@ class Upscaler:
         tiles = list(self._windows(low, tile, halo))
         for number, window in enumerate(tiles, 1):
             seen = np.ascontiguousarray(low[window.source].transpose(2, 0, 1)[None], np.float32) / np.float32(white)
-            sr = np.asarray(self.run(seen))[0].transpose(1, 2, 0)[window.kept(self.scale)]
+            sr = self._checked(seen)[0].transpose(1, 2, 0)[window.kept(self.scale)]
             high[window.target(self.scale)] = np.rint(np.clip(sr, 0, 1) * white)
             progress(number / len(tiles))
         return high[: height * self.scale, : width * self.scale]
@@ -165,6 +203,18 @@ class Upscaler:
                 8, f"{self.name} takes {height}x{width} pixels, too few for tiles of {least}; export it for larger ones"
             )
         raise UpscaleError(2, f"tiles of {tile} pixels leave nothing within their halo; give {least} or more")
+
+    def _checked(self, batch: NDArray[np.float32]) -> Image:
+        """Run the model; what comes from outside may give anything."""
+        count, channels, height, width = batch.shape
+        expected = (count, channels, height * self.scale, width * self.scale)
+        high = np.asarray(self.run(batch))
+        if high.shape != expected or not np.issubdtype(high.dtype, np.floating):
+            found, wanted = (" x ".join(map(str, shape)) for shape in (high.shape, expected))
+            raise WrongOutputError(f"{self.name} gives {found or 'one'} of {high.dtype} instead of {wanted} of float32")
+        if wrong := int(np.count_nonzero(~np.isfinite(high))):
+            raise WrongOutputError(f"{self.name} gives {wrong} values of {high.size} that are NaN or infinite")
+        return high
 
     def _windows(self, low: Image, tile: int | None, halo: int | None) -> Iterator[Window]:
         size = (low.shape[0], low.shape[1])

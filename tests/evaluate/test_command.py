@@ -1,4 +1,4 @@
-"""`python -m srblocks.evaluate` as its users meet it."""
+"""`srblocks-evaluate` as its users meet it."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,13 @@ import torch
 from PIL import Image
 
 from srblocks import OnLuma, create_network, load_pretrained, save_checkpoint
-from srblocks.evaluate import command, evaluate, image_files, means, of_network
+from srblocks.evaluate import command, evaluate, image_files, means
 from srblocks.evaluate.command import main
 from srblocks.protocol import imresize, psnr, rgb_to_y, ssim
-from support import filled, run
+from srblocks.upscale import of_network
+from support import filled, outcome, run
+
+called = partial(outcome, main)
 
 
 @pytest.fixture
@@ -38,15 +42,6 @@ def edsr(tmp_path: Path) -> Path:
     net = filled(create_network("edsr_baseline", scale=3, depth=1, width=4))
     save_checkpoint(net, tmp_path / "edsr.safetensors")
     return tmp_path / "edsr.safetensors"
-
-
-def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    return code, *capsys.readouterr()
 
 
 def deep_png(height: int, width: int) -> bytes:
@@ -162,13 +157,27 @@ def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
     assert called(capsys, "--data", images, "--scale", 2)[0] == 9
 
 
+def test_the_scale_is_that_of_the_weights_unless_they_serve_any(
+    capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path
+) -> None:
+    (images / "._first.png").write_bytes(b"hidden")
+    for name, scale in (("espcn", 3), ("vdsr", 1)):
+        save_checkpoint(create_network(name, scale=scale), tmp_path / f"{name}.safetensors")
+    code, out, err = called(capsys, "--data", images, "--weights", tmp_path / "espcn.safetensors", "--json")
+    assert (code, json.loads(out)["scale"], err) == (0, 3, "")
+    assert json.loads(called(capsys, "--data", images, "--json")[1])["scale"] == 2
+    assert json.loads(called(capsys, "fsrcnn_x4", "--data", images, "--json")[1])["scale"] == 4
+    code, _, err = called(capsys, "--data", images, "--weights", tmp_path / "vdsr.safetensors")
+    assert (code, "vdsr enlarges first, by any scale; give the scale" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     "arguments,code,message",
     [
         (["--scale", "2", "--data", "nowhere"], 2, "nowhere is no folder; give a folder with files that end in"),
         (["edsr_bas", "--scale", "2"], 2, "unknown network 'edsr_bas'; did you mean edsr_baseline"),
-        (["fsrcnn"], 2, "--scale is missing; give the enlargement per side"),
-        (["fsrcnn", "--scale", "5"], 2, "no bundled weights for 'fsrcnn' at scale 5"),
+        (["fsrcnn_x3", "--scale", "2"], 2, "fsrcnn_x3 enlarges x3, not x2; leave out the scale"),
+        (["fsrcnn", "--scale", "5"], 2, "no weights are bundled for fsrcnn at scale 5"),
         (["--scale", "2", "--weights", "missing.pth"], 9, "missing.pth"),
         (["--scale", "2", "--arg", "width=3"], 2, "--arg without --weights; the bundled weights show their arguments"),
         (["--scale", "2", "--weights", "x.pth", "--arg", "width:3"], 2, "--arg 'width:3' is no assignment; write"),
@@ -182,7 +191,7 @@ def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
         (["--artifact", "x.onnx", "--arg", "a=1"], 2, "leave out NETWORK, --weights, --arg and --device"),
         (["--artifact", "missing.onnx"], 9, "missing.onnx"),
         (["fsrcnn", "--artifact", "net.onnx"], 2, "--artifact brings its own network, weights and device"),
-        (["--scale", "two"], 2, "argument --scale: invalid int value: 'two'; see srblocks.evaluate --help"),
+        (["--scale", "two"], 2, "argument --scale: invalid int value: 'two'; see srblocks-evaluate --help"),
     ],
 )
 def test_wrong_input_is_said_in_one_line(
@@ -225,17 +234,7 @@ def test_an_interruption_ends_it_quietly(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "open_upscaler", interrupt)
-    assert called(capsys, "--data", images, "--scale", 2) == (130, "", "srblocks.evaluate: interrupted\n")
-
-
-def test_without_pillow_it_is_said_what_to_install(
-    capsys: pytest.CaptureFixture[str], images: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    for name in [name for name in sys.modules if name.startswith("srblocks.upscale.images")]:
-        monkeypatch.delitem(sys.modules, name)
-    code, _, err = called(capsys, "--data", images, "--scale", 2)
-    assert (code, "needs Pillow; pip install 'srblocks[image]'" in err) == (4, True)
+    assert called(capsys, "--data", images, "--scale", 2) == (130, "", "srblocks-evaluate: interrupted\n")
 
 
 def test_it_runs_as_a_module(images: Path) -> None:
@@ -243,15 +242,6 @@ def test_it_runs_as_a_module(images: Path) -> None:
     found = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=120)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("fsrcnn (bundled weights) x4\n")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_an_output_that_cannot_be_written_is_said(images: Path) -> None:
-    arguments = [sys.executable, "-m", "srblocks.evaluate", "--data", str(images), "--scale", "4"]
-    with Path("/dev/full").open("w") as full:
-        found = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
-    assert found.returncode == 3
-    assert found.stderr == "srblocks.evaluate: the output cannot be written (No space left on device)\n"
 
 
 def test_names_that_a_terminal_cannot_show_are_escaped(images: Path) -> None:

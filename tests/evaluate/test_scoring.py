@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srblocks.evaluate import Score, Upscaler, compare, means, of_network, score
+from srblocks.evaluate import Score, compare, means, score
 from srblocks.registry import create_network
+from srblocks.upscale import Upscaler, of_network
 from support import filled
 
 SIDES = st.integers(1, 40)

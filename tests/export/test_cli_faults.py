@@ -87,10 +87,9 @@ def corrupt_files(folder: Path) -> dict[str, Path]:
     paths = {name: folder / f"{name}.safetensors" for name in files}
     for name, content in files.items():
         paths[name].write_bytes(content)
-    poisoned = create_network("fsrcnn")
-    poisoned.get_parameter("head.0.weight").data[0] = float("nan")
     paths["not finite"] = folder / "nan.safetensors"
-    save_checkpoint(poisoned, paths["not finite"])
+    save_checkpoint(create_network("fsrcnn"), paths["not finite"])
+    paths["not finite"].write_bytes(paths["not finite"].read_bytes()[:-4] + b"\0\0\xc0\x7f")
     paths["another network's"] = good
     return paths
 
@@ -124,22 +123,6 @@ def test_an_unwritable_output_is_refused_before_any_work(capsys: pytest.CaptureF
     assert code == 3
     assert "E302" in err
     assert "cannot be written (Not a directory); choose another folder with -o" in err
-
-
-def test_a_full_disk_leaves_nothing_behind(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from srblocks_export.formats import torchscript
-
-    def fill_disk(net, path: Path, **rest) -> dict:
-        path.write_bytes(b"half an artifact")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torchscript, "write", fill_disk)
-    code, _, err = run(capsys, "--torchscript", "-o", tmp_path)
-    assert code == 3
-    assert "No space left on device); free some space" in err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interrupt_leaves_nothing_behind(
@@ -179,20 +162,6 @@ def test_files_of_the_current_folder_do_not_reach_the_verification(
         (tmp_path / f"{name}.py").write_text("print('read by accident')\nraise SystemExit(9)\n")
     monkeypatch.chdir(tmp_path)
     assert run(capsys, "--torchscript", "-o", "out")[0] == 0
-
-
-def test_more_memory_than_there_is_says_so(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from srblocks_export import export
-
-    def exhausted(*_: object, **__: object) -> None:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9e12 bytes")
-
-    monkeypatch.setattr(export, "References", exhausted)
-    code, _, err = run(capsys, "--torchscript", "-o", tmp_path)
-    assert code == 7
-    assert err.startswith("srblocks-export: E701 the network needs more memory than there is at")
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:

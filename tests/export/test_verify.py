@@ -135,4 +135,8 @@ def test_compare_measures_against_the_spread() -> None:
         compare(np.zeros((1, 1, 4, 4)), reference, spread=1.0)["problem"]
         == "output is (1, 1, 4, 4) instead of (1, 1, 2, 2)"
     )
-    assert compare(reference, reference, spread=1.0) == {"max_error": 0.0, "psnr_db": None, "problem": None}
+    assert compare(reference.astype(np.float32), reference, spread=1.0) == {
+        "max_error": 0.0,
+        "psnr_db": None,
+        "problem": None,
+    }

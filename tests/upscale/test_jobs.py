@@ -1,4 +1,4 @@
-"""Pictures through networks: the values, and which file becomes which."""
+"""Pictures through networks: the values, and what becomes of a file."""
 
 import errno
 import os
@@ -16,18 +16,13 @@ from srblocks.protocol import imresize
 from srblocks.upscale import UpscaleError, Upscaler, of_network
 from srblocks.upscale.images import Picture, PictureError, read_picture, write_picture
 from srblocks.upscale.jobs import APPROXIMATE, PADDED, run_job, upscale_bytes, upscale_file, upscale_picture
-from srblocks.upscale.planning import Job, plan_jobs
+from srblocks.upscale.planning import Job
+from upscale.pictures import waves
 
 
 @pytest.fixture(scope="module")
 def upscaler() -> Upscaler:
     return of_network(on_rgb(load_pretrained("fsrcnn", scale=2)), "fsrcnn")
-
-
-def waves(height: int, width: int, channels: int = 3, white: int = 255) -> np.ndarray:
-    y, x = np.mgrid[:height, :width]
-    planes = [np.sin(y / (3 + channel) + x / 5) for channel in range(channels)]
-    return ((0.5 + 0.45 * np.dstack(planes)) * white).astype(np.uint8 if white == 255 else np.uint16)
 
 
 def by_hand(pixels: np.ndarray) -> np.ndarray:
@@ -136,8 +131,9 @@ def broken(error: BaseException) -> Upscaler:
 @pytest.mark.parametrize(
     "error,reason",
     [
-        (MemoryError("too much"), "MemoryError: too much"),
-        (RuntimeError("can't allocate\nmemory"), "RuntimeError: can't allocate"),
+        (MemoryError("too much"), "there is not enough memory for it; give a smaller --tile"),
+        (RuntimeError("wrong kind\nof tensor"), "RuntimeError: wrong kind"),
+        (ValueError("wrong size\nof tensor"), "wrong size"),
         (KeyError("name"), "KeyError: 'name'"),
     ],
 )
@@ -247,119 +243,6 @@ def test_an_interruption_while_writing_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    for name in ("a.png", "B.JPG", "notes.txt", "below/c.tiff", "below/deeper/d.webp", ".hidden.png", ".git/e.png"):
-        path = tmp_path / "in" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
-    return tmp_path / "in"
-
-
-OTHERS = (".gif", ".GIF", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".webm", ".svg", ".ico")
-
-
-def names(jobs: list[Job], out: Path) -> list[str]:
-    return [job.target.relative_to(out).as_posix() for job in jobs]
-
-
-def test_folders_keep_their_trees(tree: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    jobs = plan_jobs([tree], out)
-    assert names(jobs, out) == ["B.JPG", "a.png", "below/c.tiff", "below/deeper/d.webp"]
-    assert [job.source.relative_to(tree) for job in jobs] == [job.target.relative_to(out) for job in jobs]
-    assert names(plan_jobs([tree], out, suffix=".webp"), out) == [
-        "B.webp", "a.webp", "below/c.webp", "below/deeper/d.webp",
-    ]  # fmt: skip
-    assert names(plan_jobs([tree / "notes.txt", tree / "below"], out), out) == [
-        "notes.txt", "c.tiff", "deeper/d.webp",
-    ]  # fmt: skip
-
-
-def test_outputs_inside_the_input_are_no_inputs(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tree / "big").mkdir()
-    (tree / "big" / "a.png").write_text("")
-    assert names(plan_jobs([tree], tree / "big"), tree / "big")[:2] == ["B.JPG", "a.png"]
-    assert len(plan_jobs([tree], tree / "big")) == 4
-    monkeypatch.chdir(tree)
-    assert len(plan_jobs([Path()], Path("big"))) == 4
-    assert len(plan_jobs([tree], tree / "elsewhere")) == 5
-
-
-def test_one_file_can_have_a_name_of_its_own(tree: Path, tmp_path: Path) -> None:
-    assert plan_jobs([tree / "a.png"], tmp_path / "x.jpg") == [Job(tree / "a.png", tmp_path / "x.jpg")]
-    (tmp_path / "folder.png").mkdir()
-    assert plan_jobs([tree / "a.png"], tmp_path / "folder.png")[0].target == tmp_path / "folder.png" / "a.png"
-    assert plan_jobs([tree / "a.png"], tmp_path / "x")[0].target == tmp_path / "x" / "a.png"
-    assert len(plan_jobs([tree / "a.png", tree / "a.png"], tmp_path / "x")) == 1
-    for name in ("x.gif", "x.v1"):
-        (tmp_path / name).mkdir()
-        assert plan_jobs([tree / "a.png"], tmp_path / name)[0].target == tmp_path / name / "a.png"
-    assert plan_jobs([tree / "a.png"], tmp_path / "x.v2")[0].target == tmp_path / "x.v2" / "a.png"
-
-
-def test_one_file_by_two_names_is_enlarged_once(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tree)
-    assert plan_jobs([Path("a.png"), tree / "a.png"], tmp_path / "x") == [Job(Path("a.png"), tmp_path / "x" / "a.png")]
-    assert len(plan_jobs([Path(), tree, Path("../in")], tmp_path / "x")) == 4
-
-
-def test_links_to_folders_are_not_followed(tree: Path, tmp_path: Path) -> None:
-    (tmp_path / "in" / "link").symlink_to(tree / "below")
-    (tmp_path / "in" / "link.png").symlink_to(tree / "a.png")
-    out = tmp_path / "out"
-    assert names(plan_jobs([tree], out), out) == ["B.JPG", "a.png", "below/c.tiff", "below/deeper/d.webp", "link.png"]
-    assert len(plan_jobs([tree / "link"], out)) == 2
-
-
-@pytest.mark.parametrize(
-    "inputs,out,suffix,message",
-    [
-        (["a.png", "B.JPG"], "x.png", None, "x.png is a name for one file; give a folder"),
-        (["."], "x.png", None, "x.png is a name for one file; give a folder"),
-        (["absent.png"], "out", None, "absent.png is no file or folder"),
-        (["a.png"], "x.png", ".jpg", "x.png is no JPEG file; leave out --format"),
-        *(
-            (["a.png"], f"x{form}", None, f"-o x{form}: {form} files are not written; use .png, .jpg")
-            for form in OTHERS
-        ),
-        (["a.png", "B.JPG"], "x.gif", None, "-o x.gif: .gif files are not written"),
-        (["a.png"], "a.png", None, "a.png is an input, which is never overwritten"),
-        (["a.png"], ".", None, "a.png is an input, which is never overwritten"),
-        (["."], ".", None, "is an input, which is never overwritten"),
-        (["below"], ".", None, ""),
-        (["below", "below/c.tiff"], "out", None, ""),
-        (["a.png", "other/a.png"], "out", None, "would both become out/a.png"),
-        (["a.png", "other/a.webp"], "out", ".tif", "would both become out/a.tif"),
-        (["empty"], "out", None, "empty holds no images; give files that end in .png, .jpg"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str], out: str, suffix: str | None, message: str
-) -> None:
-    monkeypatch.chdir(tree)
-    for name in ("other/a.png", "other/a.webp"):
-        Path(name).parent.mkdir(exist_ok=True)
-        Path(name).write_text("")
-    Path("empty").mkdir()
-    if not message:
-        assert plan_jobs([Path(name) for name in inputs], Path(out), suffix=suffix)
-        return
-    with pytest.raises(UpscaleError, match=message) as caught:
-        plan_jobs([Path(name) for name in inputs], Path(out), suffix=suffix)
-    assert caught.value.code == 2
-
-
-def test_an_output_is_finished_when_it_is_no_older_than_its_input(tmp_path: Path) -> None:
-    job = Job(tmp_path / "a.png", tmp_path / "b.png")
-    job.source.write_text("")
-    assert not job.is_finished()
-    job.target.write_text("")
-    assert job.is_finished()
-    os.utime(job.source, ns=(0, job.target.stat().st_mtime_ns + 10**9))
-    assert not job.is_finished()
 
 
 def test_a_picture_of_a_size_that_the_network_does_not_take_is_said_to_be_mirrored() -> None:

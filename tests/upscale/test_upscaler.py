@@ -152,8 +152,8 @@ def test_names_weights_and_scales_are_found(tmp_path: Path) -> None:
     ("model", "options", "code", "message"),
     [
         ("fsrcn", {}, 2, "did you mean fsrcnn"),
-        ("rcan", {}, 2, "no weights of rcan are bundled, only fsrcnn_x2, .* give a file"),
-        ("fsrcnn", {"scale": 5}, 2, "no bundled weights for 'fsrcnn' at scale 5"),
+        ("rcan", {}, 2, "no weights are bundled for rcan; bundled are fsrcnn_x2, .* give a file"),
+        ("fsrcnn", {"scale": 5}, 2, "no weights are bundled for fsrcnn at scale 5"),
         ("fsrcnn_x2", {"scale": 3}, 2, "fsrcnn_x2 enlarges x2, not x3"),
         ("fsrcnn", {"color": "red"}, 2, "color='red' is unknown; use rgb or y"),
         ("fsrcnn", {"device": "cuda:77"}, 4, "cuda:77 is not available here"),

@@ -1,6 +1,7 @@
 """AOTInductor packages (`.aoti.pt2`): machine code for processors like this one, or for GPUs of this kind."""
 
 import contextlib
+import errno
 import io
 import json
 import logging
@@ -8,7 +9,6 @@ import os
 import re
 import shutil
 import tempfile
-import warnings
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..request import ExportRequest
 from ..shapes import Shapes
 from . import Loaded, compiler
 from .aoti_package import METADATA, check_host, inspect, private_names, rewrite
+from .silence import quiet
 
 ARRAYS = "torch"
 
@@ -33,19 +34,20 @@ def write(
     """Compile `net` for this machine's processor or GPU, without sources and other records that name its files.
 
     Raises:
-        ExportError: E403, no C++ compiler that works; E502, torch.export cannot trace the network or AOTInductor knows
-            no code for one of its operators; E703, the compilation failed.
+        ExportError: E302, the folder for temporary files cannot be written; E403, no C++ compiler that works; E502,
+            torch.export cannot trace the network or AOTInductor knows no code for one of its operators; E703, the
+            compilation failed.
     """
     from .pt2 import export_program
 
     program = export_program(net, shapes)
     package = io.BytesIO()
-    with tempfile.TemporaryDirectory(prefix="srblocks-") as cache, _quiet():
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="srblocks-") as cache, quiet("torch", level=logging.CRITICAL):
             features = _compile(program, package, request.device, json.dumps(metadata, sort_keys=True), cache)
-        except Exception as error:  # the compiler raises many types, most of them private
-            logging.getLogger("srblocks_export").debug("AOTInductor failed", exc_info=error)
-            raise _failure(net, error) from error
+    except Exception as error:  # the compiler raises many types, most of them private
+        logging.getLogger("srblocks_export").debug("AOTInductor failed", exc_info=error)
+        raise _failure(net, error) from error
     facts = {"torch": torch.__version__.partition("+")[0], "cpu_features": features}
     return {"portability": rewrite(package, path, private_names(cache), facts)}
 
@@ -160,20 +162,11 @@ def _failure(net: Network, error: Exception) -> ExportError:
         reason = ", ".join(line.strip() for line in str(error).splitlines()[:2])
         return ExportError(502, f"AOTInductor cannot compile {name}: {reason[:200]}", "use --pt2 or --onnx")
     output = getattr(error, "output", None)
+    full = os.strerror(errno.ENOSPC)
+    if isinstance(error, OSError) or full in str(output):
+        reason = full if full in str(output) else getattr(error, "strerror", None) or first_line(error)
+        cause = f"aoti: the folder for temporary files cannot be written ({reason})"
+        return ExportError(302, cause, "free some space, or set TMPDIR to another folder")
     lines = [line.strip() for line in str(output or "").splitlines() if re.search(r"\berror\b", line)]
     reason = lines[0][:200] if lines else first_line(error)
     return ExportError(703, f"the build of {name} failed: {reason}", "mend the compiler, or use --pt2")
-
-
-@contextlib.contextmanager
-def _quiet() -> Generator[None, None, None]:
-    """Leave out what torch's compiler prints, logs and warns of."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .build import build_engine, write
 from .host import EngineError, Facts, host_facts, misfit
+from .locking import locked
 from .options import add_build_options, build_options
 
 MANIFEST = "manifest.json"
@@ -41,8 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="say whether a finished engine fits this machine, by its manifest, and stop",
     )
     args = parser.parse_args(arguments)
-    engine = args.engine or args.onnx.with_suffix(".engine")
     try:
+        if not args.onnx.name:
+            raise EngineError(901, f"{args.onnx} is no file", "give the path of an ONNX file")
+        engine = args.engine or args.onnx.with_suffix(".engine")
         print(_check(engine) if args.check else _build(args, engine))
     except EngineError as error:
         print(f"trt_engine: {error}", file=sys.stderr)
@@ -120,10 +123,11 @@ def _record(
     entry["verify"] = {"status": "off"}
     if profile:
         entry["io"]["input"].update(zip(("min", "opt", "max"), map(list, profile)))
-    others = [item for item in _entries(engine.parent) if item["artifact"]["file"] != engine.name]
-    entries = sorted([*others, entry], key=lambda item: item["artifact"]["file"])
-    text = json.dumps({"schema": entry["schema"], "artifacts": entries}, indent=2, sort_keys=True)
-    write(engine.parent / MANIFEST, text.encode() + b"\n")
+    with locked(engine.parent):
+        others = [item for item in _entries(engine.parent) if item["artifact"]["file"] != engine.name]
+        entries = sorted([*others, entry], key=lambda item: item["artifact"]["file"])
+        text = json.dumps({"schema": entry["schema"], "artifacts": entries}, indent=2, sort_keys=True)
+        write(engine.parent / MANIFEST, text.encode() + b"\n")
 
 
 def _entry(path: Path) -> Facts | None:
@@ -137,7 +141,7 @@ def _entries(folder: Path) -> list[Facts]:
         return [item for item in content["artifacts"] if isinstance(item["artifact"]["file"], str)]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise EngineError(901, f"{path} is no manifest of srblocks-export", "move it away") from error
 
 

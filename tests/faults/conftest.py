@@ -1,0 +1,56 @@
+"""Servers that start the commands, and what the commands are given."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands import Commands
+from srblocks.upscale.images import Picture, write_picture
+
+
+@pytest.fixture(scope="session")
+def _open_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that a user without rights can look into too."""
+    folder = tmp_path_factory.mktemp("faults")
+    for each in (folder, *folder.parents):
+        if each.stat().st_mode & 0o5 != 0o5:
+            each.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def commands(_open_folder: Path) -> Iterator[Commands]:
+    """Starts commands that find everything imported."""
+    with Commands(_open_folder / "commands") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bare_commands(_open_folder: Path) -> Iterator[Commands]:
+    """Starts commands that find what srblocks always needs imported, and nothing else."""
+    with Commands(
+        _open_folder / "bare", ["torch", "numpy", "einops", "safetensors.torch", "rich.table"], warm=False
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def folder(_open_folder: Path, request: pytest.FixtureRequest) -> Path:
+    """An empty folder of a test's own, which everybody may write."""
+    made = _open_folder / request.node.name.translate(str.maketrans("[]/", "---"))
+    made.mkdir()
+    made.chmod(0o777)
+    return made
+
+
+@pytest.fixture(scope="session")
+def pictures(_open_folder: Path) -> Path:
+    """Three pictures of different formats."""
+    made = _open_folder / "pictures"
+    made.mkdir()
+    for number, name in enumerate(("a.png", "b.jpg", "c.tif")):
+        samples = np.random.default_rng(number).integers(0, 256, (30, 40, 3), np.uint8)
+        write_picture(Picture(samples), made / name)
+    return made

@@ -1,0 +1,59 @@
+"""Commands that are asked to end, and what a killed one leaves running."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from commands import Commands
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("program", ["export", "upscale"])
+def test_a_command_that_is_asked_to_end_takes_its_temporary_files_along(
+    commands: Commands, pictures: Path, tmp_path: Path, program: str, number: int
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    options = {
+        "export": ["--torchscript", "--pt2", "--onnx"],
+        "upscale": [pictures, "--scale", 4, "--tile", 24],
+    }[program]
+    process = commands.start(program, *options, "-o", tmp_path / "out", temporary=str(tmp_path / "temporary"))
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(0.02 * random.random())
+    process.kill(number)
+    found = process.wait()
+    assert found.code == 130
+    assert found.err.startswith(f"srblocks-{program}: interrupted; ")
+    assert found.err.count("\n") == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_process_that_verifies_ends_with_a_killed_export(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "temporary").mkdir()
+
+    def verifying() -> list[Path]:
+        """Processes of this export, by the folder of its temporary files."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if str(tmp_path).encode() in (process / "environ").read_bytes():
+                    found.append(process)
+            except OSError:  # it has ended, or is another user's
+                continue
+        return found
+
+    process = commands.start("export", "--torchscript", "-o", tmp_path / "o", temporary=str(tmp_path / "temporary"))
+    deadline = time.monotonic() + 120
+    while not verifying() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    assert process.wait().code == -signal.SIGKILL
+    while verifying() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert verifying() == []
