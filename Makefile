@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread per test process: two processes of one thread each are quicker and steadier than two threads.
 TEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test test-quick test-slow test-thorough check format bench bench-check bench-baseline clean
+.PHONY: demo test test-quick test-slow test-thorough test-coverage test-wheel check format bench bench-check bench-baseline clean
 
 demo: .venv/installed
 	$(BIN)/python examples/demo.py
@@ -19,9 +19,17 @@ test-slow: .venv/installed
 test-quick: .venv/installed
 	$(TEST) -m quick
 
-# Many times as many properties, killed commands and damaged files, of other seeds each time; says how many at the end.
+# Twenty times as many properties, killed commands and damaged files, other ones each time; their numbers at the end.
 test-thorough: .venv/installed
 	SRBLOCKS_CASES=20 $(TEST) -m "slow or not slow" tests/properties tests/faults tests/fuzz
+
+# The lines that no test runs.
+test-coverage: .venv/installed
+	$(TEST) --cov --cov-report=term tests
+
+# Against the built wheel, outside the repository, in a virtual environment of its own: TORCH=2.11.0 with that torch.
+test-wheel: .venv/installed
+	$(BIN)/python tests/outside.py $(if $(TORCH),--torch $(TORCH))
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -197,4 +197,4 @@ __all__ = [
     "to_precision",
 ]
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"

@@ -17,13 +17,18 @@ Image = NDArray[Any]
 
 RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
 YCBCR_OFFSET = np.array([16.0, 128.0, 128.0]) / 255
+MATLAB_A = -0.5
+"""Keys' parameter in MATLAB's imresize; torch's bicubic interpolation uses -0.75."""
 
 
-def _cubic(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Keys' cubic convolution kernel with a = -1/2."""
+def cubic(x: ArrayLike, a: float = MATLAB_A) -> NDArray[np.float64]:
+    """Give the weights of Keys' cubic convolution kernel at distances of `x` pixels.
+
+    Keys, *Cubic Convolution Interpolation for Digital Image Processing*, IEEE TASSP 1981.
+    """
     x = np.abs(x)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
@@ -34,7 +39,7 @@ def _resize_matrix(length: int, out_length: int, scale: float) -> tuple[NDArray[
     centres = (np.arange(out_length) + 0.5) / scale - 0.5
     left = np.floor(centres - 2 / shrink).astype(np.int64)
     indices = left[:, None] + np.arange(taps)
-    weights = _cubic(shrink * (centres[:, None] - indices))
+    weights = cubic(shrink * (centres[:, None] - indices))
     weights /= weights.sum(axis=1, keepdims=True)
     mirror = np.concatenate([np.arange(length), np.arange(length)[::-1]])
     return mirror[indices % (2 * length)], weights
@@ -61,14 +66,14 @@ def imresize(image: ArrayLike, scale: float | None = None, *, size: tuple[int, i
     """
     pixels = np.asarray(image)
     if pixels.ndim not in (2, 3):
-        raise ValueError(f"imresize: an image of shape {pixels.shape} is neither (H, W) nor (H, W, C)")
+        raise ValueError(f"imresize: an image of shape {pixels.shape}; give (H, W) or (H, W, C)")
     if (scale is None) == (size is None) or (size is not None and len(size) != 2):
         raise ValueError("imresize: give either scale, or size as (height, width)")
     if scale is not None and not 0 < scale < math.inf:
-        raise ValueError(f"imresize: scale={scale} is not positive and finite")
+        raise ValueError(f"imresize: scale={scale} is not positive and finite; give a factor such as 2 or 0.5")
     height, width = pixels.shape[:2]
     if not pixels.size:
-        raise ValueError(f"imresize: an image of shape {pixels.shape} has no pixels")
+        raise ValueError(f"imresize: an image of shape {pixels.shape} has no pixels; give one or more")
     if size is None:
         assert scale is not None
         target, factors = (math.ceil(scale * height), math.ceil(scale * width)), (scale, scale)
@@ -76,7 +81,7 @@ def imresize(image: ArrayLike, scale: float | None = None, *, size: tuple[int, i
         target, factors = size, (size[0] / height, size[1] / width)
     if min(target) < 1:
         raise ValueError(
-            f"imresize: cannot resize {height}x{width} to {target[0]}x{target[1]}; the size must be positive"
+            f"imresize: cannot resize {height}x{width} to {target[0]}x{target[1]}; give sides of 1 pixel or more"
         )
     result = pixels.astype(np.float64)
     for axis in sorted((0, 1), key=lambda axis: factors[axis]):
@@ -107,7 +112,9 @@ def reduced_pair(image: ArrayLike, scale: int) -> tuple[Image, Image]:
     """
     pixels = np.asarray(image)
     if min(pixels.shape[:2]) < scale:
-        raise ValueError(f"an image of shape {pixels.shape} is smaller than the scale {scale} that reduces it")
+        raise ValueError(
+            f"an image of shape {pixels.shape} is smaller than the scale {scale} that reduces it; leave it out"
+        )
     height, width = (side // scale * scale for side in pixels.shape[:2])
     high = pixels[:height, :width]
     return imresize(high, 1 / scale), high
@@ -121,6 +128,9 @@ def rgb_to_ycbcr(rgb: ArrayLike) -> NDArray[np.float64]:
 
     Returns:
         (..., 3) float64: Y in [16, 235] / 255, Cb and Cr in [16, 240] / 255.
+
+    Raises:
+        ValueError: not three channels, or another kind of numbers.
 
     Example:
         >>> (rgb_to_ycbcr([1.0, 1.0, 1.0]) * 255).round(6)
@@ -161,14 +171,23 @@ def rgb_to_y(rgb: ArrayLike) -> NDArray[np.float64]:
     return rgb_to_ycbcr(rgb)[..., 0]
 
 
+_WHITEST = 2
+"""No picture in [0, 1] reaches this value, even with overshoot; one in 0..255 does."""
+
+
 def _comparable(image: ArrayLike, reference: ArrayLike, border: int) -> tuple[Image, Image]:
     first, second = np.asarray(image), np.asarray(reference)
     if first.shape != second.shape:
-        raise ValueError(f"images of different shapes {first.shape} and {second.shape} cannot be compared")
+        raise ValueError(
+            f"images of shapes {first.shape} and {second.shape} cannot be compared; give two of the same shape"
+        )
     if first.ndim not in (2, 3):
-        raise ValueError(f"images of shape {first.shape} are neither (H, W) nor (H, W, C)")
+        raise ValueError(f"images of shape {first.shape}; give (H, W) or (H, W, C)")
     if border < 0 or min(first.shape[:2]) <= 2 * border:
-        raise ValueError(f"crop_border={border} leaves nothing of an image of shape {first.shape}")
+        raise ValueError(
+            f"crop_border={border} leaves nothing of an image of shape {first.shape}; "
+            "give 0 or more, and less than half of each side"
+        )
     inside = slice(border, -border or None)
     if first.dtype == second.dtype == np.uint8:
         first, second = first / 255, second / 255
@@ -176,6 +195,10 @@ def _comparable(image: ArrayLike, reference: ArrayLike, border: int) -> tuple[Im
         raise ValueError(
             f"images of {first.dtype} and {second.dtype} cannot be compared; "
             "give both as uint8 (0..255) or both as floating point ([0, 1])"
+        )
+    elif second.max() > _WHITEST:
+        raise ValueError(
+            f"a reference with values up to {second.max():.4g}; give images in [0, 1], such as image / 255"
         )
     return first[inside, inside].astype(np.float64), second[inside, inside].astype(np.float64)
 
@@ -192,7 +215,7 @@ def psnr(image: ArrayLike, reference: ArrayLike, *, crop_border: int = 0) -> flo
         Decibels; infinity for equal images.
 
     Raises:
-        ValueError: different shapes or kinds, or nothing left inside the border.
+        ValueError: different shapes or kinds, a reference beyond [0, 1], or nothing left inside the border.
 
     Example:
         >>> round(psnr(np.zeros((8, 8)), np.full((8, 8), 0.1)), 6)
@@ -200,7 +223,7 @@ def psnr(image: ArrayLike, reference: ArrayLike, *, crop_border: int = 0) -> flo
     """
     first, second = _comparable(image, reference, crop_border)
     error = float(np.mean((first - second) ** 2))
-    return -10 * math.log10(error) if error else math.inf
+    return 10 * math.log10(1 / error) if error else math.inf
 
 
 def ssim(image: ArrayLike, reference: ArrayLike, *, crop_border: int = 0) -> float:
@@ -218,7 +241,8 @@ def ssim(image: ArrayLike, reference: ArrayLike, *, crop_border: int = 0) -> flo
         Similarity in [-1, 1]; 1 for equal images.
 
     Raises:
-        ValueError: different shapes or kinds, more than one channel, or less than 11x11 pixels inside the border.
+        ValueError: different shapes or kinds, a reference beyond [0, 1], more than one channel, or less than 11x11
+            pixels inside the border.
 
     Example:
         >>> ssim(np.eye(16), np.eye(16))
@@ -226,7 +250,10 @@ def ssim(image: ArrayLike, reference: ArrayLike, *, crop_border: int = 0) -> flo
     """
     first, second = _comparable(image, reference, crop_border)
     if first.ndim != 2 or min(first.shape) < 11:
-        raise ValueError(f"ssim: a region of shape {first.shape} is not one channel of at least 11x11 pixels")
+        raise ValueError(
+            f"ssim: a region of shape {first.shape} is not one channel of at least 11x11 pixels; "
+            "give a larger one, of luma alone (rgb_to_y)"
+        )
     offsets = np.arange(11) - 5
     window = np.exp(-(offsets**2) / (2 * 1.5**2))
     window /= window.sum()

@@ -46,7 +46,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     commands = {
         "python examples/train.py": train,
-        "python -m srblocks.evaluate": evaluation.main,
+        "srblocks-evaluate": evaluation.main,
         "srblocks-export": cli.main,
         "srblocks-upscale": upscaling.main,
     }
@@ -96,7 +96,7 @@ def test_the_path_from_published_weights_to_an_enlarged_photograph(
                 assert said in line
                 line = line.replace(said, done)
             shown = run(line)
-            if "srblocks.evaluate" in line:
+            if "srblocks-evaluate" in line:
                 figures.append(float(re.search(r"^mean +([\d.]+)", shown, re.MULTILINE)[1]))
     before, after, artifact = figures
     assert after > before + 0.01

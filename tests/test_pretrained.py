@@ -6,10 +6,11 @@ import pytest
 from skimage.data import astronaut
 
 import set5
-from srblocks import list_pretrained, load_pretrained
-from srblocks.evaluate import of_network, score
+from srblocks import UnknownNetworkError, list_pretrained, load_pretrained
+from srblocks.evaluate import score
 from srblocks.pretrained import pretrained_path
 from srblocks.protocol import imresize, psnr, reduced_pair, rgb_to_y
+from srblocks.upscale import of_network
 from support import REPOSITORY
 
 
@@ -40,5 +41,10 @@ def test_every_bundled_file_has_a_card_and_none_names_a_machine() -> None:
 
 
 def test_weights_that_are_not_bundled_are_named() -> None:
-    with pytest.raises(ValueError, match="no bundled weights for 'edsr' at scale 4; bundled are fsrcnn_x2, fsrcnn_x3"):
+    with pytest.raises(ValueError, match="no weights are bundled for edsr at scale 4; bundled are fsrcnn_x2, "):
         load_pretrained("edsr", scale=4)
+
+
+def test_a_name_with_its_scale_is_no_network() -> None:
+    with pytest.raises(UnknownNetworkError, match="unknown network 'fsrcnn_x2'; did you mean fsrcnn"):
+        load_pretrained("fsrcnn_x2", scale=2)

@@ -151,13 +151,13 @@ def test_ssim_is_scikit_images_inside_the_image(seed: int, height: int, width: i
 @pytest.mark.parametrize(
     "call,message",
     [
-        (lambda: imresize(ZERO[0], 2), r"imresize: an image of shape \(12,\) is neither \(H, W\) nor \(H, W, C\)"),
+        (lambda: imresize(ZERO[0], 2), r"imresize: an image of shape \(12,\); give \(H, W\) or \(H, W, C\)"),
         (lambda: imresize(ZERO), "imresize: give either scale, or size as .*"),
         (lambda: imresize(ZERO, 2, size=(8, 8)), "imresize: give either scale, or size as .*"),
         (lambda: imresize(ZERO, 0), "imresize: scale=0 is not positive and finite"),
-        (lambda: imresize(ZERO, size=(2, 0)), "imresize: cannot resize 16x12 to 2x0; the size must be positive"),
+        (lambda: imresize(ZERO, size=(2, 0)), "imresize: cannot resize 16x12 to 2x0; give sides of 1 pixel or more"),
         (lambda: imresize(ZERO[:0], size=(2, 2)), r"imresize: an image of shape \(0, 12\) has no pixels"),
-        (lambda: psnr(ZERO, ZERO.T), r"images of different shapes \(16, 12\) and \(12, 16\) cannot be compared"),
+        (lambda: psnr(ZERO, ZERO.T), r"images of shapes \(16, 12\) and \(12, 16\) cannot be compared"),
         (lambda: psnr(ZERO, ZERO, crop_border=-1), r"crop_border=-1 leaves nothing of an image of shape \(16, 12\)"),
         (lambda: ssim(ZERO, ZERO, crop_border=6), r"crop_border=6 leaves nothing of an image of shape \(16, 12\)"),
         (
@@ -172,5 +172,17 @@ def test_ssim_is_scikit_images_inside_the_image(seed: int, height: int, width: i
     ],
 )
 def test_impossible_requests_are_refused(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{message}$"):
+    with pytest.raises(ValueError, match=f"^{message}(; .+)?$"):
         call()
+
+
+@pytest.mark.parametrize("measure", [psnr, ssim])
+def test_floats_of_0_to_255_are_refused(measure: Callable[..., float]) -> None:
+    picture = np.random.default_rng(0).random((16, 16))
+    with pytest.raises(ValueError, match=r"a reference with values up to 2\d\d.*; give images in \[0, 1\]"):
+        measure(255 * picture, 255 * picture)
+    assert measure(2.5 * picture, picture) < 20
+
+
+def test_white_against_black_is_zero_decibels() -> None:
+    assert str(psnr(np.zeros((8, 8)), np.ones((8, 8)))) == "0.0"

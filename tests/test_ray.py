@@ -16,7 +16,7 @@ from support import REPOSITORY
 
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'srblocks[ray]'"),
+    pytest.mark.skipif(find_spec("ray") is None, reason='needs Ray: pip install "srblocks[ray]"'),
 ]
 EXAMPLE = REPOSITORY / "examples" / "ray_upscale.py"
 

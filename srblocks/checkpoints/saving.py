@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ..files import atomic_path
 from ..network import Network
 from ..registry import network_name
+from .errors import CheckpointError
+from .filling import check_fit
+from .identification import outline
 from .reading import CONFIG_TENSOR, METADATA_KEY, configuration_tensor
 
 
@@ -28,19 +31,34 @@ def save_checkpoint(
             them on (ComfyUI).
 
     Raises:
-        ValueError: the class of `net` is in no registry row, or `srblocks.optimize` made this network.
+        ValueError: the class of `net` is in no registry row, or another function made this network of one
+            (`srblocks.optimize`, `srblocks.to_precision`, `srblocks.on_rgb`); as its subclass `CheckpointError`,
+            `load_checkpoint` would refuse the file, for modules were changed after the network was built, or weights
+            are not finite. Nothing is written then.
         OSError: the file cannot be written.
     """
     if net.rewrites is not None:
         raise ValueError("save_checkpoint: an optimised network has no configuration; save the one it was made from")
-    recorded = json.dumps({**(record or {}), "network": network_name(net), "config": net.config}, sort_keys=True)
-    tensors = savable_tensors(net)
+    if isinstance(getattr(net, "net", None), Network):
+        raise ValueError(f"save_checkpoint: {type(net).__name__} only runs another network; save that one, its `net`")
+    name, tensors = network_name(net), savable_tensors(net)
+    _check_loadable(net, name, tensors)
+    recorded = json.dumps({**(record or {}), "network": name, "config": net.config}, sort_keys=True)
     if as_tensor:
         tensors[CONFIG_TENSOR] = configuration_tensor(recorded)
+    if Path(path).is_dir():
+        raise IsADirectoryError(errno.EISDIR, "Is a folder", str(path))
     if not Path(path).absolute().parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder", str(Path(path).parent))
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: recorded})
+        temporary.write_bytes(save(tensors, {METADATA_KEY: recorded}))  # save_file hides why a file cannot be written
+
+
+def _check_loadable(net: Network, name: str, tensors: dict[str, Tensor]) -> None:
+    remark = "; its modules are not those of its configuration, save its state_dict"
+    check_fit(outline(name, net.config, "save_checkpoint"), tensors, "save_checkpoint", remark=remark)
+    if broken := [key for key, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
+        raise CheckpointError(f"save_checkpoint: {len(broken)} tensors hold NaN or infinity, first {broken[0]}")
 
 
 def savable_tensors(net: Network) -> dict[str, Tensor]:

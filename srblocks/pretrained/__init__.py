@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..checkpoints import load_checkpoint
 from ..network import Network
+from ..registry import network_spec
 
 DEFAULT_NETWORK = "fsrcnn"
 """The bundled network that commands use when none is named."""
@@ -41,6 +42,7 @@ def load_pretrained(name: str, *, scale: int) -> Network:
 
     Raises:
         ValueError: no weights of that network and scale are bundled.
+        UnknownNetworkError: there is no network of that name.
 
     Example:
         >>> load_pretrained("fsrcnn", scale=2).config["width"]
@@ -49,6 +51,7 @@ def load_pretrained(name: str, *, scale: int) -> Network:
     path = pretrained_path(name, scale=scale)
     if path is None:
         raise ValueError(
-            f"no bundled weights for {name!r} at scale {scale}; bundled are {', '.join(list_pretrained())}"
+            f"no weights are bundled for {network_spec(name).name} at scale {scale}; "
+            f"bundled are {', '.join(list_pretrained())}; give a file of weights"
         )
     return load_checkpoint(path)

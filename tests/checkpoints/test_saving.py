@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from srblocks import (
     CheckpointError,
     Geometry,
+    OnLuma,
     PixelShuffleUp,
     PostUpsampling,
     conv,
@@ -18,6 +19,7 @@ from srblocks import (
     load_weights,
     registry,
     save_checkpoint,
+    to_precision,
 )
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
@@ -167,3 +169,25 @@ def test_a_network_of_no_registered_class_is_not_saved(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="Own is in no registry row"):
         save_checkpoint(Own(scale=2, image_channels=3), tmp_path / "own.safetensors")
+
+
+def test_what_could_not_be_loaded_is_not_saved(net: Network, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    save_checkpoint(net, path)
+    before = path.read_bytes()
+    with torch.no_grad():
+        net.head[0].weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(CheckpointError, match="1 tensors hold NaN or infinity, first head.0.weight"):
+        save_checkpoint(net, path)
+    net.head[0] = conv(1, 56, 3)
+    with pytest.raises(
+        CheckpointError, match=r"first head.0.weight is .*its modules are not those of its configuration"
+    ):
+        save_checkpoint(net, path)
+    for made in (OnLuma(create_network("fsrcnn")), to_precision(create_network("fsrcnn"), "bf16")):
+        with pytest.raises(ValueError, match="only runs another network; save that one, its `net`"):
+            save_checkpoint(made, path)
+    with pytest.raises(IsADirectoryError, match="Is a folder"):
+        save_checkpoint(create_network("fsrcnn"), tmp_path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
