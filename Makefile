@@ -21,7 +21,7 @@ test-quick: .venv/installed
 
 # Twenty times as many properties, killed commands and damaged files, other ones each time; their numbers at the end.
 test-thorough: .venv/installed
-	SRBLOCKS_CASES=20 $(TEST) -m "slow or not slow" tests/properties tests/faults tests/fuzz
+	SRBLOCKS_CASES=20 $(TEST) -m "slow or not slow" tests/properties tests/faults tests/fuzz tests/rewrites/test_networks.py
 
 # The lines that no test runs.
 test-coverage: .venv/installed

@@ -5,6 +5,8 @@ import math
 import os
 import re
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -166,11 +168,17 @@ def generated(name: str, document: str = README) -> str:
     return found[1]
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
+def outcome(
+    main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str], *arguments: object
+) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error of a command."""
     try:
         code = main([str(argument) for argument in arguments])
     except SystemExit as stop:
         code = int(stop.code or 0)
     out, err = capsys.readouterr()
     return code, out, err
+
+
+run = partial(outcome, main)
+"""The exporter's command."""

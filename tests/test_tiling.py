@@ -1,5 +1,7 @@
 """Tiles against the whole image."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -20,8 +22,8 @@ from srblocks import (
 from srblocks.memory import LiveTensors, peak_bytes
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec, network_spec, network_specs
-from srblocks.tiling import automatic_tile, measured_radius, receptive_radius, tiled, windows
-from support import Unshuffled, trained_alike
+from srblocks.tiling import automatic_tile, least_tile, measured_radius, receptive_radius, tiled, windows
+from support import Unshuffled, cases, trained_alike
 
 
 def scene(channels: int, *size: int) -> Tensor:
@@ -40,37 +42,59 @@ def narrow(spec: NetworkSpec, scale: int, **depth: object) -> Network:
     return create_network(spec.name, scale=scale, **chosen, **depth)
 
 
-def check_tiles(spec: NetworkSpec, scale: int, net: Network, radius: int | None) -> None:
-    """Tiles are the whole image, and are not where the network sees all of it."""
+def cheapest(spec: NetworkSpec) -> int:
+    """The scale whose tiles have the fewest pixels; tests/properties moves images at every scale."""
+    return min(spec.scales, key=lambda scale: scale * (spec.geometry[scale].radius or 1))
+
+
+ROWS = [(spec, scale) for spec in network_specs() for scale in spec.scales]
+FINITE = [(spec, scale) for spec, scale in ROWS if spec.geometry[scale].radius is not None]
+
+
+def check_tiles(net: Network, radius: int, sizes: tuple[int, int, int, int]) -> None:
+    """Tiles are the whole image: the halo, the tile and the image are so much larger than they must be."""
     trained_alike(net.double(), 0.5)
-    side, halo = (24, 4) if radius is None else (2 * radius + max(8, net.min_size), None)
-    lr = scene(
-        net.image_channels, *(-(-size // net.size_multiple) * net.size_multiple for size in (side + 6, 2 * side))
-    )
+    step = net.size_multiple
+    halo = radius + sizes[0]
+    side = max(least_tile(halo, step), net.min_size) + sizes[1]
+    lr = scene(net.image_channels, *(-(-(side + size) // step) * step for size in sizes[2:]))
     with torch.inference_mode():
         whole = net(lr)
-        error = float((tiled(net, lr, tile=side, halo=halo) - whole).abs().max() / whole.std())
-    assert (radius is None) == (spec.geometry[scale].radius is None)
-    assert error > 1e-6 if radius is None else error < 1e-9
+        assert float((tiled(net, lr, tile=side, halo=halo) - whole).abs().max()) < 1e-9 * float(whole.std())
 
 
-def test_tiles_are_the_whole_image_unless_the_network_sees_all_of_it(spec: NetworkSpec, scale: int) -> None:
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, marks=[pytest.mark.slow] * (row[1] != cheapest(row[0]))) for row in FINITE],
+    ids=lambda row: f"{row[0].name}-x{row[1]}",
+)
+@cases(1)
+@given(sizes=st.tuples(st.integers(0, 3), st.integers(2, 9), st.integers(0, 9), st.integers(3, 20)))
+def test_tiles_of_any_size_are_the_whole_image(
+    row: tuple[NetworkSpec, int], sizes: tuple[int, int, int, int], tally: Counter[str]
+) -> None:
+    spec, scale = row
+    net = narrow(spec, scale, **spec.reduced)
+    check_tiles(net, receptive_radius(net), sizes)
+    tally["cases of properties of networks"] += 1
+
+
+@torch.inference_mode()
+def test_tiles_are_not_the_whole_image_where_the_network_sees_all_of_it(spec: NetworkSpec) -> None:
+    scale = cheapest(spec)
     if spec.geometry[scale].radius is None:
-        net, radius = create_network(spec.name, scale=scale, width=16, **spec.reduced), None
-    else:
-        net = narrow(spec, scale, **spec.reduced)
-        radius = receptive_radius(net)
-    check_tiles(spec, scale, net, radius)
-
-
-FINITE = [(spec, scale) for spec in network_specs() for scale in spec.scales if spec.geometry[scale].radius is not None]
+        net = trained_alike(create_network(spec.name, scale=scale, width=16, **spec.reduced).double(), 0.5)
+        assert receptive_radius(net) is None
+        lr = scene(net.image_channels, 12, 20)
+        whole = net(lr)
+        assert float((tiled(net, lr, tile=12, halo=2) - whole).abs().max()) > 1e-6 * float(whole.std())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", FINITE, ids=lambda row: f"{row[0].name}-x{row[1]}")
 def test_tiles_are_the_whole_image_at_full_depth(row: tuple[NetworkSpec, int]) -> None:
     spec, scale = row
-    check_tiles(spec, scale, narrow(spec, scale), spec.geometry[scale].radius)
+    check_tiles(narrow(spec, scale), spec.geometry[scale].radius, (0, 7, 6, 60))
 
 
 @torch.inference_mode()
@@ -84,17 +108,18 @@ def test_less_halo_than_the_radius_shows() -> None:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("row", [row for row in FINITE if row[1] == row[0].scales[0]], ids=lambda row: row[0].name)
+@pytest.mark.parametrize("row", [row for row in FINITE if row[1] == cheapest(row[0])], ids=lambda row: row[0].name)
 def test_optimised_networks_tile_as_the_plain_ones_do(row: tuple[NetworkSpec, int]) -> None:
     spec, scale = row
     net = trained_alike(narrow(spec, scale, **spec.reduced).double(), 0.5)
     quick, radius = optimize(net), receptive_radius(net)
     assert radius <= receptive_radius(quick) <= radius + 1
-    lr = scene(net.image_channels, 84, 108)
+    lr = scene(net.image_channels, 2 * radius + 14, 2 * radius + 21)
     whole = net(lr)
-    assert torch.allclose(tiled(quick, lr, tile=2 * radius + 24), whole, rtol=0, atol=1e-9 * float(whole.std()))
+    assert torch.allclose(tiled(quick, lr, tile=2 * radius + 9), whole, rtol=0, atol=1e-9 * float(whole.std()))
 
 
+@cases(60)
 @given(
     st.tuples(st.integers(1, 60), st.integers(1, 60)),
     st.tuples(st.integers(1, 30), st.integers(1, 30)),

@@ -48,7 +48,7 @@ def test_every_run_has_the_same_convolutions_and_norms_of_its_own(
 def test_impossible_recursions_are_refused() -> None:
     with pytest.raises(ValueError, match="skip='dense' is unknown; use 'source', 'previous' or 'none'"):
         RecursiveBlock(3, recursions=2, skip="dense")
-    with pytest.raises(ValueError, match="recursions=0, depth=2; both start at 1"):
+    with pytest.raises(ValueError, match="recursions=0, depth=2; use 1 or more"):
         RecursiveBlock(3, recursions=0)
 
 

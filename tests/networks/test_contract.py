@@ -1,48 +1,26 @@
-"""What every network promises, for every row of the registry and every scale."""
+"""What every network says of itself, tracing, and weights that serve several scales; tests/properties has the rest."""
 
-import copy
 import json
 
 import pytest
 import torch
 
+from small_networks import few_channels, thin
 from srblocks import create_network
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_name
+from srblocks.registry import NetworkSpec
 from support import filled, relative_error
 
 
 @pytest.fixture
 def net(spec: NetworkSpec, scale: int) -> Network:
-    return filled(create_network(spec.name, scale=scale, **spec.reduced))
+    return filled(thin(spec, scale)).float()
 
 
 def image(net: Network, batch: int, height: int, width: int) -> torch.Tensor:
     """Random images of that size, rounded up to one that the network takes."""
     sides = [max(-(-side // net.size_multiple) * net.size_multiple, net.min_size) for side in (height, width)]
     return torch.rand(batch, net.image_channels, *sides, dtype=next(net.parameters()).dtype)
-
-
-def test_output_is_scale_times_the_input_at_odd_and_smallest_sizes(net: Network, scale: int) -> None:
-    step = net.size_multiple
-    for height, width in ((1, 1), (1, 5 * step), (7 * step, 3 * step), (11 * step, 6 * step), (9 * step, 13 * step)):
-        lr = image(net, 2, height, width)
-        assert net(lr).shape == (2, net.image_channels, scale * lr.shape[2], scale * lr.shape[3])
-
-
-def test_input_is_left_alone_and_output_is_deterministic(net: Network) -> None:
-    lr = image(net, 1, 9, 14)
-    before = lr.clone()
-    first, second = net(lr), net(lr)
-    assert torch.equal(lr, before)
-    assert torch.equal(first, second)
-
-
-def test_batch_items_are_independent(net: Network) -> None:
-    net = filled(net.double())
-    lr = image(net, 2, 9, 14)
-    alone = torch.cat([net(lr[:1]), net(lr[1:])])
-    assert relative_error(net(lr), alone) < 1e-10
 
 
 def dead_parameters(net: Network, outputs: list[torch.Tensor]) -> list[str]:
@@ -54,39 +32,6 @@ def dead_parameters(net: Network, outputs: list[torch.Tensor]) -> list[str]:
         for name, gradient in gradients.items()
         if gradient is None or not gradient.isfinite().all() or not gradient.any()
     ]
-
-
-def test_gradients_reach_every_parameter(net: Network) -> None:
-    net = net.double().train()
-    assert dead_parameters(net, net.supervised(image(net, 2, 9, 14))) == []
-
-
-def test_config_is_json_and_builds_the_same_network_again(net: Network, spec: NetworkSpec) -> None:
-    config = json.loads(json.dumps(net.config))
-    again = create_network(spec.name, **config)
-    again.load_state_dict(net.state_dict())
-    lr = image(net, 1, 9, 14)
-    assert torch.equal(again.eval()(lr), net(lr))
-    assert again.config == net.config
-
-
-def test_the_network_knows_the_name_of_its_row(spec: NetworkSpec) -> None:
-    with torch.device("meta"):
-        assert network_name(create_network(spec.name)) == spec.name
-
-
-def test_a_copy_is_the_same_network(net: Network) -> None:
-    lr = image(net, 1, 9, 14)
-    twin = copy.deepcopy(net)
-    assert twin.config == net.config
-    assert torch.equal(twin(lr), net(lr))
-
-
-def test_float32_agrees_with_float64(net: Network) -> None:
-    lr = image(net, 1, 9, 14)
-    single = net(lr)
-    double = filled(net.double())(lr.double())
-    assert relative_error(single.double(), double) < 1e-4
 
 
 def test_the_row_declares_what_the_network_asks_of_its_input(net: Network, spec: NetworkSpec, scale: int) -> None:
@@ -112,7 +57,7 @@ def test_supervised_images_end_with_the_output(net: Network) -> None:
 def multi_scale(spec: NetworkSpec) -> Network:
     """The network with the branches of every scale that one set of weights serves."""
     scale = None if "scales" in spec.arguments() else max(spec.scales)
-    return filled(create_network(spec.name, scale=scale, **spec.reduced).double())
+    return filled(create_network(spec.name, scale=scale, **spec.reduced, **few_channels(spec)).double())
 
 
 def test_one_set_of_weights_serves_all_scales_and_every_parameter_at_one_of_them(spec: NetworkSpec) -> None:

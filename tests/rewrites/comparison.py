@@ -1,6 +1,5 @@
 """What the tests of the rewrites share: networks whose weights hide no wrong fold, and the comparison with them."""
 
-import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -8,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from srblocks import create_network, optimize
-from srblocks.blocks import MeanShift, conv
+from small_networks import thin, unlike_fresh
+from srblocks import optimize
+from srblocks.blocks import conv
 from srblocks.frameworks import PostUpsampling
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_spec
+from srblocks.registry import network_spec
 from srblocks.rewrites import REWRITES
 from support import relative_error
 
@@ -21,35 +21,6 @@ EXACT = 1e-12
 
 _AMPLIFIED = {"SAN": 100 * EXACT}
 """The square root of SAN's covariances amplifies rounding: one in the image can change its output by 7e-12."""
-
-_NARROW = {"width": 16, "head_width": 16, "upsampler_width": 16, "growth": 8}
-
-
-@torch.no_grad()
-def unlike_fresh(net: Network) -> Network:
-    """Give every tensor values of its own, statistics, slopes and mean shifts included; float64, in eval mode."""
-    torch.manual_seed(0)
-    net.double().eval()
-    for module in net.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            strides = module.stride[0] ** 2 if module.transposed else 1
-            module.weight.normal_(0, math.sqrt(module.out_channels * strides / module.weight.numel()))
-            if module.bias is not None:
-                module.bias.normal_(0, 0.3)
-        elif isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm)):
-            if module.weight is not None:
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.normal_(0, 0.3)
-            if getattr(module, "running_mean", None) is not None:
-                module.running_mean.normal_(0, 0.5)
-                module.running_var.uniform_(0.5, 2)
-        elif isinstance(module, MeanShift):
-            module.weight += 0.1 * torch.randn_like(module.weight)
-            module.bias *= torch.empty_like(module.bias).uniform_(0.5, 1.5)
-        else:
-            for parameter in module.parameters(recurse=False):
-                parameter.uniform_(-0.5, 0.5)
-    return net
 
 
 def around(
@@ -117,13 +88,6 @@ def reasons(net: Network, rewrite: str) -> list[str]:
 def all_but(rewrite: str) -> set[str]:
     """What to leave out so that one rewrite acts alone."""
     return set(REWRITES) - {rewrite}
-
-
-def thin(spec: NetworkSpec, scale: int | None = None) -> Network:
-    """A network of the registry, short and with few channels."""
-    defaults = spec.arguments()
-    narrow = {name: width for name, width in _NARROW.items() if name in defaults and (defaults[name] or 0) > width}
-    return unlike_fresh(create_network(spec.name, scale=scale or min(spec.scales), **{**spec.reduced, **narrow}))
 
 
 @cache
