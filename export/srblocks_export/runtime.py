@@ -16,6 +16,8 @@ from .formats import FORMATS, format_of
 from .manifest import SCHEMA
 from .shapes import Shapes
 
+_LARGEST_SCALE = 64
+
 
 class Artifact:
     """A loaded artifact: ``artifact(lr) -> sr``.
@@ -24,8 +26,9 @@ class Artifact:
     [0, 1]. The output is float32, up to over- and undershoot in [0, 1], and lies where the input lies. What runs on
     CUDA takes CUDA tensors as they are, on the caller's current stream.
 
-    Engines, AOTInductor packages and torch.export programs hold machine code or code of Python: load those that you
-    trust.
+    Engines, AOTInductor packages and programs with engines inside are machine code: load those that you trust. Of the
+    others nothing is executed but operations on tensors: no pickles, no code of Python, no other file is read or
+    written. Archives are checked for damage; what SHA-256 a file had when it was exported stands in manifest.json.
 
     Args:
         path: the file; its suffix names the format.
@@ -90,7 +93,7 @@ class Artifact:
         try:
             if self.manifest["schema"] != SCHEMA:
                 raise ValueError("another schema")
-            self.scale = int(self.manifest["model"]["scale"])
+            self.scale = _scale(self.manifest)
             self.receptive_radius = _radius(self.manifest)
             self.shapes = Shapes.from_manifest(self.manifest["io"]["input"])
         except (KeyError, TypeError, ValueError) as error:
@@ -103,6 +106,8 @@ class Artifact:
 
         Raises:
             InputError: E202, a shape out of range; E204, not floating point.
+            ExportError: E901, it does not run on what its manifest says that it takes, or gives another shape.
+            Exception: the backend's own where memory is short, see `srblocks.memory.is_out_of_memory`.
         """
         is_array = isinstance(lr, np.ndarray)
         if not is_array and not hasattr(lr, "detach"):
@@ -114,14 +119,41 @@ class Artifact:
         if is_array and self._arrays == "torch":
             import torch
 
-            return self._run(torch.from_numpy(np.require(lr, np.float32, ["C", "W"])).to(self.device)).cpu().numpy()
+            return self._sr(torch.from_numpy(np.require(lr, np.float32, ["C", "W"])).to(self.device)).cpu().numpy()
         if is_array:
-            return self._run(lr.astype(np.float32, copy=False))
+            return self._sr(lr.astype(np.float32, copy=False))
         if self._arrays == "numpy":
             import torch
 
-            return torch.from_numpy(self._run(lr.detach().float().cpu().resolve_neg().numpy())).to(lr.device)
-        return self._run(lr.detach().float().to(self.device)).to(lr.device)
+            return torch.from_numpy(self._sr(lr.detach().float().cpu().resolve_neg().numpy())).to(lr.device)
+        return self._sr(lr.detach().float().to(self.device)).to(lr.device)
+
+    def _sr(self, lr: Any) -> Any:
+        """Run it, and see that it is what its manifest says."""
+        given = "x".join(map(str, lr.shape))
+        try:
+            sr = self._run(lr)
+        except Exception as error:  # every backend raises its own types
+            from srblocks.memory import is_out_of_memory
+
+            if isinstance(error, ExportError) or is_out_of_memory(error):
+                raise
+            cause = f"{self.path} does not run on {given} ({first_line(error)})"
+            raise ExportError(901, cause, "export it again") from error
+        count, channels, height, width = lr.shape
+        found = tuple(getattr(sr, "shape", ()))
+        if found != (count, channels, height * self.scale, width * self.scale):
+            gives = "x".join(map(str, found)) or "no image"
+            cause = f"{self.path} gives {gives} for {given}, not x{self.scale} as its manifest says"
+            raise ExportError(901, cause, "export it again")
+        return sr
+
+
+def _scale(manifest: dict[str, Any]) -> int:
+    scale = manifest["model"]["scale"]
+    if type(scale) is not int or not 1 <= scale <= _LARGEST_SCALE:
+        raise ValueError(f"scale={ascii(scale)[:40]}")
+    return scale
 
 
 def _radius(manifest: dict[str, Any]) -> int | None:
@@ -136,7 +168,7 @@ def _radius(manifest: dict[str, Any]) -> int | None:
         raise ValueError("no name, config and color of a network")
     radius = model["receptive_radius"]
     if radius is not None and (type(radius) is not int or not 0 <= radius < 2**20):
-        raise ValueError(f"receptive_radius={radius!r}")
+        raise ValueError(f"receptive_radius={ascii(radius)[:40]}")
     return radius
 
 

@@ -1,5 +1,6 @@
 """The sizes that an artifact takes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ from .errors import ExportError, InputError
 
 Shape = tuple[int, int, int, int]
 AXES = ("batch", "channels", "height", "width")
+_LARGEST = 2**28
+"""No artifact asks for more values at least: whoever uses it makes images of its smallest size."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,17 @@ class Shapes:
         """
         low, high, multiple, best = entry["min"], entry["max"], entry["size_multiple"], entry.get("opt")
         sizes = [*low, multiple, *(size for size in high if size is not None), *(best or ())]
-        if {len(low), len(high), len(best or low)} != {4} or not all(type(size) is int and size > 0 for size in sizes):
+        if {len(low), len(high), len(best or low)} != {4} or not all(
+            type(size) is int and 0 < size < 2**31 for size in sizes
+        ):
             raise ValueError("no ranges of four positive sizes")
-        return cls(tuple(low), tuple(high), multiple, tuple(best) if best else None)
+        if math.prod(low) > _LARGEST:
+            raise ValueError(f"the smallest input has {math.prod(low)} values")
+        shapes = cls(tuple(low), tuple(high), multiple, tuple(best) if best else None)
+        largest = [limit or size for limit, size in zip(high, low, strict=True)]
+        if problem := next(filter(None, map(shapes.problem, (low, largest, best or low))), None):
+            raise ValueError(f"its own {problem}")
+        return shapes
 
 
 def parse_shape(text: str) -> Shape:

@@ -162,6 +162,7 @@ class Dialect:
         rows = [(re.compile(_pattern(theirs, facts)), ours) for theirs, ours in self.keys.items()]
         rows += [(re.compile(_pattern(theirs, facts)), "") for theirs in self.unused]
         renamed: dict[str, str] = {}
+        taken: set[str] = set()
         unknown: list[str] = []
         for name in names:
             match, ours = next(
@@ -175,9 +176,10 @@ class Dialect:
                     target = _target(ours, {**facts, **indices}) + (match["leaf"] or "")
                 except IndexError:
                     target = ""
-                if not target or target in renamed.values():
+                if not target or target in taken:
                     unknown.append(name)
                 renamed[name] = target
+                taken.add(target)
         return renamed, unknown
 
     def likeness(self, names: list[str]) -> float:

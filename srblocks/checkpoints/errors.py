@@ -17,6 +17,10 @@ class WrongScaleError(CheckpointError):
     """A weights file of another scale."""
 
 
-def shown(name: str) -> str:
+class BoundError(ValueError):
+    """A file that asks for far more memory or time than any network needs."""
+
+
+def shown(name: str, longest: int = 80) -> str:
     """Give a name from a file for a message: printable, and not too long."""
-    return name if name.isprintable() and len(name) <= 80 else f"{ascii(name)[:60]}..."
+    return name if name.isprintable() and len(name) <= longest else f"{ascii(name)[: longest - 20]}..."

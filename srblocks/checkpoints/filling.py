@@ -16,7 +16,7 @@ def check_config(wanted: Mapping[str, Any], found: Mapping[str, Any], path: obje
         CheckpointError: they differ.
     """
     others = [
-        f"{name}={found[name]!r} instead of {value!r}"
+        f"{shown(f'{name}={found[name]!r}')} instead of {value!r}"
         for name, value in wanted.items()
         if name in found and found[name] != (list(value) if isinstance(value, tuple) else value)
     ]

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ..network import Network
 from ..registry import NetworkSpec, network_name, network_spec
-from .errors import CheckpointError, UnknownLayoutError, UnseenArgumentError, WrongScaleError
+from .bounds import bounded_construction, check_arguments
+from .errors import CheckpointError, UnknownLayoutError, UnseenArgumentError, WrongScaleError, shown
 from .filling import check_config, check_fit
 from .reading import Contents
 from .recognition import Recognition, recognise, without_prefixes
 
-_LARGEST = 10_000
-"""No whole argument of a network is larger, but for the value of white."""
+_LONGEST_REASON = 700
 
 
 @dataclass(frozen=True)
@@ -130,18 +130,33 @@ def _scales_to_try(spec: NetworkSpec, scale: int | None) -> list[int | None]:
     return [*spec.scales, None] if "scales" in spec.arguments() else [*spec.scales]
 
 
+def sketch(network: str, arguments: Mapping[str, Any]) -> Network:
+    """Build a network without memory for its tensors, unless it would be larger than any.
+
+    Raises:
+        ValueError, RuntimeError: its arguments have no legal value, or make it too large.
+        TypeError: the network has no such argument, or one is of the wrong kind.
+    """
+    check_arguments(arguments)
+    try:
+        with torch.device("meta"), bounded_construction():
+            return network_spec(network).create(**arguments)
+    except (ArithmeticError, LookupError, AttributeError) as error:  # of arguments of the wrong kind, deep inside
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
 def outline(network: str, arguments: Mapping[str, Any], path: object) -> Network:
-    """Build a network without memory for its tensors.
+    """Do as `sketch` for the network of a weights file.
 
     Raises:
         CheckpointError: its arguments have no legal value.
         TypeError: the network has no such argument, or one is of the wrong kind.
     """
     try:
-        with torch.device("meta"):
-            return network_spec(network).create(**arguments)
+        return sketch(network, arguments)
     except (ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: {network} cannot be built for these weights ({error})") from error
+        reason = shown(str(error), _LONGEST_REASON)
+        raise CheckpointError(f"{path}: {network} cannot be built for these weights ({reason})") from error
 
 
 def check_name(net: Network, network: str, path: object) -> None:
@@ -162,12 +177,10 @@ def _recorded(contents: Contents, scale: int | None, arguments: Mapping[str, Any
     try:
         name, config = str(contents.metadata["network"]), dict(contents.metadata["config"])
         spec = network_spec(name)
-        whole = {key: value for key, value in config.items() if type(value) is int and key != "value_range"}
-        if large := [key for key, value in whole.items() if value > _LARGEST]:
-            raise ValueError(f"{large[0]}={config[large[0]]} is above {_LARGEST}")
-        outline(name, config, path)
+        sketch(name, config)
     except Exception as error:  # whatever a foreign configuration leads to
-        raise CheckpointError(f"{path}: its srblocks configuration builds no network here ({error})") from error
+        reason = shown(str(error), _LONGEST_REASON)
+        raise CheckpointError(f"{path}: its srblocks configuration builds no network here ({reason})") from error
     if strange := sorted(arguments.keys() - spec.arguments().keys()):
         raise TypeError(f"{name} has no argument {strange[0]}; it has {', '.join(spec.arguments())}")
     check_config(arguments, config, path, remedy="leave the arguments out")

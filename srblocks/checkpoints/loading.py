@@ -41,7 +41,8 @@ def load_checkpoint(
         network: registry name that the file must be of; None to recognise it. Needed for a plain state dict with our
             names, which holds no configuration.
         scale: enlargement per side; one of those that the weights serve, of which it then holds that alone. None for
-            the file's own: of several the smallest, and 1 for a network that enlarges first, whose weights serve all.
+            the one that it was saved with; of a foreign file of a pyramid the largest, and 1 for a network that
+            enlarges first, whose weights serve all.
         config: constructor arguments that the file does not show.
 
     Raises:

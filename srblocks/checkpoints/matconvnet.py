@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import CheckpointError
+from .bounds import check_matlab_file
+from .errors import BoundError, CheckpointError, shown
 
 _RECURSION = re.compile(r".*_R(\d{1,3})_conv1")
 
@@ -27,16 +28,20 @@ def read_matconvnet(path: Path, start: bytes) -> tuple[dict[str, Tensor], dict[s
         Tensors; no metadata; the number of recursions where the names of the layers show it.
 
     Raises:
-        CheckpointError: scipy is missing, or the file is corrupt or holds something else.
+        ImportError: scipy is missing.
+        CheckpointError: the file is corrupt or holds something else.
     """
     if b"MATLAB 7.3" in start or start.startswith(b"\x89HDF"):
         raise CheckpointError(f"{path}: saved in MATLAB's format 7.3; save it with -v7 in MATLAB or Octave")
     try:
         from scipy.io import loadmat  # noqa: PLC0415 (an optional extra)
     except ImportError as error:
-        raise CheckpointError(f"{path}: reading .mat files needs scipy; pip install 'srblocks[mat]'") from error
+        raise ImportError(f'{path}: reading .mat files needs scipy; pip install "srblocks[mat]"') from error
     try:
-        content = loadmat(path, struct_as_record=False)
+        check_matlab_file(path)
+        content = loadmat(path, appendmat=False, struct_as_record=False)
+    except BoundError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except Exception as error:  # scipy raises whatever the bytes of a damaged file lead to
         if isinstance(error, OSError) and error.errno:
             raise
@@ -48,8 +53,8 @@ def read_matconvnet(path: Path, start: bytes) -> tuple[dict[str, Tensor], dict[s
             net = _first(content["net"])
             return _dagnn(net), {}, _recursions(net)
     except (AttributeError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: its MatConvNet structure is unreadable ({error})") from error
-    names = ", ".join(name for name in content if not name.startswith("__")) or "nothing"
+        raise CheckpointError(f"{path}: its MatConvNet structure is unreadable ({shown(str(error))})") from error
+    names = shown(", ".join(name for name in content if not name.startswith("__")) or "nothing")
     raise CheckpointError(
         f"{path}: holds {names}; expected 'net' with params (MatConvNet's DagNN) or 'model' with weight and bias"
     )

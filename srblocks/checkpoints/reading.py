@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
-from .errors import CheckpointError, shown
+from ..memory import is_out_of_memory
+from .bounds import MOST_TENSORS, check_pickle, check_torch_archive
+from .errors import BoundError, CheckpointError, shown
 from .matconvnet import read_matconvnet
 
 METADATA_KEY = "srblocks"
@@ -90,6 +92,8 @@ def read_contents(path: Path) -> Contents:
 
 def _checked(contents: Contents, source: object) -> Contents:
     """Refuse tensors that no network keeps; take a configuration out of them."""
+    if len(contents.tensors) > MOST_TENSORS:
+        raise CheckpointError(f"{source}: {len(contents.tensors)} tensors; no network has more than {MOST_TENSORS}")
     _check_kinds(contents.tensors, source)
     if CONFIG_TENSOR not in contents.tensors:
         return contents
@@ -110,8 +114,8 @@ def configuration_in(tensor: Tensor, source: object) -> dict[str, Any]:
 
 def _parsed(recorded: str, source: object) -> dict[str, Any]:
     try:
-        metadata = json.loads(recorded)
-    except (json.JSONDecodeError, RecursionError):
+        metadata = json.loads(recorded) if len(recorded) <= _LONGEST_CONFIGURATION else None
+    except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise CheckpointError(f"{source}: its srblocks configuration is unreadable; save it with save_checkpoint")
@@ -123,8 +127,15 @@ def _read_safetensors(path: Path) -> Contents:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             recorded = (file.metadata() or {}).get(METADATA_KEY, "{}")
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error}); was it downloaded whole?") from error
+    except Exception as error:  # safetensors' own, and torch's of sizes that it cannot hold
+        if isinstance(error, OSError) and error.errno:
+            raise
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        reason = shown(str(error).partition("\n")[0])
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({reason}); was it downloaded whole?"
+        ) from error
     metadata = _parsed(recorded, path)
     return Contents(tensors if metadata else _plain(tensors, path), metadata)
 
@@ -168,7 +179,14 @@ def _read_torch(path: Path) -> object:
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if file.read(4) == b"PK\x03\x04":
+                check_torch_archive(path)
+            else:
+                check_pickle(file.read())
+            file.seek(0)
             return torch.load(file, map_location="cpu", weights_only=True)
+    except BoundError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except pickle.UnpicklingError as error:
         if found := re.search(r"GLOBAL (\S+)", str(error)):
             raise CheckpointError(
@@ -210,6 +228,7 @@ def _plain(content: object, path: object) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: holds {found}, no state dict (name -> tensor); save net.state_dict()")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            entry = f"{shown(str(name))}, a Python {type(value).__name__}"
+            label = str(name) if isinstance(name, (str, int)) else type(name).__name__
+            entry = f"{shown(label)}, a Python {type(value).__name__}"
             raise CheckpointError(f"{path}: no plain state dict (name -> tensor): it holds {entry}; save tensors alone")
     return content

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from srblocks import CheckpointError, create_network, load_checkpoint, load_weights, save_checkpoint
@@ -182,22 +180,3 @@ def test_numbers_too_large_for_the_network_are_refused(net: Network, tmp_path: P
     torch.save({name: tensor.double() * 1e300 for name, tensor in net.state_dict().items()}, tmp_path / "large.pth")
     with pytest.raises(CheckpointError, match=r"hold NaN or infinity"):
         load_weights(net, tmp_path / "large.pth")
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(position=st.integers(0, 3000) | st.integers(0, 10**6), byte=st.integers(0, 255), name=st.sampled_from(NAMES))
-def test_a_file_with_a_wrong_byte_loads_or_is_refused(
-    net: Network, tmp_path: Path, position: int, byte: int, name: str
-) -> None:
-    path = tmp_path / name
-    if path.suffix == ".pth":
-        torch.save(net.state_dict(), path)
-    else:
-        save_checkpoint(net, path)
-    content = bytearray(path.read_bytes())
-    content[position % len(content)] = byte
-    path.write_bytes(content)
-    try:
-        load_checkpoint(path, network="fsrcnn")
-    except CheckpointError as error:
-        assert name in str(error)

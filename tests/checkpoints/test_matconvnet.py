@@ -142,5 +142,5 @@ def test_a_truncated_file_and_the_newer_format_are_refused(tmp_path: Path) -> No
 def test_without_scipy_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     savemat(tmp_path / "net.mat", {"net": {"params": 1}})
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(CheckpointError, match=r"needs scipy; pip install 'srblocks\[mat\]'"):
+    with pytest.raises(ImportError, match=r'needs scipy; pip install "srblocks\[mat\]"'):
         load_checkpoint(tmp_path / "net.mat")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 import published
 from srblocks import ESPCN, PixelShuffleUp, PostUpsampling, conv, load_checkpoint
-from srblocks.evaluate import evaluate, image_files, means, of_artifact
+from srblocks.evaluate import evaluate, image_files, means
+from srblocks.upscale import of_artifact
 from srblocks_export.formats import FORMATS
 from srblocks_export.runtime import load
 from support import PORTABLE, README, generated, run

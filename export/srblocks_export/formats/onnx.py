@@ -1,11 +1,6 @@
 """ONNX by torch's dynamo exporter: one self-contained, deterministic file with readable dimension names."""
 
-import contextlib
-import io
 import json
-import logging
-import warnings
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import ExportError, first_line
 from . import Loaded
+from .silence import ONNX_EXPORTER, quiet
 
 if TYPE_CHECKING:  # running an artifact needs neither torch nor the networks
     from srblocks.network import Network
@@ -23,6 +19,7 @@ if TYPE_CHECKING:  # running an artifact needs neither torch nor the networks
 
 ARRAYS = "numpy"
 _METADATA = "srblocks"
+_NOWHERE = "/srblocks/no/such/folder"
 INPUT, OUTPUT = "lr", "sr"
 _AXES = {0: "batch", 2: "height", 3: "width"}
 
@@ -43,7 +40,8 @@ def write(
 
     names = {axis: name for axis, name in _AXES.items() if shapes.minimum[axis] != shapes.maximum[axis]}
     try:
-        with _quiet():
+        # Its deprecations are inside torch and onnxscript.
+        with quiet(*ONNX_EXPORTER, ignored=(DeprecationWarning, FutureWarning)):
             program = torch.onnx.export(
                 export_program(net, shapes, modules=True),
                 dynamo=True,
@@ -79,32 +77,27 @@ def write(
 
 
 def read(path: Path) -> Loaded:
-    """Load the model into onnxruntime on the CPU, with threads that do not spin."""
+    """Load the model into onnxruntime on the CPU, with threads that do not spin; it reads no other file.
+
+    Raises:
+        ValueError: it has other inputs and outputs than an export.
+        Exception: onnxruntime's own, and where the model names files with weights.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NOWHERE)
+    session = onnxruntime.InferenceSession(
+        path.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=False
+    )
     metadata = session.get_modelmeta().custom_metadata_map
+    if [each.name for each in session.get_inputs()] != [INPUT] or OUTPUT not in [
+        each.name for each in session.get_outputs()
+    ]:
+        raise ValueError(f"its inputs and outputs are not {INPUT} and {OUTPUT}")
 
     def run(lr: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(session.run([OUTPUT], {INPUT: np.ascontiguousarray(lr)})[0])
 
     return Loaded(run, json.loads(metadata.get(_METADATA, "{}")))
-
-
-@contextlib.contextmanager
-def _quiet() -> Generator[None, None, None]:
-    """Leave out the exporter's progress lines and the deprecations inside torch and onnxscript that it triggers."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        for category in (DeprecationWarning, FutureWarning):
-            warnings.simplefilter("ignore", category)
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

@@ -18,7 +18,8 @@ from ..errors import ExportError, first_line
 from ..request import ExportRequest
 from ..shapes import Shapes
 from . import Loaded
-from .archive import write_archive
+from .archive import packed, read_archive, write_archive
+from .pt2_program import check_program
 
 ARRAYS = "torch"
 _METADATA = "srblocks.json"
@@ -113,7 +114,13 @@ def write(
 
 
 def read(path: Path) -> Loaded:
-    """Load the program on the device that it was exported on."""
+    """Load the program on the device that it was exported on, if it does nothing but operate on tensors.
+
+    Raises:
+        ValueError, zipfile.BadZipFile: it is damaged, or does more: torch would execute it, pickles included.
+    """
+    records = read_archive(path)
+    check_program(records)
     extra = {_METADATA: ""}
     logger = logging.getLogger("torch.export")
     level = logger.level
@@ -123,7 +130,7 @@ def read(path: Path) -> Loaded:
             warnings.filterwarnings(
                 "ignore", message="The given buffer is not writable"
             )  # torch 2.11, of its own bytes
-            module = torch.export.load(path, extra_files=extra).module()
+            module = torch.export.load(packed(records), extra_files=extra).module()
     finally:
         logger.setLevel(level)
 

@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ from ..errors import ExportError, first_line
 from ..request import ExportRequest
 from ..shapes import Shapes
 from . import Loaded
-from .archive import write_archive
+from .archive import packed, read_archive, write_archive
+from .torchscript_tensors import check_storages, check_tensors
 
 ARRAYS = "torch"
 _METADATA = "srblocks.json"
+# What reads and writes files or calls other machines, and what would hide it.
+_FOREIGN = ("aten::save", "aten::from_file", "prim::fork", "prim::CallMethod", "prim::PythonOp")
+_REMOTE = ("prim::rpc_async", "prim::rpc_sync", "prim::rpc_remote")
 
 
 def write(
@@ -45,16 +49,34 @@ def write(
 
 
 def read(path: Path) -> Loaded:
-    """Load the program on the CPU."""
+    """Load the program on the CPU, if it does nothing but operate on tensors.
+
+    Raises:
+        ValueError, zipfile.BadZipFile: it is damaged, or does more: TorchScript can write files.
+    """
+    records = read_archive(path)
+    if any(b"__setstate__" in content for name, content in records.items() if name.endswith(".py")):
+        raise ValueError("has code that runs when it is loaded")
+    check_storages(records)
     extra = {_METADATA: b""}
-    with _quiet(), path.open("rb") as file:
-        program = torch.jit.load(file, map_location="cpu", _extra_files=extra).eval()
+    with _quiet():
+        program = torch.jit.load(packed(records), map_location="cpu", _extra_files=extra).eval()
+        graph = program.inlined_graph
+    if foreign := [kind for kind in (*_FOREIGN, *_REMOTE) if graph.findNode(kind, recurse=True)]:
+        raise ValueError(f"calls {foreign[0]}, which no export writes")
+    check_tensors([*program.parameters(), *program.buffers(), *_constants(graph)])
 
     def run(lr: Tensor) -> Tensor:
         with torch.inference_mode():
             return program(lr)
 
     return Loaded(run, json.loads(extra[_METADATA] or b"{}"))
+
+
+def _constants(graph: Any) -> Iterator[Tensor]:
+    for node in graph.findAllNodes("prim::Constant", recurse=True):
+        if node.hasAttribute("value") and node.kindOf("value") == "t":
+            yield node.t("value")
 
 
 @contextlib.contextmanager

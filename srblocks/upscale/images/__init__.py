@@ -3,7 +3,7 @@
 try:
     import PIL as PIL
 except ImportError as error:
-    raise ImportError("reading and writing pictures needs Pillow; pip install 'srblocks[image]'") from error
+    raise ImportError('reading and writing pictures needs Pillow; pip install "srblocks[image]"') from error
 
 from ..formats import FORMATS as FORMATS
 from .picture import Picture as Picture

@@ -17,6 +17,10 @@ from .picture import Picture, PictureError, Pixels
 
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+_LARGEST_TILE = 2**24
+"""Pixels of the tiles of a small TIFF file; whoever reads it makes room for a whole one."""
+
 
 def read_picture(source: str | os.PathLike[str] | BinaryIO) -> Picture:
     """Read a PNG, JPEG, WebP, TIFF or BMP file, of 8 or 16 bits.
@@ -91,6 +95,9 @@ def _refuse_unknown(image: Image.Image, raw_mode: str) -> None:
     if not grey16 and image.mode not in _MODES:
         kind = raw_mode or image.mode
         raise PictureError(f"pixels of the kind {kind}; convert the image to 8 or 16 bits per channel, grey or RGB")
+    tile = [_tag(image, number) or 0 for number in (_TILE_WIDTH, _TILE_HEIGHT)]
+    if tile[0] * tile[1] > max(_LARGEST_TILE, 4 * image.width * image.height):
+        raise PictureError(f"tiles of {tile[0]}x{tile[1]} pixels in a picture of {image.width}x{image.height}")
     if 2 in (_tag(image, TiffImagePlugin.SAMPLEFORMAT) or ()):
         raise PictureError("signed pixels; convert the image to 8 or 16 bits per channel without sign")
     in_planes = _tag(image, TiffImagePlugin.PLANAR_CONFIGURATION) == 2

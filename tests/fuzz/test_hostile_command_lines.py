@@ -1,0 +1,156 @@
+"""Command lines of random words: each command ends with a code that it documents, and in one line where it is wrong."""
+
+import argparse
+import io
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from srblocks.evaluate import command as evaluate
+from srblocks.upscale import command as upscale
+from srblocks_export import cli as export
+from srblocks_export.formats.trt_engine import __main__ as builder
+from support import cases
+
+WORDS = [
+    "",
+    " ",
+    "-",
+    "--",
+    "0",
+    "-1",
+    "1",
+    "2",
+    "3",
+    "4",
+    "64",
+    "1e400",
+    "nan",
+    "inf",
+    "9" * 30,
+    "9" * 5000,
+    "x" * 300,
+]
+WORDS += ["\0", "\ud800", "\x1b[31m", "größe", "*", "[", "(?", "a=b", "depth=1", "depth=-1", "width=1e9", "depth=[[1]]"]
+WORDS += ["fsrcnn", "vdsr", "edsr_baseline", "nonsense", "1x1x8x8", "1x3x0x8", "axbxcxd", "1x1x99999999999x8", "2GiB"]
+WORDS += [
+    "fp16",
+    "bf16",
+    "int8",
+    "rgb",
+    "cpu",
+    "cuda",
+    "cuda:99",
+    "meta",
+    "../../etc/passwd",
+    "/dev/null",
+    "/",
+    ".",
+    "bicubic",
+]
+HOSTILE_DEPTHS = ["depth=" + "9" * 30, "depth=100000000", "width=100000", "scale=3", "depth=1e400", "kernel_sizes=[9]"]
+
+
+def options(parser: argparse.ArgumentParser) -> list[str]:
+    hidden = {"-h", "--help"}
+    return [name for action in parser._actions for name in action.option_strings if name not in hidden]
+
+
+def lines(names: list[str]) -> st.SearchStrategy[list[str]]:
+    word = st.sampled_from([*WORDS, *HOSTILE_DEPTHS]) | st.text(max_size=8)
+    pair = st.tuples(st.sampled_from(names), word).map(list) | st.tuples(st.sampled_from(names)).map(list)
+    return st.lists(pair | st.tuples(word).map(list), max_size=6).map(
+        lambda parts: [word for part in parts for word in part]
+    )
+
+
+def outcome(main: Callable[[list[str]], int], words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    assert isinstance(sys.stderr, io.TextIOWrapper)
+    sys.stderr.reconfigure(errors="backslashreplace")  # as it is outside of tests
+    try:
+        code = main(words)
+    except SystemExit as stop:
+        assert isinstance(stop.code, int)
+        code = stop.code
+    return code, capsys.readouterr().err
+
+
+def assert_documented(code: int, err: str, epilog: str, words: list[str]) -> None:
+    assert code in [int(found) for found in re.findall(r"(?:codes:|,)\s(\d+)\s", epilog)], (code, words, err[-600:])
+    assert code != 1, (words, err[-600:])
+    assert "Traceback" not in err, words
+    if code == 2:
+        assert len(err.strip().splitlines()) == 1, (words, err)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to be in, with a picture, in which relative names may be written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    Image.new("RGB", (6, 5)).save("picture.png")
+    Path("broken.onnx").write_bytes(b"\x08\x08")
+    Path("broken.pth").write_bytes(b"PK\x03\x04")
+    return tmp_path
+
+
+FILES = st.sampled_from(["picture.png", "broken.onnx", "broken.pth", "missing", "."])
+
+
+@cases(120)
+@given(words=lines(options(export.build_parser())))
+def test_srblocks_export(
+    place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str]
+) -> None:
+    tally["command lines"] += 1
+    words = [word for word in words if word not in ("--list", "--check-env", "--all", "-v", "--verbose")]
+    code, err = outcome(export.main, ["--dry-run", *words], capsys)
+    assert_documented(code, err, export.EPILOG, words)
+
+
+@cases(60)
+@given(words=lines([*options(upscale.build_parser())]), files=st.lists(FILES, max_size=2))
+def test_srblocks_upscale(
+    place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], files: list[str]
+) -> None:
+    tally["command lines"] += 1
+    code, err = outcome(upscale.main, [*files, "-o", "out", *words], capsys)
+    assert_documented(code, err, upscale.EPILOG, words)
+
+
+@cases(60)
+@given(words=lines([*options(evaluate.build_parser())]), file=FILES)
+def test_srblocks_evaluate(
+    place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], file: str
+) -> None:
+    tally["command lines"] += 1
+    code, err = outcome(evaluate.main, ["--data", file, "--scale", "2", *words], capsys)
+    assert_documented(code, err, evaluate.EPILOG, words)
+
+
+@cases(60)
+@given(
+    words=lines(["--min", "--opt", "--max", "--workspace", "--opt-level", "--timing-cache", "--check", "--force"]),
+    file=FILES,
+)
+def test_the_builder_of_engines(
+    place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], file: str
+) -> None:
+    tally["command lines"] += 1
+    code, err = outcome(builder.main, [file, *words], capsys)
+    err = err if code != 2 else err.strip().splitlines()[-1]
+    assert_documented(code, err, builder.EPILOG, words)
+
+
+def test_the_epilogs_name_the_codes() -> None:
+    for epilog in (export.EPILOG, upscale.EPILOG, evaluate.EPILOG, builder.EPILOG):
+        found = [int(code) for code in re.findall(r"(?:codes:|,)\s(\d+)\s", epilog)]
+        assert found[:3] == [0, 1, 2]
+        assert len(found) == len(set(found))
