@@ -50,7 +50,7 @@ class SRDenseNet(PostUpsampling):
         2,659,585 / 1,848,321 / 1,553,409 parameters on Y at x4 for all / hl / h.
 
     Raises:
-        ValueError: unknown `skips`, another kernel, or a scale that is no power of 2.
+        ValueError: unknown `skips`, another kernel, no layers, or a scale that is no power of 2.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class SRDenseNet(PostUpsampling):
             raise ValueError(f"SRDenseNet: skips={skips!r} is unknown; use 'all', 'hl' or 'h'")
         if deconv_kernel not in (2, 3, 4):
             raise ValueError(f"SRDenseNet: deconv_kernel={deconv_kernel} is unknown; use 2, 3 or 4")
+        if depth < 1:
+            raise ValueError(f"SRDenseNet: depth={depth}; use 1 layer or more")
         steps = prime_factors(scale)
         if set(steps) != {2}:
             raise ValueError(f"SRDenseNet: scale={scale} is no power of 2; use 2, 4 or 8")
