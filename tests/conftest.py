@@ -1,5 +1,6 @@
 """Every test that takes `spec` or `scale` runs for every row of the registry."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +8,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from srblocks.registry import network_specs
+from srblocks.registry import NetworkSpec, network_specs
 from srblocks_export.verify import Worker
 from support import data_folder
 
 torch.set_num_threads(1)
+
+QUICK_NETWORKS = ("vdsr", "fsrcnn", "edsr_baseline", "lapsrn", "dbpn_ss")
+"""One network of each framework, and the one that is most used: the others take minutes."""
+
+LENGTHY = re.compile(
+    r"/(benchmarks|evaluate|export|faults|fuzz|integrations)/"
+    r"|/test_(published|variants|recorded_layouts|fingerprints|upscaler|any_artifact|contributing|docs|documents"
+    r"|entry_points|every_block|fine_tuning|lean_import|precision|ray|recognition|tail_collapse|tiling|train|train_distributed|wheel)\.py$"
+)
+"""Tests that export, train, measure, or start programs."""
 
 
 def pytest_sessionstart() -> None:
@@ -22,11 +33,32 @@ def pytest_sessionstart() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = set(metafunc.fixturenames)
-    if {"spec", "scale"} <= names:
-        rows = [(spec, scale) for spec in network_specs() for scale in spec.scales]
-        metafunc.parametrize("spec,scale", rows, ids=[f"{spec.name}-x{scale}" for spec, scale in rows])
-    elif "spec" in names:
-        metafunc.parametrize("spec", network_specs(), ids=lambda spec: spec.name)
+    if "spec" not in names:
+        return
+    specs = network_specs()
+    tested = {spec.constructor[0]: spec for spec in specs}
+    few = metafunc.definition.get_closest_marker("one_of_each_class")
+
+    def marks(spec: NetworkSpec, scale: int) -> list[pytest.MarkDecorator]:
+        is_one = tested[spec.constructor[0]] is spec and scale == min(spec.scales)
+        return [pytest.mark.slow] if few and not is_one else []
+
+    if "scale" in names:
+        rows = [(spec, scale) for spec in specs for scale in spec.scales]
+        found = [pytest.param(*row, marks=marks(*row), id=f"{row[0].name}-x{row[1]}") for row in rows]
+        metafunc.parametrize("spec,scale", found)
+    else:
+        found = [pytest.param(spec, marks=marks(spec, min(spec.scales)), id=spec.name) for spec in specs]
+        metafunc.parametrize("spec", found)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        spec = callspec.params.get("spec") if callspec else None
+        is_long = LENGTHY.search(item.path.as_posix()) or item.get_closest_marker("slow")
+        if not is_long and (spec is None or spec.name in QUICK_NETWORKS):
+            item.add_marker(pytest.mark.quick)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -122,7 +122,7 @@ def test_wrong_networks_are_refused(tmp_path) -> None:
         OnYCbCr(Bicubic(3, 2))
     with pytest.raises(ValueError, match=r"on_rgb: a network on 4 channels of other; give one on y or ycbcr"):
         on_rgb(Bicubic(4, 2))
-    with pytest.raises(ValueError, match=r"OnLuma is in no registry row"):
+    with pytest.raises(ValueError, match=r"OnLuma only runs another network; save that one, its `net`"):
         save_checkpoint(OnLuma(Bicubic(1, 2)), tmp_path / "wrapped.safetensors")
     for channels, color in ((3, "hsv"), (3, "y"), (1, "rgb")):
         with pytest.raises(ValueError, match=rf"color='{color}' with image_channels={channels}; use y with 1"):

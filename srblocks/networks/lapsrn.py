@@ -72,7 +72,8 @@ class LapSRN(ProgressiveUpsampling):
             resize=BicubicResize(image_channels, 3, 4) if scale == 3 else None,
             denormalise=denormalise,
         )
-        self.config["depth"] = depth
+        if "depth" in self.config:  # not in that of a subclass that chooses it
+            self.config["depth"] = depth
         self.scales = tuple(each for each in LEVELS if LEVELS[each] <= LEVELS[scale])
         he_(self)
 

@@ -81,6 +81,7 @@ def format_name(request: pytest.FixtureRequest, spec: NetworkSpec) -> str:
     return request.param
 
 
+@pytest.mark.one_of_each_class
 def test_artifact_equals_the_network_at_several_sizes(
     spec: NetworkSpec, format_name: str, tmp_path: Path, worker: Worker
 ) -> None:

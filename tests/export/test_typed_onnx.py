@@ -41,6 +41,7 @@ def reduced(name: str) -> Network:
     return trained_alike(create_network(name, scale=min(spec.scales), **spec.reduced, **config))
 
 
+@pytest.mark.one_of_each_class
 def test_the_typed_graph_is_one_for_every_tensorrt(spec: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
     net = reduced(spec.name)
     half = to_precision(optimize(net), "fp16")

@@ -3,6 +3,7 @@
 Measure them for new rows: PYTHONPATH=tests python tests/networks/test_receptive_radius.py
 """
 
+import pytest
 import torch
 from torch import nn
 
@@ -43,6 +44,7 @@ def narrow(spec: NetworkSpec, scale: int, width: int) -> Network:
     return create_network(spec.name, scale=scale, **{name: few[name] for name in few if name in spec.arguments()})
 
 
+@pytest.mark.one_of_each_class
 def test_gradients_reach_as_far_as_declared_and_no_farther(spec: NetworkSpec, scale: int) -> None:
     radius = spec.geometry[scale].radius
     if radius is None:

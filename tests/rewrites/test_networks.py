@@ -76,6 +76,7 @@ def test_random_arguments_rewrites_sizes_and_batches_compute_the_same_and_the_ne
     tally["cases of properties of rewrites"] += 2
 
 
+@pytest.mark.one_of_each_class
 def test_each_rewrite_alone_computes_the_same(spec: NetworkSpec) -> None:
     net = pair(spec.name, min(spec.scales))[0]
     for rewrite in REWRITES:
@@ -84,6 +85,7 @@ def test_each_rewrite_alone_computes_the_same(spec: NetworkSpec) -> None:
         assert_equal(rewritten, net, *sizes(rewritten)[-2:], tolerance=None if names(rewritten) else 0)
 
 
+@pytest.mark.one_of_each_class
 def test_all_but_one_rewrite_compute_the_same(spec: NetworkSpec) -> None:
     net, whole = pair(spec.name, min(spec.scales))
     for rewrite in names(whole):

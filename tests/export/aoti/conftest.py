@@ -10,7 +10,7 @@ from srblocks_export.request import ExportRequest
 from srblocks_export.runtime import Artifact, load
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled network, exported and verified as users do it."""
     folder = tmp_path_factory.mktemp("exported")
@@ -19,11 +19,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def package(folder: Path) -> Path:
     return folder / "fsrcnn_x2_fp32_dyn.aoti.pt2"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def artifact(package: Path) -> Artifact:
     return load(package)
