@@ -212,6 +212,7 @@ def test_registered_networks_cost_what_is_published_but_for_the_value_range() ->
     assert microseconds(bounds(done, DEVICES["h100"])) == pytest.approx((801, 1014 + 4.6, 1742 + 9), abs=1)
 
 
+@pytest.mark.one_of_each_class
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_bounds_are_in_order_for_every_network(spec: NetworkSpec, scale: int, precision: str) -> None:
     with torch.device("meta"):

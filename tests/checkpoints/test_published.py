@@ -48,6 +48,7 @@ def test_the_authors_pictures_come_out(golden: tuple[Path, int | None, Tensor, T
         torch.testing.assert_close(load_checkpoint(weights, scale=scale)(image), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_authors_pictures_come_out_of_every_format(
     golden: tuple[Path, int | None, Tensor, Tensor], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -70,6 +71,7 @@ def test_the_published_figures_are_reproduced_and_stand_in_the_readme(data: Path
     assert generated("published", README) == published.markdown(figures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights,scale,expected", [(published.VDSR, 3, 33.7733), (published.CARN_M, 4, 31.8831)])
 def test_exports_give_the_same_figures(
     weights: str, scale: int, expected: float, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path

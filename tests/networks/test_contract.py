@@ -41,6 +41,7 @@ def test_the_row_declares_what_the_network_asks_of_its_input(net: Network, spec:
     assert net.config.get("value_range", 1.0) == spec.value_range
 
 
+@pytest.mark.one_of_each_class
 def test_tracing_generalises_over_sizes(net: Network) -> None:
     traced = torch.jit.trace(net, image(net, 1, 12, 18))
     lr = image(net, 2, 11, 9)
