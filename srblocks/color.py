@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .network import Network
+from .network import Network, require_network
 from .protocol import RGB_TO_YCBCR, YCBCR_OFFSET
 from .upsampling import InterpolateUp
 
@@ -149,7 +149,9 @@ def on_rgb(net: Network) -> Network:
 
     Raises:
         ValueError: `net` works on something else.
+        TypeError: `net` is no `Network`.
     """
+    require_network(net, "on_rgb")
     if net.color == "rgb":
         return net
     if net.color not in ("y", "ycbcr"):

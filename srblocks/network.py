@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 COLORS = {"y": 1, "rgb": 3, "ycbcr": 3}
 """What the channels of an image can be -> their number."""
 
+_KINDS = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+"""Annotation of a constructor's argument -> what it may be."""
+
+
+def require_network(net: object, function: str) -> None:
+    """Refuse what is no `Network`.
+
+    Args:
+        net: what a user gave.
+        function: which function needs it, for the message.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(net, Network):
+        raise TypeError(f"{function}: {type(net).__name__} is no srblocks.Network; derive the class from it")
+
 
 def _is_plain(value: object) -> bool:
     """Tell whether JSON can hold a value: a number, a string, None, or a list of such."""
@@ -55,7 +72,8 @@ class Network(nn.Module):
 
     Raises:
         ValueError: an argument is out of its range, or `color` does not fit `image_channels`.
-        TypeError: arguments that the constructor takes as ``*args``, whose names are not known.
+        TypeError: an argument that the constructor does not have, or of another type than it says; arguments that it
+            takes as ``*args``, whose names are not known.
     """
 
     if TYPE_CHECKING:
@@ -63,10 +81,14 @@ class Network(nn.Module):
         rewrites: "Report | None"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Self":
-        """Record the constructor's arguments as `config`; refuse negative ones."""
+        """Record the constructor's arguments as `config`; refuse negative ones and those of a wrong type."""
         self = super().__new__(cls)
         signature = inspect.signature(cls.__init__)
-        bound = signature.bind_partial(self, *args, **kwargs)
+        try:
+            bound = signature.bind_partial(self, *args, **kwargs)
+        except TypeError as error:
+            known = ", ".join(name for name in signature.parameters if name != "self")
+            raise TypeError(f"{cls.__name__}: {error}; it takes {known}") from None
         bound.apply_defaults()
         config: dict[str, Any] = {}
         for name, value in bound.arguments.items():
@@ -84,6 +106,12 @@ class Network(nn.Module):
         for name, value in self.config.items():  # before a layer of that size is built
             if type(value) is int and value < 0:
                 raise ValueError(f"{cls.__name__}: {name}={value} is negative; use 0 or more")
+        for name, parameter in signature.parameters.items():
+            kind = _KINDS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
+            value = bound.arguments.get(name, parameter.default)
+            if kind and value is not parameter.empty and not isinstance(value, kind):
+                given, wanted = type(value).__name__, parameter.annotation.__name__
+                raise TypeError(f"{cls.__name__}: {name}={value!r} is of type {given}; give one of type {wanted}")
         return self
 
     def __init__(

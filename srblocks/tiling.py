@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from .color import OnLuma, OnYCbCr
 from .memory import peak_bytes
-from .network import Network
+from .network import Network, require_network
 from .registry import network_name, network_spec
 
 GLOBAL_HALO = 32
@@ -259,6 +259,7 @@ def tiled(net: Network, lr: Tensor, *, tile: int = 256, halo: int | None = None)
     Raises:
         ValueError: the halo leaves nothing of a tile or is negative, a tile is smaller than the network takes, or the
             images have another shape.
+        TypeError: `net` is no `Network`.
 
     Example:
         >>> from srblocks import load_pretrained
@@ -267,6 +268,7 @@ def tiled(net: Network, lr: Tensor, *, tile: int = 256, halo: int | None = None)
         ...     torch.allclose(tiled(net, lr, tile=64), net(lr), atol=1e-6)
         True
     """
+    require_network(net, "tiled")
     halo = halo_of(receptive_radius(net), tile) if halo is None else halo
     net.check_shape(lr.shape)
     if halo < 0:

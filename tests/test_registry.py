@@ -73,8 +73,10 @@ def test_wrong_arguments_are_refused() -> None:
         create_network("edsr", scale=1)
     with pytest.raises(ValueError, match="use 2, 3 \\(by resizing x4\\), 4 or 8"):
         create_network("lapsrn", scale=5)
-    with pytest.raises(ValueError, match="scale=2.5 is no enlargement"):
+    with pytest.raises(TypeError, match="EDSR: scale=2.5 is of type float; give one of type int"):
         create_network("edsr", scale=2.5)
+    with pytest.raises(TypeError, match="EDSR: got an unexpected keyword argument 'act'; it takes scale, image_chann"):
+        create_network("edsr", act="relu")
     with pytest.raises(ValueError, match="depth=-1 is negative"):
         create_network("edsr", depth=-1)
 

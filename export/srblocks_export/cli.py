@@ -192,17 +192,17 @@ def _run(args: argparse.Namespace) -> int:
     if args.verbose:
         logging.basicConfig(level=logging.WARNING)
         logging.getLogger("srblocks_export").setLevel(logging.DEBUG)
-    request = None if args.check_env else _request(args)
+    request = None if args.check_env or args.list else _request(args)
     from srblocks.console import session
 
     with session():
-        if not request:
+        if args.check_env:
             from .environment import check_environment
 
             return check_environment(tuple(dict.fromkeys(args.formats or ())), as_json=args.json)
         from .command import dry_run, export, list_networks
 
-        if args.list:
+        if request is None:
             return list_networks(as_json=args.json)
         source = Source(
             model=args.model,

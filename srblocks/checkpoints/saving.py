@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..files import atomic_path
-from ..network import Network
+from ..network import Network, require_network
 from ..registry import network_name
 from .errors import CheckpointError
 from .filling import check_fit
@@ -35,8 +35,10 @@ def save_checkpoint(
             (`srblocks.optimize`, `srblocks.to_precision`, `srblocks.on_rgb`); as its subclass `CheckpointError`,
             `load_checkpoint` would refuse the file, for modules were changed after the network was built, or weights
             are not finite. Nothing is written then.
+        TypeError: `net` is no `Network`.
         OSError: the file cannot be written.
     """
+    require_network(net, "save_checkpoint")
     if net.rewrites is not None:
         raise ValueError("save_checkpoint: an optimised network has no configuration; save the one it was made from")
     if isinstance(getattr(net, "net", None), Network):

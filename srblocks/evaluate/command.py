@@ -1,7 +1,6 @@
 """`srblocks-evaluate`: PSNR and SSIM of a network or an exported artifact on a folder of images."""
 
 import argparse
-import io
 import json
 import math
 import sys
@@ -16,12 +15,12 @@ from rich.progress import track
 from rich.table import Table
 
 from ..arguments import parse_argument
-from ..console import Parser, complain, session, standard_output
+from ..console import Parser, complain, standard_output
 from ..pretrained import DEFAULT_NETWORK
 from ..registry import network_name, network_spec
 from ..upscale import UpscaleError, Upscaler, of_artifact, of_network
+from ..upscale.errors import exit_code_of
 from ..upscale.opening import bundled_network, opening, weights_of
-from ..upscale.upscaler import ending
 from .scoring import Score, evaluate, image_files, means, protocol
 
 EPILOG = """\
@@ -92,18 +91,7 @@ def _artifact(args: argparse.Namespace) -> Upscaler:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
     args = build_parser().parse_args(arguments)
-    with session():
-        try:
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(errors="backslashreplace")
-            return _run(args)
-        except KeyboardInterrupt:
-            complain("srblocks-evaluate: interrupted")
-            return 130
-        except Exception as failure:
-            error = ending(failure)
-            complain(f"srblocks-evaluate: {error}")
-            return error.code
+    return exit_code_of("srblocks-evaluate", lambda: _run(args))
 
 
 def _run(args: argparse.Namespace) -> int:

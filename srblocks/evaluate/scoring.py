@@ -9,8 +9,9 @@ import numpy as np
 
 from ..protocol import psnr, reduced_pair, rgb_to_y, ssim
 from ..upscale import UpscaleError, Upscaler
+from ..upscale.errors import failure
 from ..upscale.formats import FORMATS
-from ..upscale.upscaler import Image, failure
+from ..upscale.upscaler import Image
 
 
 @dataclass(frozen=True)

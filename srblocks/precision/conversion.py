@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..color import OnLuma, OnYCbCr
-from ..network import Network
+from ..network import Network, require_network
 from .islands import enclose
 from .ranges import device_of, dtype_of, fitting, for_inference, upwards
 
@@ -33,6 +33,7 @@ def to_precision(
     Raises:
         ValueError: an unknown precision, an expression that fits no module, a module that cannot stay in float32 by
             itself, bf16 without channels last, or `net` has its precision from here already.
+        TypeError: `net` is no `Network`.
 
     Example:
         >>> from srblocks import create_network
@@ -40,6 +41,7 @@ def to_precision(
         >>> net(torch.rand(1, 1, 8, 9)).dtype, next(net.parameters()).dtype
         (torch.float32, torch.bfloat16)
     """
+    require_network(net, "to_precision")
     if precision == "bf16" and not channels_last:
         raise ValueError("to_precision: bf16 is slow in any other layout; leave channels_last=True")
     if any(isinstance(module, InPrecision) for module in net.modules()):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 import torch
 
 from ..blocks import MultiScale
-from ..network import Network
+from ..network import Network, require_network
 from . import (
     accumulation,
     dense_buffer,
@@ -60,12 +60,14 @@ def optimize(net: Network, *, without: Collection[str] = (), smallest: int | Non
 
     Raises:
         ValueError: an unknown rewrite, or `net` is optimised already.
+        TypeError: `net` is no `Network`.
 
     Example:
         >>> from srblocks import create_network
         >>> print(optimize(create_network("fsrcnn", scale=2)).rewrites)
         transposed_convolution: rewrote upsampler.deconv: 5x5 convolution to 4 channels and pixel shuffle x2
     """
+    require_network(net, "optimize")
     unknown = sorted(set(without) - set(REWRITES))
     if unknown:
         raise ValueError(f"optimize: no rewrite is named {', '.join(unknown)}; there are {', '.join(REWRITES)}")

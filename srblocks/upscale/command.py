@@ -1,14 +1,12 @@
 """`srblocks-upscale`: pictures, enlarged by a network or an exported artifact."""
 
 import argparse
-import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..console import Parser, complain, session
+from ..console import Parser
 from ..pretrained import DEFAULT_NETWORK
-from .upscaler import ending
+from .errors import exit_code_of
 
 EPILOG = """\
 INPUT is a PNG, JPEG, WebP, TIFF or BMP file of 8 or 16 bits, or a folder, which is searched for them; what is hidden is
@@ -81,17 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
     args = build_parser().parse_args(arguments)
-    with session():
-        try:
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(errors="backslashreplace")
-            from .running import run  # noqa: PLC0415 (it needs Pillow, an optional extra)
 
-            return run(args)
-        except KeyboardInterrupt:
-            complain("srblocks-upscale: interrupted; --resume goes on with it")
-            return 130
-        except Exception as failure:
-            error = ending(failure)
-            complain(f"srblocks-upscale: {error}")
-            return error.code
+    def run() -> int:
+        from .running import run  # noqa: PLC0415 (it needs Pillow, an optional extra)
+
+        return run(args)
+
+    return exit_code_of("srblocks-upscale", run, interrupted="interrupted; --resume goes on with it")

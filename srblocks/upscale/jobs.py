@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from ..files import atomic_path
 from ..tiling import CHROMA_RADIUS
 from ..upsampling import InterpolateUp
+from .errors import UpscaleError, failure
 from .formats import FORMATS
 from .images import Picture, PictureError, check_size, read_picture, write_picture
 from .planning import Job
-from .upscaler import UpscaleError, Upscaler, failure
+from .upscaler import Upscaler
 
 Pixels = NDArray[Any]
 

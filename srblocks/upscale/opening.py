@@ -19,7 +19,8 @@ from ..pretrained import DEFAULT_NETWORK, list_pretrained, load_pretrained
 from ..registry import network_name, network_spec
 from ..rewrites import optimize
 from ..tiling import CHROMA_RADIUS, automatic_tile, receptive_radius
-from .upscaler import Image, UpscaleError, Upscaler, ending
+from .errors import UpscaleError, ending
+from .upscaler import Image, Upscaler
 
 
 class _Running(Network):

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import UpscaleError
 from .formats import FORMATS
-from .upscaler import UpscaleError
 
 _MORE_FORMATS = {".avif", ".heic", ".heif", ".jp2", ".jxl"}
 """Suffixes of pictures that Python does not know in every version."""

@@ -19,11 +19,12 @@ from ..arguments import parse_argument
 from ..console import standard_output
 from ..files import remove_leftovers, temporary_name
 from ..registry import network_spec
+from .errors import UpscaleError
 from .images import read_picture
 from .jobs import Outcome, run_job
 from .opening import open_upscaler
 from .planning import Job, plan_jobs
-from .upscaler import UpscaleError, Upscaler
+from .upscaler import Upscaler
 
 
 def run(args: argparse.Namespace) -> int:

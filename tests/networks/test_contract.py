@@ -1,14 +1,18 @@
 """What every network says of itself, tracing, and weights that serve several scales; tests/properties has the rest."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from small_networks import few_channels, thin
-from srblocks import create_network
+from srblocks import create_network, on_rgb, optimize, save_checkpoint, to_precision
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
+from srblocks.tiling import tiled
 from support import filled, relative_error
 
 
@@ -88,3 +92,19 @@ def test_a_scale_alone_shares_its_parameters_and_gives_the_same(spec: NetworkSpe
 
 def test_the_row_declares_the_scales_that_one_set_of_weights_serves(spec: NetworkSpec) -> None:
     assert set(multi_scale(spec).scales) <= set(spec.scales)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        on_rgb,
+        optimize,
+        lambda net: save_checkpoint(net, "net.safetensors"),
+        lambda net: tiled(net, torch.rand(1, 1, 8, 8)),
+        lambda net: to_precision(net, "bf16"),
+    ],
+    ids=["on_rgb", "optimize", "save_checkpoint", "tiled", "to_precision"],
+)
+def test_other_modules_are_refused(use: Callable[[Any], object], request: pytest.FixtureRequest) -> None:
+    with pytest.raises(TypeError, match=rf"^{request.node.callspec.id}: Conv2d is no srblocks\.Network; derive"):
+        use(nn.Conv2d(1, 1, 1))

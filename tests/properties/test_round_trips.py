@@ -108,14 +108,14 @@ def test_arguments_that_no_network_has_are_refused_in_one_line(
     spec: NetworkSpec, data: st.DataObject, tally: Counter[str]
 ) -> None:
     config = data.draw(arguments(spec))
-    for changed in spoilt(config):
+    for changed in spoilt(config, spec.arguments()):
         with pytest.raises((ValueError, TypeError)) as refused:
             create_network(spec.name, **changed)
         assert "\n" not in str(refused.value), changed
         tally["arguments refused"] += 1
 
 
-def spoilt(config: dict[str, object]) -> Iterator[dict[str, object]]:
+def spoilt(config: dict[str, object], defaults: dict[str, object]) -> Iterator[dict[str, object]]:
     """The arguments with one of them made illegal, one after another."""
     for name, value in config.items():
         if isinstance(value, str):
@@ -124,6 +124,8 @@ def spoilt(config: dict[str, object]) -> Iterator[dict[str, object]]:
             yield {**config, name: -1}
         elif name == "value_range":
             yield from ({**config, name: bad} for bad in (0.0, -1.0, float("nan"), float("inf")))
+        if type(value) in (bool, int, float, str) and defaults[name] is not None:
+            yield {**config, name: [value]}
     yield {**config, "unheard_of": 1}
     yield {**config, "image_channels": 0}
 
