@@ -39,27 +39,24 @@ ROWS = (
 )
 
 
-def score(data: Path, file: str, images: str, scale: int) -> Score:
-    """Score a weights file at one scale."""
-    net = load_checkpoint(data / "weights" / file, scale=scale)
-    return means(list(evaluate(of_network(net, network_name(net)), image_files(data / "images" / images))))
+def measure(data: Path, row: Row, scale: int) -> Score:
+    """Score the weights of a row at one scale."""
+    net = load_checkpoint(data / "weights" / row.files[scale], scale=scale)
+    return means(list(evaluate(of_network(net, network_name(net)), image_files(data / "images" / row.images))))
 
 
-def measure(data: Path) -> dict[Row, dict[int, Score]]:
-    """Score each row at each of its scales."""
-    return {row: {scale: score(data, file, row.images, scale) for scale, file in row.files.items()} for row in ROWS}
+def cell(row: Row, scale: int, found: Score | None) -> str:
+    """PSNR in decibels / SSIM, in parentheses the published PSNR."""
+    published = f"({row.published[scale]})" if scale in row.published else ""
+    return f"{found.psnr:.2f} / {found.ssim:.4f} {published}".strip() if found else published
 
 
 def markdown(figures: dict[Row, dict[int, Score]]) -> str:
-    """The figures as a table: PSNR in decibels / SSIM, in parentheses the published PSNR."""
+    """The figures as a table."""
     lines = ["| weights | images | x2 | x3 | x4 |", "|---|---|---|---|---|"]
     for row, scores in figures.items():
-        cells = []
-        for scale in (2, 3, 4):
-            found, published = scores.get(scale), row.published.get(scale)
-            cell = f"{found.psnr:.2f} / {found.ssim:.4f}" if found else ""
-            cells.append(cell + (f" ({published})" if published else ""))
-        lines.append(f"| {row.title} | {row.images} | {' | '.join(cells)} |")
+        cells = " | ".join(cell(row, scale, scores.get(scale)) for scale in (2, 3, 4))
+        lines.append(f"| {row.title} | {row.images} | {cells} |")
     return "\n".join(lines)
 
 
@@ -67,7 +64,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Evaluate published weights on Set5 and Set14.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE, in benchmarks/results")
     args = parser.parse_args()
-    figures = measure(data_folder("weights", "images"))
+    data = data_folder("weights", "images")
+    figures = {row: {scale: measure(data, row, scale) for scale in row.files} for row in ROWS}
     print(markdown(figures))
     if args.json:
         rows = [

@@ -42,8 +42,9 @@ _INDIFFERENT = {"scale", "scales", "value_range", "mean_shift", "color", "image_
 def receptive_radius(net: Network) -> int | None:
     """Give how far an output pixel looks from its own position, in low-resolution pixels; None = the whole image.
 
-    The registry declares it for its rows. For any other network it is measured, see `measured_radius`; call that for a
-    network of the registry whose modules you replaced.
+    The registry declares it for its rows; a network whose rows see the whole image is taken to do so with any
+    arguments. For any other network it is measured, see `measured_radius`; call that for a network of the registry
+    whose modules you replaced.
 
     Example:
         >>> from srblocks import create_network
@@ -57,6 +58,8 @@ def receptive_radius(net: Network) -> int | None:
         spec = network_spec(network_name(net))
     except ValueError:  # a network of the caller's own
         return measured_radius(net)
+    if all(declared.radius is None for declared in spec.geometry.values()):
+        return None
     usual = spec.arguments()
     named = usual.keys() - _INDIFFERENT
     # What JSON cannot hold stands in no configuration: whether it is the usual one is not known.

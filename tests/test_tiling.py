@@ -79,6 +79,7 @@ def test_tiles_of_any_size_are_the_whole_image(
     tally["cases of properties of networks"] += 1
 
 
+@pytest.mark.one_of_each_class
 @torch.inference_mode()
 def test_tiles_are_not_the_whole_image_where_the_network_sees_all_of_it(spec: NetworkSpec) -> None:
     scale = cheapest(spec)

@@ -1,5 +1,8 @@
-"""Engines that stand-ins for TensorRT made, shared by the tests of making and of running them."""
+"""What the tests of exports share: the exporter's table of operators, and engines that stand-ins for TensorRT made."""
 
+import contextlib
+import functools
+import importlib
 import shutil
 from pathlib import Path
 
@@ -8,6 +11,14 @@ import pytest
 from cuda_standin import export_engine, imitate
 from srblocks_export.report import ArtifactReport
 from tensorrt_standin import MAJORS, Standin
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_table_of_operators() -> None:
+    """Keep the table that torch.onnx makes anew for every export, nearly half the time of a small one."""
+    with contextlib.suppress(ImportError):  # where onnxscript keeps it is its own affair
+        operators = importlib.import_module("onnxscript._framework_apis.torch_2_11")
+        operators.get_torchlib_ops = functools.cache(operators.get_torchlib_ops)
 
 
 @pytest.fixture(scope="module", params=MAJORS)

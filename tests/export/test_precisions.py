@@ -23,8 +23,8 @@ from srblocks_export.runtime import load
 from srblocks_export.verify import References, Worker
 from support import run, trained_alike
 
-# What differs in how modules call one another; all of them are in the slow test.
-DIFFERENT = ["drcn", "dsrn", "lapsrn", "memnet"]
+# What differs in how modules call one another; all networks are in the slow test.
+DIFFERENT = ["dsrn", "lapsrn"]
 COMBINATIONS = [("onnx", "fp16"), ("torchscript", "bf16"), ("pt2", "bf16")]
 
 

@@ -13,6 +13,7 @@ import torch
 from onnx import ModelProto, TensorProto
 from torch import Tensor, nn
 
+from small_networks import few_channels
 from srblocks import create_network, network_spec, optimize, to_precision
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
@@ -35,15 +36,15 @@ def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
     return folder / "net.onnx"
 
 
-def reduced(name: str) -> Network:
+def reduced(name: str, **channels: int) -> Network:
     spec = network_spec(name)
     config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
-    return trained_alike(create_network(name, scale=min(spec.scales), **spec.reduced, **config))
+    return trained_alike(create_network(name, scale=min(spec.scales), **spec.reduced, **channels, **config))
 
 
 @pytest.mark.one_of_each_class
 def test_the_typed_graph_is_one_for_every_tensorrt(spec: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
-    net = reduced(spec.name)
+    net = reduced(spec.name, **few_channels(spec))
     half = to_precision(optimize(net), "fp16")
     request = ExportRequest(formats=("onnx",), out=tmp_path, precision="fp16")
     shapes = network_shapes(half, request)

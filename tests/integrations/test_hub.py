@@ -32,6 +32,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
+@pytest.mark.one_of_each_class
 def test_every_network_comes_back_from_its_folder(spec: NetworkSpec, tmp_path: Path) -> None:
     scale = None if "scales" in spec.arguments() else max(spec.scales)
     net = create_network(spec.name, scale=scale, **spec.reduced)

@@ -43,6 +43,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.one_of_each_class
 def test_every_network_of_ours_loads_through_spandrel(installed: Install, spec: NetworkSpec, tmp_path: Path) -> None:
     net = trained_alike(create_network(spec.name, scale=max(spec.scales), **spec.reduced), 0.5)
     descriptor = ModelLoader().load_from_file(saved(net, tmp_path))

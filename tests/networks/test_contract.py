@@ -71,6 +71,7 @@ def test_one_set_of_weights_serves_all_scales_and_every_parameter_at_one_of_them
     assert dead_parameters(net, outputs) == []
 
 
+@pytest.mark.one_of_each_class
 def test_a_scale_alone_shares_its_parameters_and_gives_the_same(spec: NetworkSpec) -> None:
     net = multi_scale(spec)
     if len(net.scales) == 1:

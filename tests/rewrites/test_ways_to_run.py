@@ -22,6 +22,7 @@ def optimised(spec: NetworkSpec) -> Network:
     return pair(spec.name, min(spec.scales))[1]
 
 
+@pytest.mark.one_of_each_class
 def test_scripted_it_computes_the_same_at_two_sizes(optimised: Network, tmp_path: Path) -> None:
     torch.jit.script(optimised).save(tmp_path / "net.pt")
     scripted = torch.jit.load(tmp_path / "net.pt")
@@ -30,6 +31,7 @@ def test_scripted_it_computes_the_same_at_two_sizes(optimised: Network, tmp_path
         assert relative_error(scripted(lr), optimised(lr)) <= exactness(optimised)
 
 
+@pytest.mark.one_of_each_class
 def test_traced_it_computes_the_same_at_other_sizes(optimised: Network) -> None:
     traced = torch.jit.trace(optimised, image(optimised, 8, 11, batch=1))
     for size in ((1, 1), (7, 10)):
@@ -54,6 +56,7 @@ def test_parts_of_larger_images_and_mirrored_ones_give_the_same(optimised: Netwo
     assert relative_error(optimised(mirrored), optimised(mirrored.contiguous())) <= exactness(optimised)
 
 
+@pytest.mark.one_of_each_class
 def test_in_single_precision_it_agrees_with_the_plain_network(spec: NetworkSpec) -> None:
     config = {**spec.reduced, **({"width": 32} if spec.name == "edsr" else {})}
     net = trained_alike(create_network(spec.name, scale=min(spec.scales), **config))
