@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from small_networks import few_channels
 from srblocks import create_network, network_spec, optimize, to_precision
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec
+from srblocks.registry import NetworkSpec, network_specs
 from srblocks_export.export import network_shapes
 from srblocks_export.formats import FORMATS
 from srblocks_export.manifest import describe
@@ -36,15 +36,23 @@ def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
     return folder / "net.onnx"
 
 
+# One of each framework, and those with attention or a memory; all others are slow tests.
+USUAL = ("vdsr", "edsr_baseline", "lapsrn", "dbpn_ss", "csnln", "drn_s", "memnet", "rcan", "san")
+
+
 def reduced(name: str, **channels: int) -> Network:
     spec = network_spec(name)
     config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
     return trained_alike(create_network(name, scale=min(spec.scales), **spec.reduced, **channels, **config))
 
 
-@pytest.mark.one_of_each_class
-def test_the_typed_graph_is_one_for_every_tensorrt(spec: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
-    net = reduced(spec.name, **few_channels(spec))
+@pytest.mark.parametrize(
+    "each",
+    [pytest.param(spec, marks=[] if spec.name in USUAL else [pytest.mark.slow]) for spec in network_specs()],
+    ids=lambda spec: spec.name,
+)
+def test_the_typed_graph_is_one_for_every_tensorrt(each: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
+    net = reduced(each.name, **few_channels(each))
     half = to_precision(optimize(net), "fp16")
     request = ExportRequest(formats=("onnx",), out=tmp_path, precision="fp16")
     shapes = network_shapes(half, request)
