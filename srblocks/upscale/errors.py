@@ -69,7 +69,7 @@ def exit_code_of(command: str, run: Callable[[], int], *, interrupted: str = "in
         except KeyboardInterrupt:
             complain(f"{command}: {interrupted}")
             return 130
-        except Exception as failure:
-            error = ending(failure)
-            complain(f"{command}: {error}")
-            return error.code
+        except Exception as error:
+            end = ending(error)
+            complain(f"{command}: {end}")
+            return end.code

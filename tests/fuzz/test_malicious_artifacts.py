@@ -127,6 +127,7 @@ def test_only_arithmetic_on_sizes_is_evaluated(text: str) -> None:
         check_expression(text)
     check_expression("Mul(Integer(4), Symbol('s73', positive=True, integer=True)) + 2*s40//3")
     check_expression("((L['lr'].size()[2] // 2)*(L['lr'].size()[3] % 2)) != -1 and 1 <= s1")
+    check_expression("(1 % max(1, L['lr'].size()[2] // 2)) == 0")  # torch 2.11
 
 
 class Saving(torch.nn.Module):

@@ -26,6 +26,7 @@ _OPERATORS = re.compile(
 _CALLS = re.compile(
     "Symbol|Integer|Float|Rational|Add|Mul|Mod|PythonMod|FloorDiv|CeilDiv|CleanDiv|IntTrueDiv|FloatTrueDiv|Min|Max|Abs"
     "|Identity|CeilToInt|FloorToInt|TruncToInt|ToFloat|Equality|Unequality|(Strict)?(Less|Greater)Than|Eq|Ne|Lt|Le|Gt|Ge"
+    "|min|max"
 )
 _SYMBOL = re.compile(r"z?[su][uf]?\d{1,6}")
 _ARITHMETIC = re.compile(r"torch\.sym_\w+")
