@@ -36,8 +36,8 @@ def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
     return folder / "net.onnx"
 
 
-# One of each framework, and those with attention or a memory; all others are slow tests.
-USUAL = ("vdsr", "edsr_baseline", "lapsrn", "dbpn_ss", "csnln", "drn_s", "memnet", "rcan", "san")
+# One of each framework, and some with attention or a memory; all others are slow tests.
+USUAL = ("vdsr", "edsr_baseline", "lapsrn", "dbpn_ss", "drn_s", "memnet", "rcan", "san")
 
 
 def reduced(name: str, **channels: int) -> Network:
