@@ -63,7 +63,8 @@ def test_a_network_made_by_the_recipe_passes_every_test_of_a_network(copy: Path)
     commands = [block["text"] for block in BLOCK.finditer(RECIPE) if block["language"] == "sh"]
     lines = [line.strip() for command in commands for line in command.splitlines() if line.strip()]
     assert len(lines) == 4
-    if other_tools(Baseline.read(BASELINE).versions, tools()):  # which keep their figures of one network apart
+    other = other_tools(Baseline.read(BASELINE).versions, tools())
+    if other:  # whose figures are not added to the baseline's
         lines = [line for line in lines if "--write-baseline" not in line]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment["PYTHONPATH"] = os.pathsep.join([str(copy), str(copy / "export"), str(copy / "tests")])
@@ -82,6 +83,8 @@ def test_a_network_made_by_the_recipe_passes_every_test_of_a_network(copy: Path)
         "| `example` | nobody, nowhere | post-upsampling | Y | x2: 18,465 | 7 |"
         in (copy / "docs/networks.md").read_text()
     )
+    if other:
+        return
     changes, line = copy / "CHANGELOG.md", re.search(r"^- Benchmark baseline \w{8}: ", recorded[-1], re.M)[0]
     changes.write_text(f"{changes.read_text()}{line}new.\n")
     run("python benchmarks/check.py example")
