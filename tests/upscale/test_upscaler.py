@@ -170,6 +170,24 @@ def test_what_cannot_be_opened_is_said(model: str, options: dict, code: int, mes
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("network", "options", "message"),
+    [
+        ({"name": "espcn"}, {"scale": 3}, r"\.ts enlarges x2, not x3; leave out the scale"),
+        ({"name": "carn_m", "width": 8}, {"color": "y"}, r"\.ts works on rgb, not on y"),
+        ({"name": "espcn", "image_channels": 2}, {}, r"\.ts works on other; export it with --color rgb"),
+    ],
+)
+def test_artifacts_of_another_scale_or_colour_are_refused(
+    network: dict, options: dict, message: str, tmp_path: Path
+) -> None:
+    net = create_network(**network, scale=2)
+    (path,) = exported(net, tmp_path, "torchscript")
+    with pytest.raises(UpscaleError, match=message) as caught:
+        open_upscaler(path, **options)
+    assert caught.value.code == 2
+
+
 def test_an_upscaler_of_anything_enlarges() -> None:
     nearest = Upscaler("nearest", lambda batch: batch.repeat(3, 2).repeat(3, 3), 3, "rgb", radius=0, tile=16)
     pixels = noise(40, 25, 3, dtype=np.uint16)
