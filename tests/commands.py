@@ -206,7 +206,7 @@ def _prepare(
         texts: folder for its standard output and standard error.
         out: file for the one instead, or "closed".
         err: file for the other, or "closed".
-        temporary: the folder for temporary files.
+        temporary: the folder for temporary files; its own by default.
         limits: of `resource`, by their names there.
         more_memory: bytes of address space beyond what is in use.
         nobody: be a user without rights.
@@ -220,8 +220,7 @@ def _prepare(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if current:
         os.chdir(current)
-    if temporary:
-        os.environ["TMPDIR"] = temporary
+    os.environ["TMPDIR"] = temporary or str(texts)  # where what a killed command leaves goes with the test
     tempfile.tempdir = None
     if absent:
         sys.meta_path[:] = [_Without(sys.meta_path[:], set(absent))]

@@ -1,5 +1,6 @@
 """Servers that start the commands, and what the commands are given."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +12,12 @@ from srblocks.upscale.images import Picture, write_picture
 
 
 @pytest.fixture(scope="session")
-def _open_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that a user without rights can look into too."""
-    folder = tmp_path_factory.mktemp("faults")
-    for each in (folder, *folder.parents):
-        if each.stat().st_mode & 0o5 != 0o5:
-            each.chmod(0o755)
-    return folder
+def _open_folder() -> Iterator[Path]:
+    """A folder that a user without rights can look into too, as pytest's own never are for long."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,8 @@ def test_package_of_every_other_network_equals_the_network(name: str, tmp_path: 
     export_and_verify(net, tmp_path, worker, {"san": 1e-4, "csnln": 1e-4}.get(name, TOLERANCE))
 
 
-@pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_is_close_to_the_network_and_takes_any_strides(precision: str, tmp_path: Path) -> None:
     net = trained_alike(create_network("edsr_baseline", depth=1, width=16, value_range=1.0))
     (report,) = export_network(net, ExportRequest(formats=("aoti",), out=tmp_path, precision=precision))
