@@ -66,6 +66,7 @@ def fences() -> Iterator[tuple[str, str]]:
         yield language, text.replace("\\\n", "") if language == "sh" else text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["fsrcnn", "carn_m"])
 def test_the_path_from_published_weights_to_an_enlarged_photograph(
     network: str,

@@ -95,6 +95,7 @@ def leaves(net: Network) -> list[str]:
     return [re.escape(path) for path, module in net.named_modules() if path and not list(module.children())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda spec: spec.name)
 def test_every_module_can_stay_in_float32(kind: NetworkSpec) -> None:
     net = small(kind)

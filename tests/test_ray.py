@@ -53,6 +53,7 @@ def with_ray(home: Path, *arguments: object) -> "subprocess.CompletedProcess[str
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
 
 
+@pytest.mark.slow
 def test_two_workers_write_what_the_command_writes(photos: Path, tmp_path: Path) -> None:
     assert main([str(photos), "-o", str(tmp_path / "one"), "--scale", "3", "-q"]) == 10
     found = with_ray(tmp_path, photos.as_uri(), tmp_path / "many", "--scale", "3", "--workers", "2")

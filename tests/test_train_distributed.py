@@ -116,6 +116,7 @@ def test_torchrun_trains_as_one_process_does_and_one_process_resumes(
     compare(tmp_path / "two", tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_fabric_trains_several_outputs_and_leaves_unused_layers_alone(images: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     own.write_text(OWN_NETWORK)

@@ -154,6 +154,7 @@ def test_aotinductor_is_asked_for_the_device(monkeypatch: pytest.MonkeyPatch, tm
     assert devices == ["cuda", "cpu"]
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_or_takes_too_long_is_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--networks", "rcan-x4", "--shapes", "1x3x5", "1x540x960", "--engines", "eager"]
     with pytest.raises(SystemExit, match="nothing was measured"):

@@ -130,6 +130,7 @@ def test_a_static_shape_is_in_the_name_and_kept(capsys: pytest.CaptureFixture[st
         artifact(np.zeros((1, 1, 20, 12), np.float32))
 
 
+@pytest.mark.slow
 def test_two_exports_to_one_folder_at_once_share_the_manifest(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "srblocks_export.cli", "--torchscript", "--verify", "off", "-o", str(tmp_path)]
     jobs = [subprocess.Popen([*command, "--name", f"job{number}"]) for number in range(3)]

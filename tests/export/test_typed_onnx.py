@@ -36,8 +36,8 @@ def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
     return folder / "net.onnx"
 
 
-# One of each framework, and some with attention or a memory; all others are slow tests.
-USUAL = ("vdsr", "edsr_baseline", "lapsrn", "dbpn_ss", "drn_s", "memnet", "rcan", "san")
+# One of each framework, and the one with most attention; all others are slow tests.
+USUAL = ("vdsr", "edsr_baseline", "lapsrn", "dbpn_ss", "san")
 
 
 def reduced(name: str, **channels: int) -> Network:
@@ -134,6 +134,7 @@ write(reduced("rcan"), pathlib.Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = write(reduced("rcan"), tmp_path)
