@@ -197,7 +197,6 @@ def without(monkeypatch: pytest.MonkeyPatch, *libraries: str) -> None:
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None if name in libraries else find(name))
 
 
-@pytest.mark.slow
 def test_the_result_of_a_run(tiny: tuple[Case, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new" / "peers.json"
     assert peers.main(["--quick", "--rounds", "1", "--goals", "--json", str(file)]) == 1
