@@ -1,5 +1,6 @@
 """What readers see: code runs, commands parse, links lead somewhere, tables are those that the scripts print."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -111,13 +112,32 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
     assert set(DOCUMENTS) - found <= {REPOSITORY / "CHANGELOG.md"}
 
 
-@pytest.mark.parametrize("script", ["new_network_from_blocks.py", "demo.py"])
-def test_examples_run(script: str, tmp_path: Path) -> None:
+def example(script: str, folder: Path, **environment: str) -> str:
     command = [sys.executable, str(REPOSITORY / "examples" / script)]
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    found = subprocess.run(
+        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=300
+    )
     assert found.returncode == 0, found.stderr
-    if script == "demo.py":
-        gains = [float(gain) for gain in re.findall(r"dB +\+(\d+\.\d+)", found.stdout)]
-        assert len(gains) == sum(not row.missing() for row in FORMATS.values())
-        assert min(gains) > 2
-        assert (tmp_path / "demo-output" / "before-after.png").stat().st_size > 10_000
+    return found.stdout
+
+
+def test_a_network_from_blocks_is_exported(tmp_path: Path) -> None:
+    lines = example("new_network_from_blocks.py", tmp_path).splitlines()
+    assert [line.partition(": verified")[0] for line in lines] == ["own.onnx", "own.ts", "own.pt2"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param("", id="without a compiler"), pytest.param(os.environ["PATH"], id="whole", marks=pytest.mark.slow)],
+)
+def test_the_demo_enlarges_with_every_artifact_that_can_be_built(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = example("demo.py", tmp_path, PATH=path)
+    monkeypatch.setenv("PATH", path)
+    for name, row in FORMATS.items():
+        assert bool(row.missing()) == (f"{name} cannot be built here: " in out)
+    gains = [float(gain) for gain in re.findall(r"dB +\+(\d+\.\d+)", out)]
+    assert len(gains) == sum(not row.missing() for row in FORMATS.values())
+    assert min(gains) > 2
+    assert (tmp_path / "demo-output" / "before-after.png").stat().st_size > 10_000

@@ -275,7 +275,13 @@ def test_the_committed_baseline_is_of_every_network_and_explained() -> None:
         } <= set(known.figures[spec.name])
 
 
-@pytest.mark.parametrize("names", [["srcnn_915"], ["fsrcnn_s", "espcn"]], ids=["one process", "processes"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["srcnn_915"], id="one process"),
+        pytest.param(["fsrcnn_s", "espcn"], id="processes", marks=pytest.mark.slow),
+    ],
+)
 def test_figures_of_now_are_the_committed_ones(
     names: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

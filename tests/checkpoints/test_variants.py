@@ -72,7 +72,14 @@ def test_a_file_in_the_authors_layout_is_recognised_and_every_tensor_finds_its_p
     assert misplaced == []
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.title)
+ONE_OF_EACH = {each.network: each for each in VARIANTS}.values()
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(each, marks=[] if each in ONE_OF_EACH else pytest.mark.slow) for each in VARIANTS],
+    ids=lambda variant: variant.title,
+)
 def test_a_named_network_and_one_at_hand_take_the_same_file(variant: Variant, tmp_path: Path) -> None:
     state = {**filled(variant.used, white=variant.white, mean=variant.mean), **filled(variant.unused)}
     path, given = stored(state, tmp_path), {**variant.given}

@@ -36,8 +36,8 @@ def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
     return folder / "net.onnx"
 
 
-# One of each framework, and the one with most attention; all others are slow tests.
-USUAL = ("vdsr", "edsr_baseline", "lapsrn", "dbpn_ss", "san")
+# One of each framework, and one with attention; all others are slow tests.
+USUAL = ("vdsr", "edsr_baseline", "lapsrn", "dbpn_ss", "rcan")
 
 
 def reduced(name: str, **channels: int) -> Network:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ import torch
 
 from export.aoti.packages import STEM, records
 from srblocks import create_network, load_pretrained, network_spec, optimize
-from srblocks.network import Network
 from srblocks.registry import network_specs
 from srblocks_export.errors import InputError
 from srblocks_export.export import export_network, network_shapes
@@ -26,36 +25,22 @@ from support import Unshuffled, filled, relative_error, trained_alike
 
 pytestmark = pytest.mark.skipif(aoti.compiler() is None, reason="needs a C++ compiler")
 TOLERANCE = 2e-5
-# Beside the bundled network; compiling takes long, all others are in the slow test.
-NETWORKS = ["dbpn_ss"]
-
-
-def export_and_verify(net: Network, folder: Path, worker: Worker, tolerance: float) -> None:
-    request = ExportRequest(formats=("aoti",), out=folder)
-    exported = optimize(net)
-    shapes = network_shapes(exported, request)
-    path = folder / "artifact.aoti.pt2"
-    aoti.write(exported, path, shapes=shapes, metadata=describe(net, shapes), request=request)
-    result = worker.verify(path, References(net, shapes, folder), tolerance)
-    assert result.problem is None
-    assert len({tuple(case["shape"]) for case in result.cases}) >= 4
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, worker: Worker) -> None:
-    spec = network_spec(name)
-    net = filled(create_network(name, scale=min(spec.scales), **spec.reduced))
-    export_and_verify(net, tmp_path, worker, TOLERANCE)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [spec.name for spec in network_specs() if "aoti" not in spec.limits and spec.name not in NETWORKS]
-)
-def test_package_of_every_other_network_equals_the_network(name: str, tmp_path: Path, worker: Worker) -> None:
+@pytest.mark.parametrize("name", [spec.name for spec in network_specs() if "aoti" not in spec.limits])
+def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, worker: Worker) -> None:
     spec = network_spec(name)
     net = filled(create_network(name, scale=min(spec.scales), **spec.reduced))
-    export_and_verify(net, tmp_path, worker, {"san": 1e-4, "csnln": 1e-4}.get(name, TOLERANCE))
+    request = ExportRequest(formats=("aoti",), out=tmp_path)
+    exported = optimize(net)
+    shapes = network_shapes(exported, request)
+    path = tmp_path / "artifact.aoti.pt2"
+    aoti.write(exported, path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    tolerance = {"san": 1e-4, "csnln": 1e-4}.get(name, TOLERANCE)
+    result = worker.verify(path, References(net, shapes, tmp_path), tolerance)
+    assert result.problem is None
+    assert len({tuple(case["shape"]) for case in result.cases}) >= 4
 
 
 @pytest.mark.slow
@@ -170,17 +155,11 @@ def test_inputs_are_not_changed_and_outputs_are_the_callers(artifact: Artifact) 
     assert not torch.equal(first, second)
 
 
-@pytest.fixture(scope="module")
-def even(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifact]:
-    (report,) = export_network(
-        Unshuffled(), ExportRequest(formats=("aoti",), out=tmp_path_factory.mktemp("even"), maximum=(4, 1, 32, 64))
-    )
-    assert report.error is None
-    assert report.path is not None
-    yield load(report.path)
-
-
-def test_sizes_out_of_range_are_refused_though_the_machine_code_would_take_them(even: Artifact) -> None:
+@pytest.mark.slow
+def test_sizes_out_of_range_are_refused_though_the_machine_code_would_take_them(tmp_path: Path) -> None:
+    (report,) = export_network(Unshuffled(), ExportRequest(formats=("aoti",), out=tmp_path, maximum=(4, 1, 32, 64)))
+    assert report.path is not None, report.error
+    even = load(report.path)
     assert even(torch.rand(3, 1, 6, 10)).shape == (3, 1, 12, 20)
     assert even.shapes.minimum == (1, 1, 4, 4)
     for shape, message in (
