@@ -43,6 +43,7 @@ def tensors(net: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in named if tensor.is_floating_point()}
 
 
+@pytest.mark.one_of_each_class
 @pytest.mark.parametrize("precision", HALVES)
 def test_half_precision_is_close_and_leaves_the_network_as_it_was(spec: NetworkSpec, precision: str) -> None:
     net = small(spec)
@@ -107,6 +108,7 @@ def test_every_module_can_stay_in_float32(kind: NetworkSpec) -> None:
         assert torch.equal(torch.jit.script(half)(lr), half(lr)), fp32_modules
 
 
+@pytest.mark.one_of_each_class
 def test_every_layer_of_an_optimised_network_can_stay_in_float32(spec: NetworkSpec) -> None:
     net = optimize(small(spec))
     lr = image(net)[:1]

@@ -177,7 +177,12 @@ def microseconds(found: Bounds) -> tuple[float, float, float]:
     return 1e6 * found.fused, 1e6 * found.epilogue, 1e6 * found.layered
 
 
-@pytest.mark.parametrize("row", PUBLISHED.values(), ids=PUBLISHED)
+LENGTHY = ("rcan-x2", "rcan-x4", "rdn-x2")
+
+
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=id, marks=pytest.mark.slow if id in LENGTHY else ()) for id, row in PUBLISHED.items()]
+)
 def test_published_networks(row: Row) -> None:
     done = counted(row, HD)
     assert done.macs / 1e9 == pytest.approx(row.gmacs, abs=0.0505)

@@ -6,31 +6,37 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from export.aoti.packages import Export
 from srblocks_export.runtime import Artifact, load
 
 
 @pytest.fixture(scope="session")
-def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
-    """The bundled network, exported and verified as users do it."""
-    folder = tmp_path_factory.mktemp("exported")
-    (folder / "temporary").mkdir()
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command printed and left, exporting and verifying as users do; made once for all processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "aoti"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            run_export(folder)
+    return folder
+
+
+def run_export(folder: Path) -> None:
+    for name in ("temporary", "home"):
+        (folder / name).mkdir(parents=True)
     command = [sys.executable, "-m", "srblocks_export.cli", "--aoti", "--json", "-q", "-o", "out"]
     environment = os.environ | {
         "TMPDIR": str(folder / "temporary"),
         "PYTHONPATH": os.pathsep.join(place for place in sys.path if place),
     }
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return Export(done.stdout, done.stderr, folder)
+    with (folder / "stdout").open("w") as out, (folder / "stderr").open("w") as err:
+        subprocess.run(command, cwd=folder / "home", env=environment, stdout=out, stderr=err, timeout=300, check=False)
 
 
 @pytest.fixture(scope="session")
-def folder(export: Export) -> Path:
-    return export.folder / "out"
+def folder(export: Path) -> Path:
+    return export / "home" / "out"
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,10 @@
-"""An export of an AOTInductor package, the records of packages, and packages with other ones."""
+"""The records of AOTInductor packages, and packages with other ones."""
 
 import json
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 STEM = "archive/data/aotinductor/model/model.wrapper"
-
-
-@dataclass(frozen=True)
-class Export:
-    """What the command printed, and its folder, with those of the artifact and of temporary files in it."""
-
-    stdout: str
-    stderr: str
-    folder: Path
 
 
 def records(path: Path) -> dict[str, bytes]:

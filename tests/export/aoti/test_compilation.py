@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch._inductor import config, exc
 
-from export.aoti.packages import Export
 from srblocks import create_network
 from srblocks_export.cli import main
 from srblocks_export.errors import ExportError, InputError
@@ -27,12 +26,12 @@ from support import filled
 pytestmark = pytest.mark.skipif(aoti.compiler() is None, reason="needs a C++ compiler")
 
 
-def test_an_export_prints_and_leaves_nothing(export: Export) -> None:
-    assert json.loads(export.stdout)["exit_code"] == 0
-    assert export.stderr == ""
-    assert {path.name for path in export.folder.iterdir()} == {"temporary", "out"}
-    assert [path for path in (export.folder / "temporary").rglob("*") if path.is_file()] == []
-    assert {path.name for path in (export.folder / "out").iterdir()} == {"fsrcnn_x2_fp32_dyn.aoti.pt2", FILE}
+def test_an_export_prints_and_leaves_nothing(export: Path) -> None:
+    assert (export / "stderr").read_text() == ""
+    assert json.loads((export / "stdout").read_text())["exit_code"] == 0
+    assert [path for path in (export / "temporary").rglob("*") if path.is_file()] == []
+    assert [path.name for path in (export / "home").iterdir()] == ["out"]
+    assert {path.name for path in (export / "home" / "out").iterdir()} == {"fsrcnn_x2_fp32_dyn.aoti.pt2", FILE}
 
 
 @pytest.mark.slow
