@@ -19,6 +19,7 @@ TINY = ["--networks", "fsrcnn-x2", "--shapes", "1x12x10", "2x9x16", "--rounds", 
 CHEAP = ["--engines", "eager", "channels_last", "TorchScript", "onnxruntime", "OpenVINO"]
 
 
+@pytest.mark.slow
 def test_a_run_writes_table_json_and_chart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {"--json": tmp_path / "new" / "latency.json", "--chart": tmp_path / "latency.png"}
     options = [str(part) for pair in files.items() for part in pair]

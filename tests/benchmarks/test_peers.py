@@ -197,6 +197,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *libraries: str) -> None:
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None if name in libraries else find(name))
 
 
+@pytest.mark.slow
 def test_the_result_of_a_run(tiny: tuple[Case, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new" / "peers.json"
     assert peers.main(["--quick", "--rounds", "1", "--goals", "--json", str(file)]) == 1
@@ -225,8 +226,7 @@ def test_the_result_of_a_run(tiny: tuple[Case, ...], tmp_path: Path, capsys: pyt
     assert {row["network"] for row in references} >= {titles[0], titles[2]}
 
     contests = Counter(row["network"] for row in result["verdicts"])
-    assert contests[titles[0]] >= 3
-    assert contests[titles[1]] == contests[titles[2]] == 3
+    assert contests[titles[0]] >= contests[titles[1]] == contests[titles[2]] == 3
     outcomes = {row["contest"]: row["outcome"] for row in result["verdicts"] if row["network"] == titles[0]}
     assert (outcomes["fp32"], outcomes["fp32 against eager"]) == ("met", "missed")
     assert all(row["peer"]["implementation"] == standings.PLAIN for row in result["verdicts"][-3:])
