@@ -57,7 +57,7 @@ def tails(draw: st.DrawFn) -> tuple[list[nn.Module], int, int, int]:
     return layers, scale, inputs, out
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tail=tails(), height=st.integers(1, 9), width=st.integers(1, 9))
 def test_random_linear_tails_compute_the_same(
     tail: tuple[list[nn.Module], int, int, int], height: int, width: int
