@@ -1,5 +1,6 @@
 """Every test that takes `spec` or `scale` runs for every row of the registry."""
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from srblocks.registry import NetworkSpec, network_specs
+from srblocks_export import export
 from srblocks_export.verify import Worker
 from support import data_folder
 
@@ -98,3 +100,9 @@ def data() -> Path:
 def worker() -> Iterator[Worker]:
     with Worker() as process:
         yield process
+
+
+@pytest.fixture
+def one_verifier(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports are verified by the process that other tests use too: one of their own takes seconds to start."""
+    monkeypatch.setattr(export, "Worker", lambda: contextlib.nullcontext(worker))

@@ -135,6 +135,7 @@ def words(screen: str) -> str:
     return " ".join(re.sub(r"\d+(\.\d+)?(e-\d+)?", "#", screen).split())
 
 
+@pytest.mark.usefixtures("one_verifier")
 @pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_export_guide_runs(
     slow: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -116,7 +116,7 @@ class Worker:
         """
         answer = self._ask(
             {
-                "path": str(path),
+                "path": str(path.absolute()),
                 "references": str(references.path),
                 "spread": references.spread,
                 "refused": references.refused,

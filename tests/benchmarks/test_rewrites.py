@@ -72,6 +72,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> cases.Case:
     return case
 
 
+@pytest.mark.slow
 def test_the_result_of_a_run(tiny: cases.Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = rewrites.main(["--rounds", "1", "--goals", "--json", str(tmp_path / "new" / "result.json")])
     assert code == 1  # nothing is 1e9 times as quick

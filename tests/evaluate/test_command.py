@@ -21,6 +21,8 @@ from srblocks.protocol import imresize, psnr, rgb_to_y, ssim
 from srblocks.upscale import of_network
 from support import filled, outcome, run
 
+pytestmark = pytest.mark.usefixtures("one_verifier")
+
 called = partial(outcome, main)
 
 

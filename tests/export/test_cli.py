@@ -16,6 +16,8 @@ from srblocks_export import formats
 from srblocks_export.runtime import load
 from support import PORTABLE, run
 
+ONE_BLOCK = ["--arg", "groups=1", "--arg", "blocks_per_group=1"]
+
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
@@ -87,6 +89,7 @@ def test_a_file_named_like_a_network_does_not_hide_it(
     assert run(capsys, "fsrcnn", "--dry-run")[0] == 0
 
 
+@pytest.mark.usefixtures("one_verifier")
 def test_json_goes_to_standard_output_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = run(capsys, "--torchscript", "--json", "-o", tmp_path)
     summary = json.loads(out)
@@ -101,7 +104,7 @@ def test_check_env_and_dry_run_write_nothing(capsys: pytest.CaptureFixture[str],
     code, out, _ = run(capsys, "--check-env", "--json")
     assert code == 0
     assert json.loads(out)["packages"]["torch"] == importlib.metadata.version("torch")
-    code, out, _ = run(capsys, "rcan", "--dry-run", "--all", "-o", tmp_path)
+    code, out, _ = run(capsys, "rcan", *ONE_BLOCK, "--dry-run", "--all", "-o", tmp_path)
     assert code == 0
     assert "RCAN x2, input 1..x3x4..x4.." in out
     assert "tail_collapse: rewrote upsampler.0" in out

@@ -107,6 +107,7 @@ def test_bad_weights_files_are_refused(capsys: pytest.CaptureFixture[str], tmp_p
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("one_verifier")
 def test_an_existing_output_is_kept_without_force(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "fsrcnn_x2_fp32_dyn.ts"
     path.write_text("precious")
@@ -139,6 +140,7 @@ def test_an_interrupt_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("one_verifier")
 def test_a_missing_backend_is_named_and_the_other_formats_are_written(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +193,7 @@ def test_a_manifest_that_cannot_be_read_is_kept(capsys: pytest.CaptureFixture[st
         ),
     ],
 )
+@pytest.mark.usefixtures("one_verifier")
 def test_a_backend_that_breaks_does_not_keep_the_other_formats_back(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

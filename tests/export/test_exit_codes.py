@@ -15,6 +15,8 @@ from srblocks_export.formats import FORMATS, trt_engine
 from srblocks_export.runtime import ExportError
 from support import run
 
+pytestmark = pytest.mark.usefixtures("one_verifier")
+
 SIZES = ["--min", "1x1x8x8", "--max", "1x1x24x32"]
 
 

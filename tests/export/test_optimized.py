@@ -14,6 +14,8 @@ from srblocks_export.export import export_network, plan_export
 from srblocks_export.request import ExportRequest
 from support import PORTABLE, filled
 
+pytestmark = pytest.mark.usefixtures("one_verifier")
+
 SMALL = ["edsr_baseline", "--scale", "4", "--arg", "depth=1", "--quiet"]
 
 

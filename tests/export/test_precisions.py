@@ -23,6 +23,8 @@ from srblocks_export.runtime import load
 from srblocks_export.verify import References, Worker
 from support import run, trained_alike
 
+pytestmark = pytest.mark.usefixtures("one_verifier")
+
 # What differs in how modules call one another; all networks are in the slow test.
 DIFFERENT = ["dsrn", "lapsrn"]
 COMBINATIONS = [("onnx", "fp16"), ("torchscript", "bf16"), ("pt2", "bf16")]

@@ -11,6 +11,8 @@ from srblocks_export import formats
 from srblocks_export.runtime import load
 from support import PORTABLE, authors_state, run
 
+pytestmark = pytest.mark.usefixtures("one_verifier")
+
 
 @pytest.fixture
 def espcn(tmp_path: Path) -> Path:
