@@ -84,17 +84,12 @@ def format_name(request: pytest.FixtureRequest, spec: NetworkSpec) -> str:
     return request.param
 
 
-# Once is enough of what CSNLN does depth times over: torch.export takes seconds for each.
-SHORTER = {"csnln": {"depth": 1}}
-
-
 # torch.export takes half a minute for SAN's quarters; the typed ONNX has them too.
 @pytest.mark.one_of_each_class(but=["san"])
 def test_artifact_equals_the_network_at_several_sizes(
     spec: NetworkSpec, format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
-    chosen = {**spec.reduced, **few_channels(spec), **SHORTER.get(spec.name, {})}
-    net = filled(create_network(spec.name, scale=min(spec.scales), **chosen))
+    net = filled(create_network(spec.name, scale=min(spec.scales), **spec.reduced, **few_channels(spec)))
     export_and_verify(net, format_name, tmp_path, worker, tolerance_of(spec.name, format_name))
 
 
