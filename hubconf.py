@@ -1,7 +1,7 @@
 """Entry points of ``torch.hub``: every network of the registry, under its name."""
 
-from srblocks import network_specs as _network_specs
 from srblocks.integrations.factories import factory as _factory
+from srblocks.networks import network_specs as _network_specs
 
 dependencies = ["torch", "einops", "numpy", "safetensors"]
 

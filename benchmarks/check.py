@@ -35,8 +35,9 @@ from harness.baseline import EQUAL, FAILS, LEFT_OUT, TIME, Baseline, Finding, co
 from harness.figures import TOOLS, Figures, figures_of, tools
 from harness.files import RESULTS, write
 from harness.ratios import CASES, Relative, machine, ratios_of
-from srblocks import UnknownNetworkError, list_networks
-from srblocks.registry import network_spec
+from srblocks import list_networks
+from srblocks.networks import network_spec
+from srblocks.registry import UnknownNetworkError
 
 SCHEMA = "srblocks.check/1"
 BASELINE = RESULTS / "baseline.json"

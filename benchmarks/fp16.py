@@ -2,7 +2,7 @@
 
     SRBLOCKS_DATA=folder python benchmarks/fp16.py [--json FILE]
 
-Measured is what would be deployed: the optimised network in fp16 and in bf16 against the plain one in float32, with the
+Measured is what would be deployed: the optimized network in fp16 and in bf16 against the plain one in float32, with the
 weights at hand (bundled and published) on images of Set5, reduced by the protocol of `srblocks-evaluate`.
 Networks without weights at hand get drawn ones (He's normal distribution, no biases) and are shallow, as in the tests:
 that shows what their structure does to values, not what training does. CPUs compute fp16 slowly, so an image is the
@@ -28,22 +28,15 @@ import published
 from harness import environment, files
 from harness.comparison import titled
 from harness.parity import psnr
-from srblocks import (
-    Calibration,
-    calibrate,
-    load_checkpoint,
-    load_pretrained,
-    network_name,
-    network_specs,
-    on_rgb,
-    optimize,
-    to_precision,
-)
+from srblocks import load_checkpoint, load_pretrained, on_rgb, optimize, to_precision
+from srblocks.color import rgb_to_y
 from srblocks.evaluate import image_files, read_image
 from srblocks.init import he_
 from srblocks.network import Network
-from srblocks.protocol import reduced_pair, rgb_to_y
+from srblocks.networks import network_name, network_specs
+from srblocks.precision import Calibration, calibrate
 from srblocks.registry import NetworkSpec
+from srblocks.resize import reduced_pair
 
 SCHEMA = "srblocks.fp16/1"
 SIDE = 64

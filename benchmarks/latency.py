@@ -38,7 +38,7 @@ from srblocks import optimize
 
 Limits = Mapping[tuple[str, str], float]
 """Variant and precision -> the least seconds."""
-PLAIN, OPTIMISED = "plain", "optimised"
+PLAIN, OPTIMIZED = "plain", "optimized"
 REFERENCE_KEY = "eager fp32", PLAIN
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "fp16")}
 BASELINES = {"cpu": ("eager fp32",), "cuda": ("eager fp32", "channels_last fp16", "compile max-autotune fp16")}
@@ -81,9 +81,9 @@ def measure(
 ) -> Iterator[Measurement]:
     """Measure one network on one shape; say what is left out."""
     net = drawn(case.network, case.scale)
-    nets = {PLAIN: net, OPTIMISED: optimize(net)}
-    if not case.fits(nets[OPTIMISED]):
-        least, multiple = nets[OPTIMISED].min_size, net.size_multiple
+    nets = {PLAIN: net, OPTIMIZED: optimize(net)}
+    if not case.fits(nets[OPTIMIZED]):
+        least, multiple = nets[OPTIMIZED].min_size, net.size_multiple
         print(f"left out: {case.title}, it takes sides of {least} or more, multiples of {multiple}", flush=True)
         return
     shape = (case.batch, net.image_channels, case.height, case.width)
@@ -93,10 +93,10 @@ def measure(
         for precision in dict.fromkeys(["fp32", *(way.precision for way in found)])
         if device and precision in device.flops and not (args.tf32 and precision == "fp32")
     }
-    found = list(affordable(case, found, work(nets[OPTIMISED], shape).operations, limits, args))
+    found = list(affordable(case, found, work(nets[OPTIMIZED], shape).operations, limits, args))
     if not found:
         return
-    seconds = limits.get((OPTIMISED, "fp32"), 0.0)
+    seconds = limits.get((OPTIMIZED, "fp32"), 0.0)
     rounds = args.rounds or (FEWER_ROUNDS if args.device == "cpu" and seconds > LONG else None)
     lr = torch.rand(shape)
     before = environment.load()
@@ -108,7 +108,7 @@ def measure(
             return
         keys = [REFERENCE_KEY]
         keys += [(way.label, PLAIN) for way in found if args.plain or way.label in BASELINES[args.device]]
-        keys += [(way.label, OPTIMISED) for way in found]
+        keys += [(way.label, OPTIMIZED) for way in found]
         entries = {
             (label, variant): (Way.named(label).engine, subjects[variant].at(Way.named(label).precision))
             for label, variant in dict.fromkeys(keys)
@@ -151,7 +151,7 @@ def affordable(
     slow = {
         precision: seconds
         for (variant, precision), seconds in limits.items()
-        if variant == OPTIMISED and seconds > args.longest
+        if variant == OPTIMIZED and seconds > args.longest
     }
     for precision, seconds in slow.items():
         told = f"a run in {precision} takes more than {seconds:.1f} s (--longest {args.longest:g})"

@@ -4,7 +4,7 @@
     python benchmarks/peers.py --cases rcan edsr_baseline-x4-64 --engines eager OpenVINO --rounds 5
 
 Peers are built by their libraries and run as they are, in PyTorch and in files of torch's own exporters; srblocks reads
-their weights with `load_checkpoint` and runs optimised. All outputs are compared before anything is timed, and one that
+their weights with `load_checkpoint` and runs optimized. All outputs are compared before anything is timed, and one that
 differs stops the run. Candidates run in one process, in turn; what takes less than a quarter of a second runs twice in
 its turn, and the second run counts. Each side of a contest is its quickest candidate by the median of this run; the
 ratio is the median over the rounds of peer / srblocks, with the interval in which that median lies with 95 %
@@ -58,7 +58,7 @@ class Lineup:
 
     @classmethod
     def of(cls, case: Case, installed: Sequence[Peer]) -> "Lineup":
-        """Build all; where no library has the network, ours stands, not optimised, for what plain ports do."""
+        """Build all; where no library has the network, ours stands, not optimized, for what plain ports do."""
         if installed:
             ports, net = same_weights(installed, case.scale, **case.config)
         else:

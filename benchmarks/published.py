@@ -12,9 +12,10 @@ from pathlib import Path
 
 from harness.files import data as data_folder
 from harness.files import write
-from srblocks import load_checkpoint, network_name
+from srblocks import load_checkpoint
 from srblocks.evaluate import Score, evaluate, image_files, means
-from srblocks.upscale import of_network
+from srblocks.inference import from_network
+from srblocks.networks import network_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ ROWS = (
 def measure(data: Path, row: Row, scale: int) -> Score:
     """Score the weights of a row at one scale."""
     net = load_checkpoint(data / "weights" / row.files[scale], scale=scale)
-    return means(list(evaluate(of_network(net, network_name(net)), image_files(data / "images" / row.images))))
+    return means(list(evaluate(from_network(net, network_name(net)), image_files(data / "images" / row.images))))
 
 
 def cell(row: Row, scale: int, found: Score | None) -> str:

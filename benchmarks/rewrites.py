@@ -3,11 +3,11 @@
     python benchmarks/rewrites.py [--quick] [--goals] [--each] [--json FILE]
     python benchmarks/rewrites.py --device cuda
 
-Plain and optimised networks run in one process, in turn, after their outputs were found to agree; what takes less than
+Plain and optimized networks run in one process, in turn, after their outputs were found to agree; what takes less than
 a quarter of a second runs twice in its turn, and the second run counts; freed memory stays the process's. A ratio is
-the median over the rounds of plain / optimised; a row is noisy when a median is above 1.15 times its minimum, or the
+the median over the rounds of plain / optimized; a row is noisy when a median is above 1.15 times its minimum, or the
 load average above the number of cores. Weights are random, scaled so that features neither fade nor grow. PSNR, in
-decibels, is that of plain / optimised against the plain network in float32, where the engine rounds below that. The
+decibels, is that of plain / optimized against the plain network in float32, where the engine rounds below that. The
 memory of activations is counted, not measured: float32, 256x256 pixels, input included, weights not.
 """
 
@@ -28,26 +28,26 @@ from harness.cuda import prepare
 from harness.engines import Way
 from harness.files import write
 from srblocks import create_network, optimize
-from srblocks.memory import peak_bytes
+from srblocks._utils.memory import peak_bytes
 from srblocks.network import Network
 
 SCHEMA = "srblocks.rewrites/1"
-PLAIN, OPTIMISED = "plain", "optimised"
+PLAIN, OPTIMIZED = "plain", "optimized"
 Compare = Callable[..., dict[tuple[str, str], Measured]]
 
 
 @dataclass(frozen=True)
 class MemoryRow:
-    """Peak bytes of activations of a plain and an optimised network."""
+    """Peak bytes of activations of a plain and an optimized network."""
 
     case: MemoryCase
     plain: int
-    optimised: int
+    optimized: int
 
     @property
     def ratio(self) -> float:
         """How many times less."""
-        return self.plain / self.optimised
+        return self.plain / self.optimized
 
     @property
     def met(self) -> bool | None:
@@ -61,7 +61,7 @@ class MemoryRow:
             "scale": self.case.scale,
             "side": MEMORY_SIDE,
             "plain_bytes": self.plain,
-            "optimised_bytes": self.optimised,
+            "optimized_bytes": self.optimized,
             "ratio": round(self.ratio, 4),
             "goal": self.case.goal,
             "met": self.met,
@@ -78,11 +78,11 @@ def memory_row(case: MemoryCase) -> MemoryRow:
 def memory_markdown(rows: Iterable[MemoryRow]) -> str:
     """The rows as a table."""
     lines = [
-        "| network | scale | plain MiB | optimised MiB | ratio | goal | verdict |",
+        "| network | scale | plain MiB | optimized MiB | ratio | goal | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        sizes = " | ".join(f"{size / 2**20:.1f}" for size in (row.plain, row.optimised))
+        sizes = " | ".join(f"{size / 2**20:.1f}" for size in (row.plain, row.optimized))
         goal = f"{row.case.goal:.1f}" if row.case.goal else ""
         verdict = {None: "", True: "met", False: "missed"}[row.met]
         lines.append(f"| {row.case.network} | x{row.case.scale} | {sizes} | {row.ratio:.2f} | {goal} | {verdict} |")
@@ -90,11 +90,11 @@ def memory_markdown(rows: Iterable[MemoryRow]) -> str:
 
 
 def variants(net: Network, *, each: bool) -> dict[str, Network]:
-    """The plain network, the optimised one, and with `each` one without each rewrite that did something."""
-    optimised = optimize(net)
-    found = {PLAIN: net, OPTIMISED: optimised}
-    if each and optimised.rewrites:
-        names = dict.fromkeys(decision.rewrite for decision in optimised.rewrites.applied)
+    """The plain network, the optimized one, and with `each` one without each rewrite that did something."""
+    optimized = optimize(net)
+    found = {PLAIN: net, OPTIMIZED: optimized}
+    if each and optimized.rewrites:
+        names = dict.fromkeys(decision.rewrite for decision in optimized.rewrites.applied)
         found |= {name: optimize(net, without=[name]) for name in names}
     return found
 
@@ -111,10 +111,10 @@ def rows_of(case: Case, compare: Compare, engines: Iterable[str], *, each: bool)
     lr = torch.rand(1, net.image_channels, case.height, case.width)
     found = compare(nets, lr, list(dict.fromkeys([*(name for name in named if name != LAYOUT), *layout])))
     load = max(before, environment.load())
-    slow = [variant for variant in nets if variant != OPTIMISED and (variant != PLAIN or not each)]
+    slow = [variant for variant in nets if variant != OPTIMIZED and (variant != PLAIN or not each)]
     rows = []
     for engine in named:
-        plain_in, optimised_in = layout if engine == LAYOUT else (engine, engine)
+        plain_in, optimized_in = layout if engine == LAYOUT else (engine, engine)
         for variant in slow:
             if (plain_in, variant) not in found:
                 continue
@@ -125,7 +125,7 @@ def rows_of(case: Case, compare: Compare, engines: Iterable[str], *, each: bool)
                     case.size,
                     engine,
                     found[plain_in, variant],
-                    found[optimised_in, OPTIMISED],
+                    found[optimized_in, OPTIMIZED],
                     goal=None if each else case.goals.get(engine),
                     load=load,
                     cores=environment.cores(),

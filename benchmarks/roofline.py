@@ -25,8 +25,10 @@ import torch
 
 from harness.files import write
 from harness.roofline import DEVICES, Bounds, Device, Work, bounds, measured_cpu, work
-from srblocks import NetworkSpec, create_network, network_specs, optimize
+from srblocks import create_network, optimize
+from srblocks.networks import network_specs
 from srblocks.precision import PRECISIONS
+from srblocks.registry import NetworkSpec
 
 SCHEMA = "srblocks.roofline/1"
 DOCUMENTED = (
@@ -47,7 +49,7 @@ class Row:
     Attributes:
         network: registry name.
         scale: enlargement per side.
-        optimised: after `srblocks.optimize`.
+        optimized: after `srblocks.optimize`.
         size: height and width of the input.
         work: what was counted.
         bounds: the least seconds.
@@ -55,7 +57,7 @@ class Row:
 
     network: str
     scale: int
-    optimised: bool
+    optimized: bool
     size: tuple[int, int]
     work: Work
     bounds: Bounds
@@ -66,7 +68,7 @@ class Row:
         found = self.bounds
         times = [f"{1e6 * seconds:.1f}" for seconds in (found.fused, found.epilogue, found.layered)]
         return [
-            self.network + ", optimised" * self.optimised,
+            self.network + ", optimized" * self.optimized,
             f"x{self.scale}",
             "{}x{}".format(*self.size),
             f"{self.work.macs / 1e9:.1f}",
@@ -83,7 +85,7 @@ class Row:
         return {
             "network": self.network,
             "scale": self.scale,
-            "optimised": self.optimised,
+            "optimized": self.optimized,
             "size": self.size,
             "macs": self.work.macs,
             "minimal_bytes": self.work.minimal_bytes,
@@ -116,24 +118,24 @@ def input_size(spec: NetworkSpec, scale: int, output: tuple[int, int]) -> tuple[
     Raises:
         ValueError: the network takes no image that small.
     """
-    geometry = spec.geometry[scale]
-    multiple = geometry.size_multiple
+    size_requirements = spec.size_requirements[scale]
+    multiple = size_requirements.size_multiple
     width, height = (side // scale // multiple * multiple for side in output)
-    if min(width, height) < geometry.min_size:
-        least = scale * geometry.min_size
+    if min(width, height) < size_requirements.min_size:
+        least = scale * size_requirements.min_size
         raise ValueError(f"{spec.name}-x{scale}: {output[0]}x{output[1]} is too small; its output is at least {least}")
     return height, width
 
 
 def rows_of(
-    spec: NetworkSpec, scale: int, device: Device, precision: str, output: tuple[int, int], *, optimised: bool
+    spec: NetworkSpec, scale: int, device: Device, precision: str, output: tuple[int, int], *, optimized: bool
 ) -> list[Row]:
-    """Count a network, and with `optimised` what `srblocks.optimize` makes of it."""
+    """Count a network, and with `optimized` what `srblocks.optimize` makes of it."""
     size = input_size(spec, scale, output)
-    with torch.device("cpu" if optimised else "meta"):
+    with torch.device("cpu" if optimized else "meta"):
         net = create_network(spec.name, scale=scale).eval()
     rows = []
-    for variant in (net, optimize(net)) if optimised else (net,):
+    for variant in (net, optimize(net)) if optimized else (net,):
         done = work(variant, (1, spec.image_channels, *size), precision)
         rows.append(Row(spec.name, scale, variant is not net, size, done, bounds(done, device, precision)))
     return rows
@@ -198,7 +200,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     print(f"{device.name}: {args.precision} {peak / 1e12:.4g} TFLOP/s, {device.bandwidth / 1e9:.4g} GB/s\n")
     rows: list[Row] = []
     for spec, scale in networks:
-        rows += rows_of(spec, scale, device, args.precision, args.output, optimised=args.optimized)
+        rows += rows_of(spec, scale, device, args.precision, args.output, optimized=args.optimized)
     print(markdown(rows))
     return {
         "schema": SCHEMA,

@@ -14,9 +14,10 @@ import numpy as np
 
 from harness.files import data, write
 from srblocks import load_pretrained
+from srblocks.color import rgb_to_y
 from srblocks.evaluate import Score, compare, evaluate, image_files, means, read_image
-from srblocks.protocol import imresize, reduced_pair, rgb_to_y
-from srblocks.upscale import of_network
+from srblocks.inference import from_network
+from srblocks.resize import imresize, reduced_pair
 
 
 def bicubic(folder: Path, scale: int) -> Score:
@@ -31,7 +32,7 @@ def bicubic(folder: Path, scale: int) -> Score:
 
 def bundled(folder: Path, name: str, scale: int) -> Score:
     """Score bundled weights."""
-    return means(list(evaluate(of_network(load_pretrained(name, scale=scale), name), image_files(folder))))
+    return means(list(evaluate(from_network(load_pretrained(name, scale=scale), name), image_files(folder))))
 
 
 def measure(folder: Path) -> dict[str, dict[int, Score]]:

@@ -17,8 +17,9 @@ import peers
 import upscaling
 from harness import environment, files, latency
 from harness.standings import standings_markdown
-from srblocks import create_network, network_specs, optimize
-from srblocks.checkpoints.dialects import DIALECTS
+from srblocks import create_network, optimize
+from srblocks.checkpoints.layouts import LAYOUTS
+from srblocks.networks import network_specs
 from srblocks.rewrites import REWRITES
 
 REPOSITORY = Path(__file__).parent.parent
@@ -39,7 +40,8 @@ def networks() -> str:
         same = len(set(counts.values())) == 1
         scales = ", ".join(f"x{scale}" for scale in spec.scales)
         parameters = ", ".join(f"x{scale} {number:,}" for scale, number in counts.items())
-        radii = sorted({geometry.radius for geometry in spec.geometry.values() if geometry.radius is not None})
+        rows = spec.size_requirements.values()
+        radii = sorted({row.radius for row in rows if row.radius is not None})
         sees = "-".join(map(str, dict.fromkeys((radii[0], radii[-1])))) if radii else "all"
         framework = spec.framework_note or NAMES[spec.framework]
         cell = f"{scales}: {counts[spec.scales[0]]:,}" if same else parameters
@@ -55,17 +57,17 @@ def plain(value: object) -> str:
 def layouts() -> str:
     """One row per known layout of weights."""
     lines = ["| network | layout of | implied | to be given |", "|---|---|---|---|"]
-    for dialect in DIALECTS:
+    for layout in LAYOUTS:
         implied = [
             f"`{argument}` {(value.__doc__ or '').rstrip('.')}" if callable(value) else f"`{argument}={plain(value)}`"
-            for argument, value in dialect.implied.items()
+            for argument, value in layout.defaults.items()
         ]
         unseen = [
             f"`{argument}` ({choices})"
-            for argument, choices in dialect.unseen.items()
-            if argument not in dialect.implied or callable(dialect.implied[argument])
+            for argument, choices in layout.required.items()
+            if argument not in layout.defaults or callable(layout.defaults[argument])
         ]
-        lines.append(f"| `{dialect.network}` | {dialect.source} | {', '.join(implied)} | {', '.join(unseen)} |")
+        lines.append(f"| `{layout.network}` | {layout.source} | {', '.join(implied)} | {', '.join(unseen)} |")
     return "\n".join(lines)
 
 
@@ -105,8 +107,8 @@ def gains(result: dict[str, Any]) -> str:
     cpu = f"{about['cpu']['name']} with {', '.join(about['cpu']['flags'])}"
     lines += [
         "",
-        "Time: median over interleaved rounds of plain / optimised; * marks noisy rows. Memory: peak bytes of "
-        f"activations at 256x256, plain / optimised. On {cpu}, {about['threads']} thread, {versions}, load average "
+        "Time: median over interleaved rounds of plain / optimized; * marks noisy rows. Memory: peak bytes of "
+        f"activations at 256x256, plain / optimized. On {cpu}, {about['threads']} thread, {versions}, load average "
         f"{load['before']} before and {load['after']} after.",
     ]
     return "\n".join(lines)

@@ -30,12 +30,12 @@ from skimage import data
 from harness import environment, files
 from harness.parity import give_unit_spread
 from srblocks import create_network, load_pretrained, on_rgb, optimize
-from srblocks.memory import peak_bytes
-from srblocks.registry import network_specs
+from srblocks._utils.memory import peak_bytes
+from srblocks.networks import network_specs
 from srblocks.tiling import tiled
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS
-from srblocks_export.request import ExportRequest
 
 SCHEMA = "srblocks.upscaling/1"
 SIZE = 4000, 3000
@@ -63,12 +63,14 @@ def memory() -> dict[str, Any]:
         folder = Path(name)
         photo = folder / "photo.jpg"
         Image.fromarray(data.astronaut()).resize(SIZE, Image.Resampling.LANCZOS).save(photo, quality=95)
-        reports = export_network(net, ExportRequest(formats=able, out=folder / "artifacts", verify="one"))
+        reports = export_network(net, ExportConfig(formats=able, out=folder / "artifacts", verify="one"))
         models = {"PyTorch": "fsrcnn_x2"} | {report.format: str(report.path) for report in reports}
         rows = []
         for way, model in models.items():
             out = folder / way / "photo.jpg"
-            seconds, peak = finished(sys.executable, "-m", "srblocks.upscale", photo, "-o", out, "--model", model, "-q")
+            seconds, peak = finished(
+                sys.executable, "-m", "srblocks.inference", photo, "-o", out, "--model", model, "-q"
+            )
             with Image.open(out) as enlarged:
                 if enlarged.size != (2 * SIZE[0], 2 * SIZE[1]):
                     raise SystemExit(f"upscaling.py: {way} gave {enlarged.size}")
@@ -107,8 +109,8 @@ def approximation() -> list[dict[str, Any]]:
     lr = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
     rows = []
     for spec in network_specs():
-        scale, geometry = next(iter(spec.geometry.items()))
-        if geometry.radius is not None:
+        scale, size_requirements = next(iter(spec.size_requirements.items()))
+        if size_requirements.radius is not None:
             continue
         with torch.inference_mode(False), torch.no_grad():
             torch.manual_seed(0)

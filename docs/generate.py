@@ -1,4 +1,4 @@
-"""What the documents show and code can say: the catalogue of blocks, the public names, the pictures.
+"""What the documents show and code can say: the catalog of blocks, the public names, the pictures.
 
 python docs/generate.py                write all of it
 python docs/generate.py --check        say what of it is not current; exit code 1 if anything is
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from generator.catalogue import catalogue, entries, modules, others
+from generator.catalog import catalog, entries, modules, others
 from generator.comparison import comparison
 from generator.drawing import Sheet
 from generator.pictures import pictures
@@ -28,7 +28,7 @@ def generated() -> dict[Path, str]:
     files = {DOCS / drawn[name]: Sheet(picture).svg(name) for name, picture in pictures().items()}
     readme = _replaced((DOCS / "README.md").read_text(), "names", others())
     files[DOCS / "README.md"] = _replaced(readme, "modules", modules())
-    files[DOCS / "blocks.md"] = _replaced((DOCS / "blocks.md").read_text(), "catalogue", catalogue(drawn))
+    files[DOCS / "blocks.md"] = _replaced((DOCS / "blocks.md").read_text(), "catalog", catalog(drawn))
     return files
 
 

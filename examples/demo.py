@@ -20,12 +20,14 @@ from rich.table import Table
 from skimage import data
 
 from srblocks import OnLuma, load_pretrained
-from srblocks.protocol import imresize, psnr, rgb_to_y
+from srblocks.color import rgb_to_y
+from srblocks.metrics import psnr
+from srblocks.resize import imresize
 from srblocks_export import runtime
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS
 from srblocks_export.report import exit_code
-from srblocks_export.request import ExportRequest
 
 SCALE = 2
 ROUNDS = 7
@@ -81,7 +83,7 @@ def main() -> int:
     for name, missing in absent.items():
         console.print(f"{name} cannot be built here: {missing.what}; {missing.remedy}", markup=False)
     with console.status("exporting and verifying") as status:
-        request = ExportRequest(formats=ready, out=OUT, force=True)
+        request = ExportConfig(formats=ready, out=OUT, force=True)
         net = OnLuma(load_pretrained("fsrcnn", scale=SCALE))
         reports = export_network(net, request, progress=status.update)
 

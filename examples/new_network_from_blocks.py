@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from srblocks import RCAB, RDB, CascadingBlock, InterpolateUp, PixelShuffleUp, PostUpsampling, conv, timm_attention
+from srblocks import RCAB, RDB, CascadingBlock, InterpolateUp, PixelShuffleUp, PostUpsampling, conv
+from srblocks.blocks import timm_attention
 from srblocks_export import runtime
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
-from srblocks_export.request import ExportRequest
 
 # A cascade of dense blocks, an attention of timm, and a bicubic skip around everything.
 cascade = CascadingBlock(32, block=lambda channels: RDB(channels, growth=16, depth=3))
@@ -24,7 +25,7 @@ net = PostUpsampling(
     image_skip=InterpolateUp(3, 4),
 )
 with tempfile.TemporaryDirectory() as folder:
-    request = ExportRequest(formats=("onnx", "torchscript", "pt2"), out=Path(folder), name="own")
+    request = ExportConfig(formats=("onnx", "torchscript", "pt2"), out=Path(folder), name="own")
     for report in export_network(net, request):
         assert report.path and report.verification, report.error
         sr = runtime.load(report.path)(torch.rand(2, 3, 25, 18))

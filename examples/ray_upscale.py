@@ -22,10 +22,10 @@ try:
     import ray.data
     from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
-    from srblocks.files import atomic_path
-    from srblocks.upscale import open_upscaler
-    from srblocks.upscale.images import FORMATS
-    from srblocks.upscale.jobs import upscale_bytes
+    from srblocks._utils.files import atomic_path
+    from srblocks.inference import open_upscaler
+    from srblocks.inference.batch import upscale_bytes
+    from srblocks.inference.images import FORMATS
 except ImportError as error:
     print(f'ray_upscale.py: {error}; pip install "srblocks[ray,image]"', file=sys.stderr)
     sys.exit(4)

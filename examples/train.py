@@ -7,7 +7,7 @@
 Pairs by MATLAB-exact reduction, random crops, flips, rotations and rescaled copies; Adam with a cosine schedule;
 an exponential moving average of the weights, which is what is validated and saved; a checkpoint that can be resumed.
 Several processes, on one machine or on many that share `--out`, train the weights of one process, to rounding, and any
-number of them resumes. Batch normalisation sees the whole batch on GPUs, and on CPUs each process's share of it.
+number of them resumes. Batch normalization sees the whole batch on GPUs, and on CPUs each process's share of it.
 """
 
 import argparse
@@ -34,14 +34,17 @@ except ImportError as error:
     print(f'train.py: {error}; pip install "srblocks[train]"', file=sys.stderr)
     sys.exit(4)
 
-from srblocks import Network, create_network, load_weights, network_spec, save_checkpoint
-from srblocks.arguments import parse_argument
-from srblocks.checkpoints import WrongScaleError
+from srblocks import Network, create_network, save_checkpoint
+from srblocks._utils.arguments import parse_argument
+from srblocks._utils.files import atomic_path
+from srblocks.checkpoints import WrongScaleError, load_weights
+from srblocks.color import rgb_to_y
 from srblocks.evaluate import image_files, read_image
-from srblocks.files import atomic_path
+from srblocks.inference import UpscaleError, from_network
 from srblocks.losses import CharbonnierLoss, SupervisedLoss
-from srblocks.protocol import imresize, psnr, reduced_pair, rgb_to_y
-from srblocks.upscale import UpscaleError, of_network
+from srblocks.metrics import psnr
+from srblocks.networks import network_spec
+from srblocks.resize import imresize, reduced_pair
 
 LOSSES = {"l1": nn.L1Loss, "l2": nn.MSELoss, "charbonnier": CharbonnierLoss}
 EXPECTED = (ValueError, TypeError, OSError, RuntimeError, KeyError, UnpicklingError, UpscaleError, DeviceError)
@@ -169,24 +172,24 @@ class Training:
             raise ValueError(f"--patch {args.patch}: give a multiple of {net.size_multiple}, at least {net.min_size}")
         args.init_sha256 = hashlib.sha256(args.init.read_bytes()).hexdigest() if args.init else None
         self.average = AveragedModel(net, fabric.device, multi_avg_fn=get_ema_multi_avg_fn(args.ema))
-        self.upscale = of_network(self.average.module, "average", device=str(fabric.device))
+        self.upscale = from_network(self.average.module, "average", device=str(fabric.device))
         whole_batch = fabric.world_size > 1 and fabric.device.type == "cuda"
         self.net = nn.SyncBatchNorm.convert_sync_batchnorm(net) if whole_batch else net
         adam = torch.optim.Adam(self.net.parameters(), lr=args.lr)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, args.steps, eta_min=args.lr / 100)
-        self.model, self.optimiser = fabric.setup(self.net, adam)
+        self.model, self.optimizer = fabric.setup(self.net, adam)
         self.model.mark_forward_method("supervised")
         self.loss_of = SupervisedLoss(LOSSES[args.loss]())
-        self.parts = {name: getattr(self, name) for name in ("net", "average", "optimiser", "schedule")}
+        self.parts = {name: getattr(self, name) for name in ("net", "average", "optimizer", "schedule")}
 
     def update(self, pair: tuple[Tensor, Tensor]) -> float:
         """One step on this process's share of a batch; give the loss of the whole batch."""
         share = slice(self.fabric.global_rank, None, self.fabric.world_size)
         low, high = (images[share].to(self.fabric.device) for images in pair)
-        loss = self.loss_of(self.model.supervised(low), high)
-        self.optimiser.zero_grad()
+        loss = self.loss_of(self.model.intermediate_outputs(low), high)
+        self.optimizer.zero_grad()
         self.fabric.backward(loss)
-        self.optimiser.step()
+        self.optimizer.step()
         self.schedule.step()
         self.average.update_parameters(self.net)
         self.step += 1

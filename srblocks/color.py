@@ -5,18 +5,72 @@ from itertools import chain
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .network import Network, require_network
-from .protocol import RGB_TO_YCBCR, YCBCR_OFFSET
 from .upsampling import InterpolateUp
+
+RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
+YCBCR_OFFSET = np.array([16.0, 128.0, 128.0]) / 255
+"""RGB to studio-range YCbCr (ITU-R BT.601), in units of full scale."""
 
 FULL_RANGE = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 """RGB to full-range YCbCr (ITU-R BT.601 as in JPEG, ITU-T T.871)."""
 
 FULL_RANGE_OFFSET = np.array([0.0, 128.0, 128.0]) / 255
+
+
+def rgb_to_ycbcr(rgb: ArrayLike) -> NDArray[np.float64]:
+    """Convert RGB to studio-range YCbCr (ITU-R BT.601), both in [0, 1] of full scale and not rounded.
+
+    Args:
+        rgb: (..., 3); uint8 is taken as 0..255, floating point as [0, 1].
+
+    Returns:
+        (..., 3) float64: Y in [16, 235] / 255, Cb and Cr in [16, 240] / 255.
+
+    Raises:
+        ValueError: not three channels, or another kind of numbers.
+
+    Example:
+        >>> (rgb_to_ycbcr([1.0, 1.0, 1.0]) * 255).round(6)
+        array([235., 128., 128.])
+    """
+    pixels = np.asarray(rgb)
+    if pixels.shape[-1:] != (3,) or not (pixels.dtype == np.uint8 or np.issubdtype(pixels.dtype, np.floating)):
+        raise ValueError(
+            f"rgb_to_ycbcr: {pixels.dtype} of shape {pixels.shape}; give (..., 3) as uint8 or floating point in [0, 1]"
+        )
+    unit = pixels / 255 if pixels.dtype == np.uint8 else pixels.astype(np.float64)
+    return unit @ RGB_TO_YCBCR.T + YCBCR_OFFSET
+
+
+def ycbcr_to_rgb(ycbcr: ArrayLike) -> NDArray[np.float64]:
+    """Invert `rgb_to_ycbcr`; values in [0, 1] of full scale, neither rounded nor clipped.
+
+    Example:
+        >>> ycbcr_to_rgb(rgb_to_ycbcr([0.2, 0.4, 0.6])).round(6)
+        array([0.2, 0.4, 0.6])
+    """
+    return (np.asarray(ycbcr, np.float64) - YCBCR_OFFSET) @ np.linalg.inv(RGB_TO_YCBCR).T
+
+
+def rgb_to_y(rgb: ArrayLike) -> NDArray[np.float64]:
+    """Give the luma of an RGB image as published evaluations do: studio range, 16/255..235/255, not rounded.
+
+    Args:
+        rgb: (..., 3); uint8 is taken as 0..255, floating point as [0, 1].
+
+    Returns:
+        (...) float64, in units of full scale.
+
+    Example:
+        >>> float(rgb_to_y(np.array([255, 255, 255], np.uint8)) * 255)
+        235.0
+    """
+    return rgb_to_ycbcr(rgb)[..., 0]
 
 
 class _ColorTransform(nn.Module):
@@ -145,7 +199,7 @@ class OnYCbCr(Network):
 
 
 def on_rgb(net: Network) -> Network:
-    """Give a network for RGB images: `net` itself, or in `OnLuma` or `OnYCbCr` as its colour asks.
+    """Give a network for RGB images: `net` itself, or in `OnLuma` or `OnYCbCr` as its color asks.
 
     Raises:
         ValueError: `net` works on something else.

@@ -1,4 +1,4 @@
-"""Weight initialisation that belongs to upsampling layers."""
+"""Weight initialization that belongs to upsampling layers."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init.kaiming_normal_) -> Tensor:
-    """Initialise the convolution before a pixel shuffle so that it starts as nearest-neighbour upsampling.
+    """Initialize the convolution before a pixel shuffle so that it starts as nearest-neighbor upsampling.
 
     Aitken et al., *Checkerboard artifact free sub-pixel convolution*, 2017, arXiv:1707.02937, section 3: the
     ``scale ** 2`` kernels that make up one output channel start equal.
@@ -17,10 +17,10 @@ def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init
     Args:
         weight: weight of the convolution, shape (C * scale**2, in_channels, k, k); overwritten.
         scale: factor of the pixel shuffle, per side.
-        init: in-place initialiser of one kernel per output channel.
+        init: in-place initializer of one kernel per output channel.
 
     Returns:
-        `weight`. The bias is the caller's: only with equal values, such as zeros, is the start nearest-neighbour.
+        `weight`. The bias is the caller's: only with equal values, such as zeros, is the start nearest-neighbor.
 
     Raises:
         ValueError: the first dimension of `weight` is not divisible by ``scale ** 2``.
@@ -42,7 +42,7 @@ def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init
 
 
 def he_(module: nn.Module, *, mode: Literal["fan_in", "fan_out"] = "fan_out", transposed: bool = False) -> None:
-    """Initialise every convolution inside a module with He's normal distribution, and its bias with zeros.
+    """Initialize every convolution inside a module with He's normal distribution, and its bias with zeros.
 
     He et al., *Delving Deep into Rectifiers*, ICCV 2015, arXiv:1502.01852, eq. (10) and (14).
 
@@ -66,7 +66,7 @@ def he_(module: nn.Module, *, mode: Literal["fan_in", "fan_out"] = "fan_out", tr
 
 
 def bilinear_(weight: Tensor) -> Tensor:
-    """Initialise a depthwise transposed convolution with even kernel 2 * stride as bilinear interpolation.
+    """Initialize a depthwise transposed convolution with even kernel 2 * stride as bilinear interpolation.
 
     Args:
         weight: weight of the transposed convolution, shape (C, 1, 2 * stride, 2 * stride); overwritten.

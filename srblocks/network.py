@@ -58,8 +58,8 @@ class Network(nn.Module):
         image_channels: channels of the images, 1 = Y, 3 = RGB.
         min_size: the smallest H and W that the network takes.
         size_multiple: H and W must be multiples of it.
-        normalise: from [0, 1] into the value range that the network works in, first in ``forward``; None for none.
-        denormalise: back to [0, 1], last in ``forward``; None for none.
+        normalize: from [0, 1] into the value range that the network works in, first in ``forward``; None for none.
+        denormalize: back to [0, 1], last in ``forward``; None for none.
         color: what the channels are: "y" (luma, studio range), "rgb", "ycbcr" (full range) or "other"; None tells it
             from their number.
 
@@ -121,8 +121,8 @@ class Network(nn.Module):
         image_channels: int,
         min_size: int = 1,
         size_multiple: int = 1,
-        normalise: nn.Module | None = None,
-        denormalise: nn.Module | None = None,
+        normalize: nn.Module | None = None,
+        denormalize: nn.Module | None = None,
         color: str | None = None,
     ) -> None:
         super().__init__()
@@ -140,8 +140,8 @@ class Network(nn.Module):
             )
         self.min_size = min_size
         self.size_multiple = size_multiple
-        self.normalise = normalise or nn.Identity()
-        self.denormalise = denormalise or nn.Identity()
+        self.normalise = normalize or nn.Identity()
+        self.denormalise = denormalize or nn.Identity()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the network; images of a wrong shape are refused before any layer sees them.
@@ -187,7 +187,7 @@ class Network(nn.Module):
             ValueError: the weights do not serve that scale, or `srblocks.optimize` made this network.
         """
         if self.rewrites is not None:
-            raise ValueError(f"{type(self).__name__}: optimised for x{self.scale} alone; call at_scale before optimize")
+            raise ValueError(f"{type(self).__name__}: optimized for x{self.scale} alone; call at_scale before optimize")
         if scale not in self.scales:
             served = ", ".join(map(str, self.scales))
             raise ValueError(f"{type(self).__name__}: the weights do not serve scale={scale}; they serve {served}")
@@ -210,15 +210,15 @@ class Network(nn.Module):
             config["scales"] = [scale]
         return config
 
-    def chains(self) -> list[list[str]]:
+    def sequential_slots(self) -> list[list[str]]:
         """Give the slots that ``forward`` runs directly behind one another, for `srblocks.optimize` to join.
 
-        Each slot of a chain sees the output of the one before it, which nothing else reads, `supervised` included. A
+        Each slot of a chain sees the output of the one before it, which nothing else reads, `intermediate_outputs` included. A
         class with a ``forward`` of its own that says nothing here has no such slots.
         """
         return []
 
-    def supervised(self, lr: Tensor) -> list[Tensor]:
+    def intermediate_outputs(self, lr: Tensor) -> list[Tensor]:
         """Give every image that training supervises, coarsest first; the last one is the output.
 
         Networks with intermediate outputs override it; for the others it is the output alone.

@@ -1,13 +1,14 @@
 """The table of networks: every row gets its tests, exports, benchmarks and documentation from this table."""
 
 import difflib
-import importlib
 import inspect
-import os
 import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from .network import COLORS, Network
 
@@ -19,7 +20,7 @@ class UnknownNetworkError(ValueError):
 
 
 @dataclass(frozen=True)
-class Geometry:
+class SizeRequirements:
     """What a network asks of the size of its input at one scale, in low-resolution pixels.
 
     Attributes:
@@ -42,7 +43,7 @@ class NetworkSpec:
         build: constructor of the network, with the variant's arguments bound.
         paper: authors, venue, identifier.
         framework: "pre", "post", "progressive", "iterative" or "other" (then `framework_note` says which).
-        geometry: what each declared scale asks of the input; its keys are the scales.
+        size_requirements: what each declared scale asks of the input; its keys are the scales.
         image_channels: channels of the images by default, 1 = Y, 3 = RGB.
         color: "y", "rgb" or "ycbcr".
         value_range: the value of white that the authors' weights work in; the user's side is always [0, 1].
@@ -55,7 +56,7 @@ class NetworkSpec:
     build: Callable[..., Network]
     paper: str
     framework: str
-    geometry: Mapping[int, Geometry]
+    size_requirements: Mapping[int, SizeRequirements]
     image_channels: int = 1
     color: str = "y"
     value_range: float = 1.0
@@ -67,7 +68,7 @@ class NetworkSpec:
         """Refuse a row that says something impossible.
 
         Raises:
-            ValueError: unknown framework or colour, no scale, or a name that hosts cannot use.
+            ValueError: unknown framework or color, no scale, or a name that hosts cannot use.
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name) or re.search(r"_x\d+$", self.name):
             raise ValueError(
@@ -80,8 +81,8 @@ class NetworkSpec:
             )
         if self.color not in COLORS:
             raise ValueError(f"{self.name}: color={self.color!r} is unknown; use {', '.join(COLORS)}")
-        if not self.geometry:
-            raise ValueError(f"{self.name}: geometry is empty; declare at least one scale")
+        if not self.size_requirements:
+            raise ValueError(f"{self.name}: size_requirements is empty; declare at least one scale")
 
     @property
     def constructor(self) -> tuple[Callable[..., Network], Mapping[str, object]]:
@@ -112,7 +113,7 @@ class NetworkSpec:
     @property
     def scales(self) -> tuple[int, ...]:
         """The scales that the paper or the authors' code defines."""
-        return tuple(self.geometry)
+        return tuple(self.size_requirements)
 
 
 _specs: dict[str, NetworkSpec] = {}
@@ -136,8 +137,7 @@ def network_specs() -> tuple[NetworkSpec, ...]:
 
     Other packages give theirs by the entry-point group ``srblocks.networks``, see `srblocks.plugins`.
     """
-    importlib.import_module("srblocks.networks")
-    importlib.import_module("srblocks.plugins")
+    _load_entry_points()
     return tuple(_specs[name] for name in sorted(_specs))
 
 
@@ -165,39 +165,6 @@ def network_spec(name: str) -> NetworkSpec:
     return _specs[name]
 
 
-def create_network(
-    name: str, *, scale: int | None = None, weights: str | os.PathLike[str] | None = None, **config: object
-) -> Network:
-    """Build a registered network, in training mode.
-
-    Args:
-        name: a name of `list_networks`.
-        scale: enlargement per side. A network with branches for several scales then has that of this scale alone, as
-            `Network.at_scale` gives it. None for the smallest declared scale, with the branches of all; with `weights`
-            for theirs.
-        weights: file with the weights, and with them the arguments that `config` does not give, see
-            `srblocks.load_checkpoint`; None for fresh ones.
-        config: further constructor arguments of the network, such as those of ``net.config``.
-
-    Returns:
-        The network.
-
-    Raises:
-        UnknownNetworkError: no such network; the message names the closest ones.
-        ValueError: an argument has no legal value; `srblocks.CheckpointError` when the weights are the cause.
-        TypeError: the network has no such argument.
-
-    Example:
-        >>> create_network("edsr_baseline", scale=4).config["depth"]
-        16
-    """
-    if weights is None:
-        return network_spec(name).create(scale=scale, **config)
-    from .checkpoints import load_checkpoint  # noqa: PLC0415 (it builds networks of this table)
-
-    return load_checkpoint(weights, network=name, scale=scale, **config).train()
-
-
 def network_name(net: Network) -> str:
     """Give the name of the registered variant that `net` is, or is closest to in its arguments.
 
@@ -216,3 +183,49 @@ def network_name(net: Network) -> str:
     if not likeness:
         raise ValueError(f"{type(net).__name__} is in no registry row; register() a NetworkSpec for it first")
     return max(likeness, key=lambda name: likeness[name])
+
+
+@cache
+def _load_entry_points() -> None:
+    """Register the networks that other packages offer, once."""
+    for entry in sorted(entry_points(group="srblocks.networks"), key=lambda entry: (_package(entry), entry.name)):
+        _register(entry)
+
+
+def _rows(entry: EntryPoint) -> list[NetworkSpec]:
+    """Import what an entry point refers to.
+
+    Raises:
+        TypeError: that is something else than rows; imports of other packages raise whatever they do.
+    """
+    value: Any = entry.load()
+    rows: list[Any] = list(value) if isinstance(value, Iterable) else [value]
+    for row in rows:
+        if not isinstance(row, NetworkSpec):
+            raise TypeError(f"it holds a {type(row).__name__}, not a NetworkSpec or an iterable of them")
+    return rows
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def _register(entry: EntryPoint) -> None:
+    origin = f"{_package(entry)} (entry point {entry.name} = {entry.value})"
+    try:
+        rows = _rows(entry)
+    except (Exception, SystemExit) as error:  # whatever the other package does, short of the user's Ctrl-C
+        reason = f"{type(error).__name__}: {error}"
+        warnings.warn(f"no networks from {origin}: {reason}; update or remove it", RuntimeWarning, stacklevel=2)
+        return
+    for row in rows:
+        taken = _specs.get(row.name)
+        if taken is None:
+            register(row)
+        elif taken is not row:
+            owner = taken.constructor[0].__module__.partition(".")[0]
+            warnings.warn(
+                f"the network {row.name!r} of {origin} is left out: {owner} has one of that name",
+                RuntimeWarning,
+                stacklevel=2,
+            )

@@ -16,10 +16,10 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
+from ._utils.memory import peak_bytes
 from .color import OnLuma, OnYCbCr
-from .memory import peak_bytes
 from .network import Network, require_network
-from .registry import network_name, network_spec
+from .networks import network_name, network_spec
 
 GLOBAL_HALO = 32
 """Largest halo in low-resolution pixels of networks that see the whole image, whose tiles differ with any halo."""
@@ -58,13 +58,17 @@ def receptive_radius(net: Network) -> int | None:
         spec = network_spec(network_name(net))
     except ValueError:  # a network of the caller's own
         return measured_radius(net)
-    if all(declared.radius is None for declared in spec.geometry.values()):
+    if all(declared.radius is None for declared in spec.size_requirements.values()):
         return None
     usual = spec.arguments()
     named = usual.keys() - _INDIFFERENT
     # What JSON cannot hold stands in no configuration: whether it is the usual one is not known.
-    if net.scale in spec.geometry and named <= net.config.keys() and all(net.config[n] == usual[n] for n in named):
-        return spec.geometry[net.scale].radius
+    if (
+        net.scale in spec.size_requirements
+        and named <= net.config.keys()
+        and all(net.config[n] == usual[n] for n in named)
+    ):
+        return spec.size_requirements[net.scale].radius
     return measured_radius(net)
 
 

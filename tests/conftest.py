@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from srblocks.registry import NetworkSpec, network_specs
+from helpers.support import data_folder
+from srblocks.networks import network_specs
+from srblocks.registry import NetworkSpec
 from srblocks_export import export
-from srblocks_export.verify import Worker
-from support import data_folder
+from srblocks_export.verification.process import Worker
 
 torch.set_num_threads(1)
 

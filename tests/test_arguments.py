@@ -1,7 +1,7 @@
 import pytest
 
-from srblocks.arguments import parse_argument
-from srblocks.registry import network_spec
+from srblocks._utils.arguments import parse_argument
+from srblocks.networks import network_spec
 
 
 @pytest.mark.parametrize(

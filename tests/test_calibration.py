@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from srblocks import Calibration, OnLuma, calibrate, create_network, optimize, to_precision
+from helpers.support import trained_alike
+from srblocks import OnLuma, create_network, optimize, to_precision
 from srblocks.network import Network
-from support import trained_alike
+from srblocks.precision import Calibration, calibrate
 
 
 def huge(large: float = 1e6) -> Network:
@@ -122,7 +123,7 @@ def test_expressions_that_fit_nothing_are_refused() -> None:
         found.check("fp16", ["haed"])
 
 
-def test_uninitialised_memory_does_not_count() -> None:
+def test_uninitialized_memory_does_not_count() -> None:
     class Buffered(Network):
         def forward(self, lr: Tensor) -> Tensor:
             buffer = lr.new_empty(lr.shape)
@@ -136,7 +137,7 @@ def test_uninitialised_memory_does_not_count() -> None:
         torch.use_deterministic_algorithms(False)
 
 
-def test_wrapped_and_optimised_networks_are_calibrated_by_their_own_paths() -> None:
+def test_wrapped_and_optimized_networks_are_calibrated_by_their_own_paths() -> None:
     net = create_network("fsrcnn", scale=2)
     lr = torch.rand(1, 3, 8, 9)
     assert "net.head.0" in calibrate(OnLuma(net), [lr]).outputs

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from helpers.support import filled, wave_image
 from srblocks import InterpolateUp, Network, OnLuma, OnYCbCr, create_network, load_pretrained, on_rgb, save_checkpoint
-from srblocks.protocol import imresize, rgb_to_ycbcr, ycbcr_to_rgb
-from support import filled, wave_image
+from srblocks.color import rgb_to_ycbcr, ycbcr_to_rgb
+from srblocks.resize import imresize
 
 SIZES = st.integers(2, 12)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -108,7 +109,7 @@ def test_a_network_at_scale_1_keeps_the_chroma() -> None:
     assert wrapped(torch.rand(1, 3, 1, 3)).shape == (1, 3, 1, 3)
 
 
-def test_each_colour_finds_its_wrapper() -> None:
+def test_each_color_finds_its_wrapper() -> None:
     rgb, luma, other = Bicubic(3, 2), Bicubic(1, 2), Bicubic(3, 2, color="ycbcr")
     assert on_rgb(rgb) is rgb
     assert isinstance(on_rgb(luma), OnLuma)

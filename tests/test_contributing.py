@@ -12,7 +12,7 @@ import pytest
 
 from check import BASELINE, tools
 from harness.baseline import Baseline, other_tools
-from support import REPOSITORY
+from helpers.support import REPOSITORY
 
 RECIPE = (REPOSITORY / "CONTRIBUTING.md").read_text()
 BLOCK = re.compile(

@@ -19,9 +19,9 @@ from PIL import Image
 from torch import nn
 
 import srblocks
+from helpers.support import REPOSITORY
 from srblocks import InterpolateUp, PreUpsampling, conv
 from srblocks_export import cli
-from support import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 FENCE = re.compile(r"^```(sh|python|text)( slow)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -36,8 +36,8 @@ def generate(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def catalogue(generate: ModuleType) -> ModuleType:
-    return importlib.import_module("generator.catalogue")
+def catalog(generate: ModuleType) -> ModuleType:
+    return importlib.import_module("generator.catalog")
 
 
 def test_what_is_generated_is_current(generate: ModuleType) -> None:
@@ -74,8 +74,8 @@ def test_every_public_name_stands_in_one_place() -> None:
     assert sorted(found) == sorted(set(srblocks.__all__) - networks - {"__version__"})
 
 
-def test_every_block_says_its_shapes_runs_in_its_example_and_names_its_source(catalogue: ModuleType) -> None:
-    blocks = [entry for entry in catalogue.entries() if inspect.isclass(entry.value)]
+def test_every_block_says_its_shapes_runs_in_its_example_and_names_its_source(catalog: ModuleType) -> None:
+    blocks = [entry for entry in catalog.entries() if inspect.isclass(entry.value)]
     assert len(blocks) > 35
     for entry in blocks:
         assert "\N{RIGHTWARDS ARROW}" in entry.shapes(), f"{entry.name}: the example runs no {entry.name}"
@@ -84,11 +84,11 @@ def test_every_block_says_its_shapes_runs_in_its_example_and_names_its_source(ca
         assert bool(cited) != (entry.name in WITHOUT_SOURCE), f"{entry.name}: whose idea is it?"
 
 
-def test_signatures_are_those_of_the_source(catalogue: ModuleType) -> None:
-    signatures = {entry.name: entry.signature() for entry in catalogue.entries()}
+def test_signatures_are_those_of_the_source(catalog: ModuleType) -> None:
+    signatures = {entry.name: entry.signature() for entry in catalog.entries()}
     assert signatures["ChannelAttention"] == "ChannelAttention(channels: int, *, reduction: int = 16)"
     assert signatures["timm_attention"].endswith("(name: str, **arguments: object) -> Callable[[int], nn.Module]")
-    for entry in catalogue.entries():
+    for entry in catalog.entries():
         named = re.findall(r"(?:^|[(\s])\*{0,2}(\w+)(?=[:=])", signatures[entry.name])
         parameters = [name for name in inspect.signature(entry.value).parameters if name != "self"]
         assert named == parameters, entry.name
@@ -114,7 +114,7 @@ def test_pictures_show_what_runs(generate: ModuleType) -> None:
             tail=conv(4, 1),
             image_skip=skip,
         )
-        svg = generate.Sheet(importlib.import_module("generator.tracing").Picture(net, (torch.zeros(1, 1, 4, 5),)))
+        svg = generate.Sheet(importlib.import_module("generator.tracing").ImageData(net, (torch.zeros(1, 1, 4, 5),)))
         text = svg.svg("a < b")
         assert labels(text) == ["lr", "upsampler", "head", "body", "tail", *["+"] * skip, "sr"]
         assert "4\N{MULTIPLICATION SIGN}3H\N{MULTIPLICATION SIGN}3W" in text

@@ -10,11 +10,11 @@ import pytest
 
 import set5
 import tables
+from helpers.support import README, REPOSITORY, generated
 from srblocks import list_networks
-from srblocks.upscale import command as upscale
+from srblocks.inference import cli as upscale
 from srblocks_export.cli import build_parser
 from srblocks_export.formats import FORMATS
-from support import README, REPOSITORY, generated
 
 FOLDERS = ("", "docs", "export", "benchmarks", "srblocks/*")
 DOCUMENTS = sorted(path for folder in FOLDERS for path in REPOSITORY.glob(f"{folder}/*.md".lstrip("/")))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hatchling.build import build_wheel
 
-from support import REPOSITORY
+from helpers.support import REPOSITORY
 
 PROJECT = """
 [build-system]
@@ -26,7 +26,7 @@ version = "1.2"
 {entries}
 """
 MODULE = """
-from srblocks import {imported}, Geometry, NetworkSpec, PixelShuffleUp, PostUpsampling, conv
+from srblocks import {imported}, SizeRequirements, NetworkSpec, PixelShuffleUp, PostUpsampling, conv
 
 
 class Tiny(PostUpsampling):
@@ -42,7 +42,7 @@ class Tiny(PostUpsampling):
 
 
 def row(name):
-    return NetworkSpec(name=name, build=Tiny, paper="nobody", framework="post", geometry={{2: Geometry(radius=2)}})
+    return NetworkSpec(name=name, build=Tiny, paper="nobody", framework="post", size_requirements={{2: SizeRequirements(radius=2)}})
 
 
 single = row({single!r})

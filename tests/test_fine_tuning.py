@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.support import REPOSITORY
 from srblocks import load_checkpoint, on_rgb
-from srblocks.evaluate import command as evaluation
+from srblocks.evaluate import cli as evaluation
+from srblocks.inference import cli as upscaling
 from srblocks.pretrained import pretrained_path
-from srblocks.upscale import command as upscaling
 from srblocks_export import cli
-from support import REPOSITORY
 
 DOCUMENT = (REPOSITORY / "docs/fine-tuning.md").read_text()
 FENCE = re.compile(r"^```(sh|python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

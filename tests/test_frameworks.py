@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from srblocks.blocks import Rescale, conv, normalisation
+from srblocks.blocks import Rescale, conv, normalization
 from srblocks.frameworks import IterativeUpsampling, PostUpsampling, PreUpsampling, ProgressiveUpsampling
 from srblocks.network import Network
 from srblocks.upsampling import BicubicResize, DownProjection, InterpolateUp, LaplacianLevel, PixelShuffleUp
@@ -22,7 +22,7 @@ def body() -> nn.Module:
 
 
 def inner_range(inner: bool) -> dict[str, nn.Module]:
-    return dict(zip(("normalise", "denormalise"), normalisation(1, 255, (0.25,)), strict=True)) if inner else {}
+    return dict(zip(("normalise", "denormalise"), normalization(1, 255, (0.25,)), strict=True)) if inner else {}
 
 
 def pre(skip: bool, inner: bool) -> Flow:
@@ -115,7 +115,7 @@ def test_flow_is_the_composition_of_the_slots(build: Callable[[], Flow]) -> None
     sr = net(lr)
     assert sr.shape == (2, net.image_channels, net.scale * 5, net.scale * 6)
     torch.testing.assert_close(sr, flow(lr), rtol=0, atol=1e-12)
-    assert torch.equal(net.supervised(lr)[-1], sr)
+    assert torch.equal(net.intermediate_outputs(lr)[-1], sr)
     assert torch.equal(lr, before)
 
 
@@ -133,14 +133,14 @@ def test_scripted_it_computes_the_same_at_another_size(build: Callable[[], Flow]
 def test_a_pyramid_supervises_every_level_in_the_outer_range_and_resizes_the_last(resize: bool, inner: bool) -> None:
     net, flow = pyramid(resize, inner)
     lr = torch.rand(1, 1, 4, 5)
-    images = net.supervised(lr)
+    images = net.intermediate_outputs(lr)
     torch.testing.assert_close(images, flow(lr), rtol=1e-5, atol=1e-5)
     assert [image.shape[2] for image in images] == [8, 12 if resize else 16]
 
 
 def test_the_other_flows_supervise_their_output_alone_and_bicubic_slots_fix_the_smallest_size() -> None:
     nets = [build(skip, False)[0] for build in (pre, post, iterative) for skip in (False, True)]
-    assert [len(net.supervised(torch.rand(1, 1, 4, 4))) for net in nets] == [1] * 6
+    assert [len(net.intermediate_outputs(torch.rand(1, 1, 4, 4))) for net in nets] == [1] * 6
     assert [net.min_size for net in nets] == [2, 2, 1, 1, 1, 2]
     assert {net.size_multiple for net in nets} == {1}
 

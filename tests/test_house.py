@@ -1,6 +1,6 @@
 """The files of the repository: short enough to be read at once."""
 
-from support import REPOSITORY
+from helpers.support import REPOSITORY
 
 LINES = 300
 FOLDERS = ("srblocks", "export", "benchmarks", "examples", "docs", "tests")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import REPOSITORY
+from helpers.support import REPOSITORY
 
 HEAVY = {"timm", "torchvision", "onnx", "onnxruntime", "onnxscript", "tensorrt", "PIL", "rich", "scipy", "skimage"}
 HEAVY |= {"spandrel", "huggingface_hub", "mmengine", "ray", "lightning_fabric"}

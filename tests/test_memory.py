@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srblocks.memory import LiveTensors, peak_bytes
+from srblocks._utils.memory import LiveTensors, peak_bytes
 
 SHAPE = (1, 4, 8, 8)
 MAP = 4 * 4 * 8 * 8

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from srblocks import OnLuma, OnYCbCr, create_network, network_spec, optimize, to_precision
+from helpers.support import trained_alike
+from srblocks import OnLuma, OnYCbCr, create_network, optimize, to_precision
 from srblocks.network import Network
+from srblocks.networks import network_spec, network_specs
 from srblocks.precision import PRECISIONS
-from srblocks.registry import NetworkSpec, network_specs
-from support import trained_alike
+from srblocks.registry import NetworkSpec
 
 LEAST_DB = {"bf16": 45, "fp16": 60}
 HALVES = list(LEAST_DB)
@@ -109,7 +110,7 @@ def test_every_module_can_stay_in_float32(kind: NetworkSpec) -> None:
 
 
 @pytest.mark.one_of_each_class
-def test_every_layer_of_an_optimised_network_can_stay_in_float32(spec: NetworkSpec) -> None:
+def test_every_layer_of_an_optimized_network_can_stay_in_float32(spec: NetworkSpec) -> None:
     net = optimize(small(spec))
     lr = image(net)[:1]
     half = to_precision(net, "bf16", fp32_modules=leaves(net))
@@ -201,7 +202,7 @@ def test_derived_constants_are_exact_in_the_precision_they_have() -> None:
         assert torch.equal(shift, exact.to(kind))
 
 
-def test_conversions_of_colour_stay_in_float32() -> None:
+def test_conversions_of_color_stay_in_float32() -> None:
     net = OnLuma(small(network_spec("vdsr")))
     half = to_precision(net, "bf16", fp32_modules=[r"net\.tail"])
     lr = torch.rand(1, 3, 8, 9)

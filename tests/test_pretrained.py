@@ -6,12 +6,15 @@ import pytest
 from skimage.data import astronaut
 
 import set5
-from srblocks import UnknownNetworkError, list_pretrained, load_pretrained
+from helpers.support import REPOSITORY
+from srblocks import list_pretrained, load_pretrained
+from srblocks.color import rgb_to_y
 from srblocks.evaluate import score
+from srblocks.inference import from_network
+from srblocks.metrics import psnr
 from srblocks.pretrained import pretrained_path
-from srblocks.protocol import imresize, psnr, reduced_pair, rgb_to_y
-from srblocks.upscale import of_network
-from support import REPOSITORY
+from srblocks.registry import UnknownNetworkError
+from srblocks.resize import imresize, reduced_pair
 
 
 @pytest.mark.parametrize("scale,decibels", [(2, 36.4), (3, 32.4), (4, 30.1)])
@@ -26,7 +29,7 @@ def test_fsrcnn_reaches_its_quality_on_set5(data: Path, scale: int, decibels: fl
 @pytest.mark.parametrize("scale,gain", [(2, 2.0), (3, 1.5), (4, 1.2)])
 def test_a_photograph_that_is_in_no_set_gains_over_bicubic(scale: int, gain: float) -> None:
     low, high = reduced_pair(rgb_to_y(astronaut()), scale)
-    network = score(of_network(load_pretrained("fsrcnn", scale=scale), "fsrcnn"), astronaut())
+    network = score(from_network(load_pretrained("fsrcnn", scale=scale), "fsrcnn"), astronaut())
     assert network.psnr > psnr(imresize(low, scale), high, crop_border=scale) + gain
 
 

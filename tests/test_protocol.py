@@ -11,7 +11,9 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 from torch.nn import functional as F
 
-from srblocks.protocol import imresize, psnr, rgb_to_y, rgb_to_ycbcr, ssim, ycbcr_to_rgb
+from srblocks.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
+from srblocks.metrics import psnr, ssim
+from srblocks.resize import imresize
 
 SET5 = ("baby", "bird", "butterfly", "head", "woman")
 SEEDS = st.integers(0, 2**32 - 1)
@@ -103,11 +105,11 @@ def test_uint8_is_rounded_half_up_and_clipped_and_floats_are_not() -> None:
     assert imresize(np.array([[0, 1], [0, 1]], np.uint8), 0.5).tolist() == [[1]]
 
 
-def test_colours_have_their_studio_range_values() -> None:
-    white_black_grey_red_green = np.array([[255] * 3, [0] * 3, [51] * 3, [255, 0, 0], [0, 255, 0]], np.uint8)
+def test_colors_have_their_studio_range_values() -> None:
+    white_black_gray_red_green = np.array([[255] * 3, [0] * 3, [51] * 3, [255, 0, 0], [0, 255, 0]], np.uint8)
     published = [[235, 128, 128], [16, 128, 128], [59.8, 128, 128], [81.481, 90.203, 240], [144.553, 53.797, 34.214]]
-    np.testing.assert_allclose(rgb_to_ycbcr(white_black_grey_red_green) * 255, published, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(rgb_to_y(white_black_grey_red_green / 255) * 255, np.array(published)[:, 0], atol=1e-12)
+    np.testing.assert_allclose(rgb_to_ycbcr(white_black_gray_red_green) * 255, published, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(rgb_to_y(white_black_gray_red_green / 255) * 255, np.array(published)[:, 0], atol=1e-12)
 
 
 @settings(max_examples=25, deadline=None)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import srblocks
-from support import facts
+from helpers.support import facts
 
 RECORDED = facts("public_names.json")
 NEEDS = {"srblocks.integrations.hub": "huggingface_hub", "srblocks.integrations.spandrel": "spandrel"}

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srblocks.upscale.command import main
-from srblocks.upscale.images import Picture, write_picture
-from support import REPOSITORY
+from helpers.support import REPOSITORY
+from srblocks.inference.cli import main
+from srblocks.inference.images import ImageData, write_image
 
 pytestmark = [
     pytest.mark.ray,
@@ -28,15 +28,15 @@ def photos(tmp_path: Path) -> Path:
     shallow = (samples >> 8).astype(np.uint8)
     (tmp_path / "photos" / "summer").mkdir(parents=True)
     for name, picture in {
-        "deep.png": Picture(samples[..., :3], samples[..., 3:]),
-        "GREY.TIF": Picture(samples[..., :1]),
-        "summer/photo.jpg": Picture(shallow[..., :3]),
-        "summer/clear.webp": Picture(shallow[..., :3], shallow[..., 3:]),
-        "summer/plain.bmp": Picture(shallow[..., :3]),
-        "_under.png": Picture(shallow[..., :3]),
-        ".hidden.png": Picture(shallow[..., :3]),
+        "deep.png": ImageData(samples[..., :3], samples[..., 3:]),
+        "GRAY.TIF": ImageData(samples[..., :1]),
+        "summer/photo.jpg": ImageData(shallow[..., :3]),
+        "summer/clear.webp": ImageData(shallow[..., :3], shallow[..., 3:]),
+        "summer/plain.bmp": ImageData(shallow[..., :3]),
+        "_under.png": ImageData(shallow[..., :3]),
+        ".hidden.png": ImageData(shallow[..., :3]),
     }.items():
-        write_picture(picture, tmp_path / "photos" / name)
+        write_image(picture, tmp_path / "photos" / name)
     (tmp_path / "photos" / "summer" / "broken.png").write_text("no picture")
     (tmp_path / "photos" / "notes.txt").write_text("no picture either")
     return tmp_path / "photos"

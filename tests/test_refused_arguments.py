@@ -14,13 +14,13 @@ from srblocks import (
     DenseBlock,
     IterativeUpsampling,
     LaplacianLevel,
-    LearnedAverage,
     ProgressiveUpsampling,
-    SRGANDiscriminator,
-    bilinear_,
     conv,
     create_network,
 )
+from srblocks.blocks import LearnedAverage
+from srblocks.init import bilinear_
+from srblocks.networks import SRGANDiscriminator
 
 NETWORKS: list[tuple[str, dict[str, object], str]] = [
     ("csnln", {"scale": 5}, "use 2, 3 or 4"),

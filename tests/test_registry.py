@@ -8,7 +8,8 @@ from torch import nn
 
 import srblocks.networks
 from srblocks import PixelShuffleUp, PostUpsampling, conv, create_network, list_networks
-from srblocks.registry import Geometry, NetworkSpec, UnknownNetworkError, network_name, network_spec, register
+from srblocks.networks import network_name, network_spec
+from srblocks.registry import NetworkSpec, SizeRequirements, UnknownNetworkError, register
 from srblocks.tiling import receptive_radius
 
 
@@ -32,7 +33,7 @@ def test_a_taken_name_is_refused_and_nothing_is_added() -> None:
     [
         ({"framework": "sideways"}, "framework='sideways' is unknown; use one of pre"),
         ({"color": "cmyk"}, "color='cmyk' is unknown; use y, rgb"),
-        ({"geometry": {}}, "geometry is empty"),
+        ({"geometry": {}}, "size_requirements is empty"),
         ({"name": "my-net"}, "name='my-net' is no name of a network; use lower-case letters"),
         ({"name": "net_x2"}, "name='net_x2' is no name of a network; .* without the scale"),
     ],
@@ -43,7 +44,7 @@ def test_an_impossible_row_is_refused(change: dict, message: str) -> None:
         "build": create_network,
         "paper": "none",
         "framework": "pre",
-        "geometry": {2: Geometry(radius=1)},
+        "geometry": {2: SizeRequirements(radius=1)},
     }
     with pytest.raises(ValueError, match=message):
         NetworkSpec(**row | change)
@@ -111,7 +112,9 @@ class Factory(PostUpsampling):
 
 def test_a_row_with_an_argument_that_json_cannot_hold_is_measured_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     build = partial(Factory, act=nn.GELU)
-    row = NetworkSpec(name="factory", build=build, paper="none", framework="post", geometry={2: Geometry(radius=9)})
+    row = NetworkSpec(
+        name="factory", build=build, paper="none", framework="post", size_requirements={2: SizeRequirements(radius=9)}
+    )
     monkeypatch.setitem(srblocks.registry._specs, "factory", row)
     net = create_network("factory")
     assert "act" not in net.config

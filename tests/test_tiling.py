@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from helpers.support import Unshuffled, cases, trained_alike
 from srblocks import (
     OnLuma,
     PixelShuffleUp,
@@ -19,11 +20,11 @@ from srblocks import (
     load_pretrained,
     optimize,
 )
-from srblocks.memory import LiveTensors, peak_bytes
+from srblocks._utils.memory import LiveTensors, peak_bytes
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_spec, network_specs
+from srblocks.networks import network_spec, network_specs
+from srblocks.registry import NetworkSpec
 from srblocks.tiling import automatic_tile, least_tile, measured_radius, receptive_radius, tiled, windows
-from support import Unshuffled, cases, trained_alike
 
 
 def scene(channels: int, *size: int) -> Tensor:
@@ -44,11 +45,11 @@ def narrow(spec: NetworkSpec, scale: int, **depth: object) -> Network:
 
 def cheapest(spec: NetworkSpec) -> int:
     """The scale whose tiles have the fewest pixels; tests/properties moves images at every scale."""
-    return min(spec.scales, key=lambda scale: scale * (spec.geometry[scale].radius or 1))
+    return min(spec.scales, key=lambda scale: scale * (spec.size_requirements[scale].radius or 1))
 
 
 ROWS = [(spec, scale) for spec in network_specs() for scale in spec.scales]
-FINITE = [(spec, scale) for spec, scale in ROWS if spec.geometry[scale].radius is not None]
+FINITE = [(spec, scale) for spec, scale in ROWS if spec.size_requirements[scale].radius is not None]
 
 
 def check_tiles(net: Network, radius: int, sizes: tuple[int, int, int, int]) -> None:
@@ -83,7 +84,7 @@ def test_tiles_of_any_size_are_the_whole_image(
 @torch.inference_mode()
 def test_tiles_are_not_the_whole_image_where_the_network_sees_all_of_it(spec: NetworkSpec) -> None:
     scale = cheapest(spec)
-    if spec.geometry[scale].radius is None:
+    if spec.size_requirements[scale].radius is None:
         net = trained_alike(create_network(spec.name, scale=scale, width=16, **spec.reduced).double(), 0.5)
         assert receptive_radius(net) is None
         lr = scene(net.image_channels, 12, 20)
@@ -95,7 +96,7 @@ def test_tiles_are_not_the_whole_image_where_the_network_sees_all_of_it(spec: Ne
 @pytest.mark.parametrize("row", FINITE, ids=lambda row: f"{row[0].name}-x{row[1]}")
 def test_tiles_are_the_whole_image_at_full_depth(row: tuple[NetworkSpec, int]) -> None:
     spec, scale = row
-    check_tiles(narrow(spec, scale), spec.geometry[scale].radius, (0, 7, 6, 60))
+    check_tiles(narrow(spec, scale), spec.size_requirements[scale].radius, (0, 7, 6, 60))
 
 
 @torch.inference_mode()
@@ -110,7 +111,7 @@ def test_less_halo_than_the_radius_shows() -> None:
 
 @torch.inference_mode()
 @pytest.mark.parametrize("row", [row for row in FINITE if row[1] == cheapest(row[0])], ids=lambda row: row[0].name)
-def test_optimised_networks_tile_as_the_plain_ones_do(row: tuple[NetworkSpec, int]) -> None:
+def test_optimized_networks_tile_as_the_plain_ones_do(row: tuple[NetworkSpec, int]) -> None:
     spec, scale = row
     net = trained_alike(narrow(spec, scale, **spec.reduced).double(), 0.5)
     quick, radius = optimize(net), receptive_radius(net)
@@ -236,11 +237,11 @@ def nothing() -> Network:
 
 
 def test_a_measured_radius_is_never_too_small(spec: NetworkSpec) -> None:
-    scale, geometry = next(iter(spec.geometry.items()))
-    if geometry.radius is not None:
+    scale, size_requirements = next(iter(spec.size_requirements.items()))
+    if size_requirements.radius is not None:
         found = measured_radius(narrow(spec, scale))
         assert found is not None
-        assert geometry.radius <= found <= geometry.radius + 1
+        assert size_requirements.radius <= found <= size_requirements.radius + 1
 
 
 @torch.inference_mode()
@@ -259,7 +260,7 @@ def test_memory_is_that_of_a_tile_at_any_size() -> None:
 @pytest.mark.parametrize("name", ["fsrcnn", "carn", "rdn", "san", "csnln"])
 def test_automatic_tiles_fit_and_the_halo_leaves_a_quarter_or_a_ninth(name: str) -> None:
     spec = network_spec(name)
-    net, radius = create_network(name, scale=2, **spec.reduced), spec.geometry[2].radius
+    net, radius = create_network(name, scale=2, **spec.reduced), spec.size_requirements[2].radius
     quarter = 4 * (radius or 0)
 
     def needs(side: int) -> int:

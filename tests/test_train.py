@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.support import REPOSITORY, authors_state
 from srblocks import load_checkpoint
 from srblocks.pretrained import pretrained_path
-from support import REPOSITORY, authors_state
 
 SCRIPT = REPOSITORY / "examples/train.py"
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from support import REPOSITORY
+from helpers.support import REPOSITORY
 
 SCRIPT = REPOSITORY / "examples/train.py"
 STEPS = 20
@@ -30,7 +30,7 @@ import sys
 from torch import nn
 
 from srblocks.networks.lapsrn import LapSRN
-from srblocks.registry import Geometry, NetworkSpec, register
+from srblocks.registry import SizeRequirements, NetworkSpec, register
 
 
 class Short(LapSRN):
@@ -39,7 +39,7 @@ class Short(LapSRN):
         self.unused = nn.Conv2d(1, 1, 1)
 
 
-register(NetworkSpec(name="short", build=Short, paper="", framework="progressive", geometry={4: Geometry(radius=9)}))
+register(NetworkSpec(name="short", build=Short, paper="", framework="progressive", size_requirements={4: SizeRequirements(radius=9)}))
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 '''

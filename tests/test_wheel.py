@@ -12,7 +12,7 @@ import pytest
 from hatchling.build import build_wheel
 
 import srblocks
-from support import REPOSITORY
+from helpers.support import REPOSITORY
 
 NO_MODULES = re.compile(
     r"srblocks(_export)?/py\.typed"
@@ -41,10 +41,10 @@ assert version("srblocks") == srblocks.__version__
 scripts = entry_points(group="console_scripts")
 commands = {each.name: each.load() for each in scripts if each.name.startswith("srblocks")}
 assert sorted(commands) == ["srblocks-evaluate", "srblocks-export", "srblocks-upscale"]
-PIL.Image.fromarray(numpy.full((20, 30, 3), 200, numpy.uint8)).save("grey.png")
+PIL.Image.fromarray(numpy.full((20, 30, 3), 200, numpy.uint8)).save("gray.png")
 assert commands["srblocks-export"](["--torchscript", "-q"]) == 0
-assert commands["srblocks-upscale"](["grey.png", "-o", "out", "--model", "exported/fsrcnn_x2_fp32_dyn.ts", "-q"]) == 0
-assert PIL.Image.open("out/grey.png").size == (60, 40)
+assert commands["srblocks-upscale"](["gray.png", "-o", "out", "--model", "exported/fsrcnn_x2_fp32_dyn.ts", "-q"]) == 0
+assert PIL.Image.open("out/gray.png").size == (60, 40)
 """
 
 

@@ -9,7 +9,7 @@ from .comparison import titled
 from .parity import drawn
 
 LAYOUT = "eager, then channels_last fp32"
-"""Plain in the usual layout against optimised in channels_last."""
+"""Plain in the usual layout against optimized in channels_last."""
 
 EXACT = ("eager fp32", "onnxruntime fp32", "OpenVINO fp32")
 EVERY = ("eager fp32", "channels_last fp32", "onnxruntime fp32", "OpenVINO fp32", "OpenVINO bf16")
@@ -27,7 +27,7 @@ class Case:
         scale: enlargement per side.
         height: of the low-resolution images.
         width: of the low-resolution images.
-        goals: engine -> how many times as quick the optimised network has to be.
+        goals: engine -> how many times as quick the optimized network has to be.
         engines: the engines to run it in.
         config: constructor arguments beside the scale.
         quick: a part of the quick run.

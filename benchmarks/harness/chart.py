@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from srblocks.files import atomic_path
+from srblocks._utils.files import atomic_path
 
 from .latency import rounded
 

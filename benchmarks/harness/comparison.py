@@ -41,7 +41,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: a plain and an optimised candidate.
+    """One line of a table: a plain and an optimized candidate.
 
     Attributes:
         network: its title.
@@ -49,7 +49,7 @@ class Row:
         size: of the low-resolution input.
         engine: what ran both.
         plain: the candidate without the rewrites.
-        optimised: the one with them.
+        optimized: the one with them.
         goal: the ratio to reach; None for none.
         load: the highest load average around the measurement.
         cores: the processor's.
@@ -61,7 +61,7 @@ class Row:
     size: str
     engine: str
     plain: Measured
-    optimised: Measured
+    optimized: Measured
     goal: float | None = None
     load: float = 0.0
     cores: int = 1
@@ -70,12 +70,12 @@ class Row:
     @property
     def ratio(self) -> Ratio:
         """How many times as quick the rewrites make it."""
-        return Ratio.of(self.plain.timing, self.optimised.timing)
+        return Ratio.of(self.plain.timing, self.optimized.timing)
 
     @property
     def noise(self) -> str:
         """Why the figures are not to be relied on; empty when they are."""
-        return noise(self.plain.timing, self.optimised.timing, load=self.load, cores=self.cores)
+        return noise(self.plain.timing, self.optimized.timing, load=self.load, cores=self.cores)
 
     @property
     def met(self) -> bool | None:
@@ -98,7 +98,7 @@ class Row:
             "engine": self.engine,
             "rewrite": self.rewrite,
             "plain": self.plain.to_json(),
-            "optimised": self.optimised.to_json(),
+            "optimized": self.optimized.to_json(),
             "ratio": {name: round(value, 4) for name, value in ratio.items()},
             "goal": self.goal,
             "met": self.met,
@@ -194,12 +194,12 @@ def _more(ready: Ready, times: Timed) -> dict[str, object]:
 def markdown(rows: Sequence[Row]) -> str:
     """The rows as a table; milliseconds are median (minimum)."""
     each = any(row.rewrite for row in rows)
-    first, second = ("without", "with") if each else ("plain", "optimised")
+    first, second = ("without", "with") if each else ("plain", "optimized")
     head = ["network", "scale", "size", *(["rewrite"] if each else []), "engine", f"{first} ms", f"{second} ms"]
     head += ["ratio", "of medians / minima", "PSNR", "goal", "verdict"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows:
-        pair = (row.plain, row.optimised)
+        pair = (row.plain, row.optimized)
         ratio = row.ratio
         cells = [row.network, f"x{row.scale}", row.size, *([row.rewrite or ""] if each else []), row.engine]
         cells += [f"{one.timing.median:.2f} ({one.timing.minimum:.2f})" for one in pair]
@@ -218,7 +218,7 @@ def details(rows: Sequence[Row]) -> str:
     head += ["end-to-end median", "memory MiB", "build s", "error", "PSNR"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows:
-        for variant, one in (("plain", row.plain), ("optimised", row.optimised)):
+        for variant, one in (("plain", row.plain), ("optimized", row.optimized)):
             found = one.to_json()
             times = [f"{found['ms'][name]:.3f}" for name in ("median", "min", "p10", "p90")]
             times += [f"{found[name]['median']:.3f}" for name in ("wall_ms", "end_to_end_ms")]

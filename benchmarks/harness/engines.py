@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from srblocks import to_precision
 from srblocks.network import Network
 from srblocks_export import runtime
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS, compiler
-from srblocks_export.formats.trt_engine import BuildOptions
-from srblocks_export.request import ExportRequest
+from srblocks_export.formats.tensorrt.trt_engine import BuildOptions
 
 from . import cuda
 
@@ -83,7 +83,7 @@ class Subject:
 
     def export(self, fmt: str) -> Path:
         """Write the file of a format."""
-        request = ExportRequest(
+        request = ExportConfig(
             formats=(fmt,),
             out=self.folder,
             name=f"net-{self.precision}",

@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from srblocks import optimize
-from srblocks.memory import peak_bytes
+from srblocks._utils.memory import peak_bytes
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_spec
+from srblocks.networks import network_spec
+from srblocks.registry import NetworkSpec
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS
-from srblocks_export.request import ExportRequest
 
 from . import environment
 from .operations import work
@@ -66,19 +67,19 @@ def plain(spec: NetworkSpec, scale: int) -> Figures:
     }
 
 
-def optimised(spec: NetworkSpec, scale: int) -> Figures:
+def optimized(spec: NetworkSpec, scale: int) -> Figures:
     """The network as the rewrites make it."""
     torch.manual_seed(0)
     net = optimize(spec.create(scale=scale).eval())
     shape = images_of(net)
     return {
-        f"optimised MACs x{scale}": work(net, shape).macs,
-        f"optimised peak bytes x{scale}": peak_bytes(net, shape),
+        f"optimized MACs x{scale}": work(net, shape).macs,
+        f"optimized peak bytes x{scale}": peak_bytes(net, shape),
     }
 
 
 def exported(spec: NetworkSpec, scale: int) -> Figures:
-    """The ONNX file of the shortened network, optimised, for all sizes; nothing where it cannot be made.
+    """The ONNX file of the shortened network, optimized, for all sizes; nothing where it cannot be made.
 
     The name of torch's build, of which no two machines need have the same, does not count.
     """
@@ -89,7 +90,7 @@ def exported(spec: NetworkSpec, scale: int) -> Figures:
     torch.manual_seed(0)
     net = spec.create(scale=scale, **spec.reduced).eval()
     with tempfile.TemporaryDirectory(prefix="srblocks-") as folder:
-        request = ExportRequest(formats=("onnx",), out=Path(folder), name=spec.name, verify="off")
+        request = ExportConfig(formats=("onnx",), out=Path(folder), name=spec.name, verify="off")
         for report in export_network(net, request):
             if report.error:
                 raise report.error
@@ -103,7 +104,7 @@ def figures(name: str) -> Figures:
     spec = network_spec(name)
     least = min(spec.scales)
     found = {figure: value for scale in spec.scales for figure, value in plain(spec, scale).items()}
-    return found | optimised(spec, least) | exported(spec, least)
+    return found | optimized(spec, least) | exported(spec, least)
 
 
 def figures_of(names: Iterable[str]) -> dict[str, Figures]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from srblocks.files import atomic_path
+from srblocks._utils.files import atomic_path
 
 RESULTS = Path(__file__).parents[1] / "results"
 

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from srblocks import network_specs
 from srblocks.network import Network
+from srblocks.networks import network_specs
 
 NETWORKS = (
     *("fsrcnn-x2", "espcn-x3", "srcnn-x2", "vdsr-x2", "lapsrn-x4", "carn-x4", "srresnet-x4"),

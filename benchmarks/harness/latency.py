@@ -1,4 +1,4 @@
-"""The rows of a latency measurement: as data of a checked schema, as a table, and what optimisation gains on a GPU."""
+"""The rows of a latency measurement: as data of a checked schema, as a table, and what optimization gains on a GPU."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ REFERENCE = "eager", "fp32", "plain"
 PLAIN_HALF = ("channels_last", "compile max-autotune")
 """Engines in which users of a plain network have it in half precision on a GPU."""
 GOALS = {("edsr_baseline", 4): 1.5, ("rcan", 4): 2.0, ("fsrcnn", 2): 2.0, ("fsrcnn", 4): 2.0}
-"""On a GPU: how many times as quick as the best of the plain network the optimised one has to be in its best engine."""
+"""On a GPU: how many times as quick as the best of the plain network the optimized one has to be in its best engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Measurement:
         engine: what ran it.
         precision: what it computed in.
         device: cpu or cuda.
-        variant: "plain" or "optimised".
+        variant: "plain" or "optimized".
         warm_up: runs ahead of the first that counts.
         time: what the runs took.
         reference: the same of the plain network in eager float32, in the same rounds.
@@ -168,7 +168,7 @@ def best(result: dict[str, Any]) -> str:
         plain = [row for row in rows if (row["backend"], row["precision"], row["variant"]) == REFERENCE]
         cells = [*key, *(_per_mpix(row) for row in plain)]
         for precision in precisions:
-            found = [row for row in rows if row["precision"] == precision and row["variant"] == "optimised"]
+            found = [row for row in rows if row["precision"] == precision and row["variant"] == "optimized"]
             quickest = sorted(found, key=lambda row: row["ms"]["median"])[:1]
             told = [f"{row['backend']}, {row['ratio_vs_eager']:.1f}x" for row in quickest]
             cells += [f"{_per_mpix(row)}, {words}" for row, words in zip(quickest, told, strict=True)] or [""]
@@ -177,9 +177,9 @@ def best(result: dict[str, Any]) -> str:
 
 
 def verdicts(rows: Sequence[Measurement]) -> str:
-    """The optimised network in its best engine against the plain one in eager or compiled, in fp16, with the goals."""
+    """The optimized network in its best engine against the plain one in eager or compiled, in fp16, with the goals."""
     lines = [
-        "| network | input | best plain | best optimised | ratio | goal | verdict |",
+        "| network | input | best plain | best optimized | ratio | goal | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
     for key in dict.fromkeys((row.network, row.scale, row.shape) for row in rows):
@@ -188,20 +188,20 @@ def verdicts(rows: Sequence[Measurement]) -> str:
             for row in rows
             if (row.network, row.scale, row.shape, row.precision) == (*key, "fp16")
             and row.parity.ok
-            and (row.variant == "optimised" or row.engine in PLAIN_HALF)
+            and (row.variant == "optimized" or row.engine in PLAIN_HALF)
         ]
         best = {
             variant: min(
                 (row for row in half if row.variant == variant), key=lambda row: row.time.timing.median, default=None
             )
-            for variant in ("plain", "optimised")
+            for variant in ("plain", "optimized")
         }
-        plain, optimised = best["plain"], best["optimised"]
-        if plain is None or optimised is None:
+        plain, optimized = best["plain"], best["optimized"]
+        if plain is None or optimized is None:
             continue
-        ratio, goal = Ratio.of(plain.time.timing, optimised.time.timing).paired, GOALS.get(key[:2])
+        ratio, goal = Ratio.of(plain.time.timing, optimized.time.timing).paired, GOALS.get(key[:2])
         verdict = "" if goal is None else "met" if ratio >= goal else "missed"
-        pair = " | ".join(f"{row.engine}, {row.time.timing.median:.3f} ms" for row in (plain, optimised))
+        pair = " | ".join(f"{row.engine}, {row.time.timing.median:.3f} ms" for row in (plain, optimized))
         title = f"{key[0]} x{key[1]} | {'x'.join(map(str, (key[2][0], *key[2][2:])))}"
         lines.append(f"| {title} | {pair} | {ratio:.2f} | {goal or ''} | {verdict} |")
     return "\n".join(lines)

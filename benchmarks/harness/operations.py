@@ -16,7 +16,7 @@ from srblocks.precision.conversion import InPrecision
 
 aten = torch.ops.aten
 ALLOCATIONS = {aten.empty, aten.empty_like, aten.empty_strided, aten.new_empty, aten.new_empty_strided}
-"""Neither read nor write; batch normalisation and PReLU of PyTorch allocate tensors that they do not use."""
+"""Neither read nor write; batch normalization and PReLU of PyTorch allocate tensors that they do not use."""
 
 OVERWRITING = {aten.copy_, aten.fill_, aten.zero_}
 """Do not read the tensor that they write, unlike other operations in place."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from srblocks import create_network
 from srblocks.network import Network
-from srblocks_export.request import TOLERANCES
+from srblocks_export.config import TOLERANCES
 
 TOLERANCE = TOLERANCES["fp32"]
 """Largest error of a float32 output, relative to the standard deviation of the reference."""

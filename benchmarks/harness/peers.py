@@ -14,7 +14,7 @@ from srblocks import load_checkpoint
 from srblocks.network import Network
 from srblocks.upsampling import InterpolateUp
 from srblocks_export.formats import FORMATS
-from srblocks_export.formats.silence import ONNX_EXPORTER, quiet
+from srblocks_export.formats.quiet import ONNX_EXPORTER, quiet
 
 from .cases import Case
 from .engines import Subject
@@ -26,7 +26,7 @@ class Port(Network):
     """Another library's module as a network that keeps its input.
 
     Args:
-        net: for RGB images in [0, 1]; of its parameters the mean colour is frozen.
+        net: for RGB images in [0, 1]; of its parameters the mean color is frozen.
         scale: enlargement per side.
         writes_input: the module writes into what it is given, so it is given a copy.
     """

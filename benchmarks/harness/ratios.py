@@ -73,7 +73,7 @@ def chain() -> nn.Sequential:
 
 
 def measure(case: Case, *, threads: int = 1, rounds: int | None = None) -> tuple[dict[str, Relative], dict[str, str]]:
-    """Time the plain and the optimised network in every engine, after their outputs were found to agree.
+    """Time the plain and the optimized network in every engine, after their outputs were found to agree.
 
     Args:
         case: the network, its images, and its engines.
@@ -85,7 +85,7 @@ def measure(case: Case, *, threads: int = 1, rounds: int | None = None) -> tuple
         the measurement.
     """
     net, before = case.build(), environment.load()
-    nets = {"plain": net, "optimised": optimize(net)}
+    nets = {"plain": net, "optimized": optimize(net)}
     lr, reference = torch.rand(1, net.image_channels, case.height, case.width), torch.rand(1, 64, 64, 64)
     ways = [Way.named(label) for label in case.engines]
     absent = {way.label: reason for way in ways if (reason := way.missing("cpu"))}

@@ -9,7 +9,7 @@ from .parity import Parity
 from .timing import Ratio, Timing, noise
 
 OURS = "srblocks"
-PLAIN = "srblocks, not optimised"
+PLAIN = "srblocks, not optimized"
 PARITY = 1.0
 """A goal that is also reached when the rounds cannot tell the ratio from it."""
 

@@ -1,4 +1,4 @@
-"""The catalogue of blocks, from their docstrings and signatures; every example is run."""
+"""The catalog of blocks, from their docstrings and signatures; every example is run."""
 
 import ast
 import contextlib
@@ -104,8 +104,8 @@ def entries() -> list[Entry]:
     )
 
 
-def catalogue(pictures: Mapping[str, str]) -> str:
-    """Write the catalogue.
+def catalog(pictures: Mapping[str, str]) -> str:
+    """Write the catalog.
 
     Args:
         pictures: name of a class -> its picture.

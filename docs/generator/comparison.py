@@ -10,7 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 from srblocks import OnLuma, load_pretrained
-from srblocks.protocol import imresize, psnr, rgb_to_y
+from srblocks.color import rgb_to_y
+from srblocks.metrics import psnr
+from srblocks.resize import imresize
 
 SCALE = 3
 TOP, LEFT, SIDE, ZOOM, GAP, TITLE = 75, 168, 120, 2, 8, 26

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from .tracing import Node, Picture, indexed, nodes_of
+from .tracing import ImageData, Node, indexed, nodes_of
 
 WIDTHS = {"box": 82, "dot": 22, "end": 44}
 GAP, MARGIN, RISE = 26, 14, 13
@@ -44,7 +44,7 @@ class Sheet:
     comes from a box that narrows.
     """
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: ImageData) -> None:
         self.nodes = nodes_of(picture)
         self.optional = re.compile(picture.optional)
         self.rows = min(node.shape[2] for node in self.nodes)

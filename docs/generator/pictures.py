@@ -21,7 +21,7 @@ from srblocks import (
 )
 from srblocks.blocks.dense import DenseBlock
 
-from .tracing import Picture
+from .tracing import ImageData
 
 
 def _images(channels: int = 3, side: int = 8) -> tuple[torch.Tensor]:
@@ -32,10 +32,10 @@ def _body() -> nn.Module:
     return nn.Sequential(conv(64, 64), nn.ReLU())
 
 
-def pictures() -> dict[str, Picture]:
+def pictures() -> dict[str, ImageData]:
     """Name of a class -> what to draw of it."""
     return {
-        "PreUpsampling": Picture(
+        "PreUpsampling": ImageData(
             PreUpsampling(
                 scale=2,
                 image_channels=3,
@@ -48,7 +48,7 @@ def pictures() -> dict[str, Picture]:
             _images(),
             optional="add",
         ),
-        "PostUpsampling": Picture(
+        "PostUpsampling": ImageData(
             PostUpsampling(
                 scale=2,
                 image_channels=3,
@@ -63,7 +63,7 @@ def pictures() -> dict[str, Picture]:
             lanes={"image_skip": 1},
             optional="add|add_1|image_skip",
         ),
-        "ProgressiveUpsampling": Picture(
+        "ProgressiveUpsampling": ImageData(
             ProgressiveUpsampling(
                 scale=4,
                 image_channels=3,
@@ -74,7 +74,7 @@ def pictures() -> dict[str, Picture]:
             inside=(LaplacianLevel,),
             lanes={"residual": 1, "image_up": 2, "+": 2},
         ),
-        "IterativeUpsampling": Picture(
+        "IterativeUpsampling": ImageData(
             IterativeUpsampling(
                 scale=2,
                 image_channels=3,
@@ -86,10 +86,10 @@ def pictures() -> dict[str, Picture]:
             ),
             _images(),
         ),
-        "ResidualBlock": Picture(ResidualBlock(64, norm=nn.BatchNorm2d), _images(64)),
-        "RCAB": Picture(RCAB(64), _images(64)),
-        "ResidualDenseBlock": Picture(RDB(64, growth=32, depth=3), _images(64), inside=(DenseBlock,)),
-        "CascadingBlock": Picture(CascadingBlock(64), _images(64)),
-        "UpProjection": Picture(UpProjection(64, 2), _images(64)),
-        "DownProjection": Picture(DownProjection(64, 2), _images(64, 16)),
+        "ResidualBlock": ImageData(ResidualBlock(64, norm=nn.BatchNorm2d), _images(64)),
+        "RCAB": ImageData(RCAB(64), _images(64)),
+        "ResidualDenseBlock": ImageData(RDB(64, growth=32, depth=3), _images(64), inside=(DenseBlock,)),
+        "CascadingBlock": ImageData(CascadingBlock(64), _images(64)),
+        "UpProjection": ImageData(UpProjection(64, 2), _images(64)),
+        "DownProjection": ImageData(DownProjection(64, 2), _images(64, 16)),
     }

@@ -15,7 +15,7 @@ DOTS = {operator.add: "+", operator.sub: "\N{MINUS SIGN}", operator.mul: "\N{MUL
 
 
 @dataclass
-class Picture:
+class ImageData:
     """What to draw of a module.
 
     Attributes:
@@ -77,7 +77,7 @@ class _Run(fx.Interpreter):
         return n.meta["value"]
 
 
-def nodes_of(picture: Picture) -> list[Node]:
+def nodes_of(picture: ImageData) -> list[Node]:
     """Trace, run and place the nodes of a module, in the order in which they run.
 
     Modules that do nothing (identities, concatenations of one tensor) are left out.
@@ -94,7 +94,7 @@ def nodes_of(picture: Picture) -> list[Node]:
     return nodes
 
 
-def _node(traced: fx.Node, sources: list[Node], picture: Picture) -> Node:
+def _node(traced: fx.Node, sources: list[Node], picture: ImageData) -> Node:
     """Give the node that stands for a traced one, which is its only source where it does nothing."""
     shape = traced.meta["value"].shape
     if traced.op == "placeholder":

@@ -11,11 +11,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
-from .console import complain, standard_output
+from .config import ExportConfig, ModelSource
+from .console import echo_error, standard_output
 from .errors import ExportError, unforeseen
 from .formats import FORMATS, PRECISIONS
-from .formats.trt_engine.options import add_build_options, build_options
-from .request import ExportRequest, Source
+from .formats.tensorrt.trt_engine.options import add_build_options, build_options
 from .shapes import parse_shape
 
 EPILOG = """\
@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         "model",
         nargs="?",
         metavar="MODEL",
-        help="network name, or a weights file whose network is recognised; without it the bundled FSRCNN",
+        help="network name, or a weights file whose network is recognized; without it the bundled FSRCNN",
     )
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("exported"), metavar="DIR", help="output folder (default: exported)"
@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="REWRITE",
-        help="optimise without this rewrite, such as transposed_convolution, repeatable",
+        help="optimize without this rewrite, such as transposed_convolution, repeatable",
     )
     formats = parser.add_argument_group("formats (default: --onnx)")
     for row in FORMATS.values():
@@ -177,11 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(build_parser().parse_args(arguments))
     except KeyboardInterrupt:
-        complain("interrupted; finished artifacts were kept, others not begun")
+        echo_error("interrupted; finished artifacts were kept, others not begun")
         return 130
     except Exception as failure:
         error = failure if isinstance(failure, ExportError) else unforeseen(failure)
-        complain(error)
+        echo_error(error)
         if as_json:
             with contextlib.suppress(ExportError), standard_output():
                 print(json.dumps({"exit_code": error.exit_code, "error": str(error)}))
@@ -193,7 +193,7 @@ def _run(args: argparse.Namespace) -> int:
         logging.basicConfig(level=logging.WARNING)
         logging.getLogger("srblocks_export").setLevel(logging.DEBUG)
     request = None if args.check_env or args.list else _request(args)
-    from srblocks.console import session
+    from srblocks._utils.console import session
 
     with session():
         if args.check_env:
@@ -204,7 +204,7 @@ def _run(args: argparse.Namespace) -> int:
 
         if request is None:
             return list_networks(as_json=args.json)
-        source = Source(
+        source = ModelSource(
             model=args.model,
             scale=args.scale,
             weights=args.weights,
@@ -217,8 +217,8 @@ def _run(args: argparse.Namespace) -> int:
         return export(source, request, as_json=args.json, quiet=args.quiet)
 
 
-def _request(args: argparse.Namespace) -> ExportRequest:
-    request = ExportRequest(
+def _request(args: argparse.Namespace) -> ExportConfig:
+    request = ExportConfig(
         formats=_formats(args),
         out=args.out,
         shape=parse_shape(args.shape) if args.shape is not None else None,

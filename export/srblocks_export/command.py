@@ -8,18 +8,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from srblocks.registry import network_specs
+from srblocks.networks import network_specs
 
-from .console import complain, standard_output
+from .config import ExportConfig, ModelSource
+from .console import echo_error, standard_output
 from .export import export_network, plan_export
 from .formats import FORMATS
 from .manifest import SCHEMA
 from .report import ArtifactReport, exit_code, table
-from .request import ExportRequest, Source
 from .source import open_network
 
 
-def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool) -> int:
+def export(source: ModelSource, request: ExportConfig, *, as_json: bool, quiet: bool) -> int:
     """Export and report; give the exit code."""
     console = Console(stderr=as_json, quiet=quiet, highlight=False)
     if not console.is_terminal:
@@ -30,7 +30,7 @@ def export(source: Source, request: ExportRequest, *, as_json: bool, quiet: bool
         reports = export_network(net, request, warnings=remarks, **options)
     warnings = [warning for report in reports if report.entry for warning in report.entry["warnings"]]
     for remark in dict.fromkeys([*remarks, *warnings]):
-        complain(remark)
+        echo_error(remark)
     code = exit_code(reports)
     with contextlib.suppress(OSError) if as_json else standard_output():  # beside a report nobody need read it
         _show(reports, console)
@@ -45,7 +45,7 @@ def _show(reports: Sequence[ArtifactReport], console: Console) -> None:
     console.print(table([*reports]))
     for report in reports:
         if report.error:
-            complain(report.error)
+            echo_error(report.error)
     if any(report.error and report.error.exit_code == 4 for report in reports if report.format == "trt"):
         for line in _elsewhere(reports):
             console.print(line, markup=False, soft_wrap=True)
@@ -63,10 +63,10 @@ def _elsewhere(reports: Sequence[ArtifactReport]) -> Iterator[str]:
         for version, line in lines.items():
             yield f"TensorRT {version}: {line}"
         if lines and report.path:
-            yield f"any of them: python -m srblocks_export.formats.trt_engine {report.path.name}"
+            yield f"any of them: python -m srblocks_export.formats.tensorrt.trt_engine {report.path.name}"
 
 
-def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
+def dry_run(source: ModelSource, request: ExportConfig, *, as_json: bool) -> int:
     """Say what an export would write and whether it can; give the exit code that it would give before building."""
     net, remarks = open_network(source)
     plan = plan_export(net, request)
@@ -85,7 +85,7 @@ def dry_run(source: Source, request: ExportRequest, *, as_json: bool) -> int:
         if plan.net.rewrites:
             print(plan.net.rewrites)
         for remark in [*remarks, *plan.warnings]:
-            complain(remark)
+            echo_error(remark)
         for name, path in plan.paths.items():
             print(f"{name}: {path}" + (f" (cannot be built here: {missing[name]})" if missing[name] else ""))
     return code

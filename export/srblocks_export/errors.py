@@ -26,7 +26,7 @@ def first_line(error: BaseException) -> str:
 
 def unforeseen(failure: Exception, where: str = "") -> ExportError:
     """Give an error that nobody foresaw a number, and its traceback to the log for --verbose."""
-    from srblocks.memory import is_out_of_memory
+    from srblocks._utils.memory import is_out_of_memory
 
     logging.getLogger("srblocks_export").debug("internal error", exc_info=failure)
     if is_out_of_memory(failure):

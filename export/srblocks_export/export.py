@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srblocks.files import publish, remove_leftovers, temporary_name
-from srblocks.memory import is_out_of_memory
+from srblocks._utils.files import publish, remove_leftovers, temporary_name
+from srblocks._utils.memory import is_out_of_memory
 from srblocks.network import Network
 from srblocks.rewrites import optimize
 
+from .config import ExportConfig
 from .errors import ExportError, first_line, unforeseen
 from .formats import FORMATS, Format
-from .formats.trt import trtexec_lines
+from .formats.tensorrt.format import trtexec_lines
 from .manifest import add_artifact, describe, describe_file, read_entries, tool_versions
 from .precision import convert
 from .report import ArtifactReport
-from .request import ExportRequest
 from .shapes import Shapes
-from .verify import References, Verification, Worker
+from .verification.process import References, Verification, Worker
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Plan:
 
     Attributes:
         reference: the network as it was given, in float32 on the CPU: what every artifact is compared with.
-        net: the network that is exported; optimised unless the request says otherwise, and in its precision.
+        net: the network that is exported; optimized unless the request says otherwise, and in its precision.
         shapes: the sizes that the artifacts will take.
         paths: the file of each requested format.
         description: the part of the manifest that is embedded in every artifact.
@@ -47,7 +47,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
-def network_shapes(net: Network, request: ExportRequest) -> Shapes:
+def network_shapes(net: Network, request: ExportConfig) -> Shapes:
     """Resolve the sizes that the artifacts of `net` will take.
 
     Raises:
@@ -56,7 +56,7 @@ def network_shapes(net: Network, request: ExportRequest) -> Shapes:
     return request.shapes(image_channels=net.image_channels, min_size=net.min_size, size_multiple=net.size_multiple)
 
 
-def plan_export(net: Network, request: ExportRequest) -> Plan:
+def plan_export(net: Network, request: ExportConfig) -> Plan:
     """Decide what an export will write, and refuse what could not be written in the end; creates nothing.
 
     Raises:
@@ -86,15 +86,15 @@ def plan_export(net: Network, request: ExportRequest) -> Plan:
     return Plan(reference, net, shapes, paths, description, tuple(warnings))
 
 
-def _device(name: str, request: ExportRequest) -> str:
+def _device(name: str, request: ExportConfig) -> str:
     """Name the device in the files of a format that has a choice, where it is not the usual one."""
     usual, *others = FORMATS[name].devices
     device = FORMATS[name].device(request.device)
     return f"_{device}" if others and device != usual else ""
 
 
-def _optimized(net: Network, request: ExportRequest) -> Network:
-    """Optimise as the request says; sizes that it names stay legal."""
+def _optimized(net: Network, request: ExportConfig) -> Network:
+    """Optimize as the request says; sizes that it names stay legal."""
     if not request.optimize:
         return net
     sides = [side for shape in (request.shape, request.minimum, request.maximum) if shape for side in shape[2:]]
@@ -105,7 +105,7 @@ def _optimized(net: Network, request: ExportRequest) -> Network:
         raise ExportError(200, f"--without: {cause}", remedy) from None
 
 
-def _check_outputs(paths: dict[str, Path], request: ExportRequest) -> None:
+def _check_outputs(paths: dict[str, Path], request: ExportConfig) -> None:
     with _writing(request.out):
         for path in paths.values():
             if path.is_dir():
@@ -120,7 +120,7 @@ def _check_outputs(paths: dict[str, Path], request: ExportRequest) -> None:
 
 def export_network(
     net: Network,
-    request: ExportRequest,
+    request: ExportConfig,
     *,
     progress: Callable[[str], None] = lambda step: None,
     warnings: Sequence[str] = (),
@@ -163,7 +163,7 @@ def _scratch() -> Generator[Path, None, None]:
         yield Path(name)
 
 
-def _references(plan: Plan, scratch: Path, request: ExportRequest) -> References:
+def _references(plan: Plan, scratch: Path, request: ExportConfig) -> References:
     with _enough_memory(plan.shapes), _writing(scratch.parent, "set TMPDIR to another folder"):
         return References(plan.reference, plan.shapes, scratch, seed=request.seed, sizes=request.verify)
 
@@ -184,7 +184,7 @@ class _Job:
     """What all formats of one export share."""
 
     plan: Plan
-    request: ExportRequest
+    request: ExportConfig
     worker: Worker
     references: References | None
     progress: Callable[[str], None]

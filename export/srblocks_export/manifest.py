@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ExportError
-from .formats.trt_engine.locking import locked
+from .formats.tensorrt.trt_engine.locking import locked
 from .shapes import AXES
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ FILE = "manifest.json"
 def describe(net: "Network", shapes: "Shapes") -> dict[str, Any]:
     """Give the part of the manifest that is embedded in every artifact: nothing in it names this machine."""
     from srblocks.color import OnLuma, OnYCbCr
-    from srblocks.registry import network_name, network_spec
+    from srblocks.networks import network_name, network_spec
     from srblocks.tiling import receptive_radius
 
     inner = net.net if isinstance(net, (OnLuma, OnYCbCr)) else net
@@ -96,7 +96,7 @@ def add_artifact(temporary: Path, path: Path, entry: dict[str, Any], *, force: b
     Raises:
         ExportError: E301, the name was taken meanwhile and `force` is off; E303, manifest.json is unreadable.
     """
-    from srblocks.files import publish
+    from srblocks._utils.files import publish
 
     with locked(path.parent):
         before = read_entries(path.parent)
@@ -110,7 +110,7 @@ def add_artifact(temporary: Path, path: Path, entry: dict[str, Any], *, force: b
 
 
 def _write_entries(folder: Path, entries: Sequence[dict[str, Any]]) -> None:
-    from srblocks.files import atomic_path
+    from srblocks._utils.files import atomic_path
 
     content = {"schema": SCHEMA, "artifacts": sorted(entries, key=lambda item: item["artifact"]["file"])}
     with atomic_path(folder / FILE) as manifest:

@@ -1,4 +1,4 @@
-"""From the optimised network in float32 to the one that is exported, once its values fit into the precision."""
+"""From the optimized network in float32 to the one that is exported, once its values fit into the precision."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,21 +10,21 @@ from torch import Tensor
 
 from srblocks.color import OnLuma, OnYCbCr, on_rgb
 from srblocks.evaluate import image_files, read_image
+from srblocks.inference import UpscaleError
 from srblocks.network import Network
 from srblocks.precision import PRECISIONS, Calibration, calibrate, to_precision
-from srblocks.upscale import UpscaleError
 
+from .config import ExportConfig
 from .errors import ExportError
 from .formats import FORMATS
-from .request import ExportRequest
 from .shapes import Shapes
-from .verify import verification_inputs
+from .verification.process import verification_inputs
 
 # Larger images are cut to their middle, so that each costs seconds.
 _SIDE = 128
 
 
-def convert(net: Network, shapes: Shapes, request: ExportRequest) -> tuple[Network, dict[str, Any], list[str]]:
+def convert(net: Network, shapes: Shapes, request: ExportConfig) -> tuple[Network, dict[str, Any], list[str]]:
     """Give the network in the precision that is asked for, what the manifest should say of it, and warnings.
 
     Raises:
@@ -55,7 +55,7 @@ def convert(net: Network, shapes: Shapes, request: ExportRequest) -> tuple[Netwo
     return converted, entry, [f"warning: {remark}" for remark in remarks]
 
 
-def _remedy(found: Calibration, request: ExportRequest) -> str:
+def _remedy(found: Calibration, request: ExportConfig) -> str:
     """Say how the export could do, as flags."""
     islands = " ".join(f"--fp32-modules '{place}'" for place in found.islands(request.precision, request.fp32_modules))
     able = all("bf16" in FORMATS[name].precisions for name in request.formats)
@@ -67,7 +67,7 @@ def _images(net: Network, folder: Path) -> Iterator[Tensor]:
     """Give the images of a folder as the network takes them.
 
     Raises:
-        ExportError: E206, the network's channels are no colours; E401, Pillow is missing; E903, no image, an unreadable
+        ExportError: E206, the network's channels are no colors; E401, Pillow is missing; E903, no image, an unreadable
             or a small one.
     """
     try:

@@ -9,7 +9,7 @@ from .errors import ExportError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from .verify import Verification
+    from .verification.process import Verification
 
 
 @dataclass(frozen=True, kw_only=True)

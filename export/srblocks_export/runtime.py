@@ -107,7 +107,7 @@ class Artifact:
         Raises:
             InputError: E202, a shape out of range; E204, not floating point.
             ExportError: E901, it does not run on what its manifest says that it takes, or gives another shape.
-            Exception: the backend's own where memory is short, see `srblocks.memory.is_out_of_memory`.
+            Exception: the backend's own where memory is short, see `srblocks._utils.memory.is_out_of_memory`.
         """
         is_array = isinstance(lr, np.ndarray)
         if not is_array and not hasattr(lr, "detach"):
@@ -134,7 +134,7 @@ class Artifact:
         try:
             sr = self._run(lr)
         except Exception as error:  # every backend raises its own types
-            from srblocks.memory import is_out_of_memory
+            from srblocks._utils.memory import is_out_of_memory
 
             if isinstance(error, ExportError) or is_out_of_memory(error):
                 raise

@@ -6,22 +6,24 @@ from typing import Any
 
 import torch
 
-from srblocks.arguments import parse_argument
+from srblocks._utils.arguments import parse_argument
+from srblocks._utils.memory import is_out_of_memory
 from srblocks.checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
-from srblocks.checkpoints.identification import sketch
+from srblocks.checkpoints.build import build_on_meta
 from srblocks.color import on_rgb
-from srblocks.memory import is_out_of_memory
+from srblocks.factory import create_network
 from srblocks.network import Network
+from srblocks.networks import network_spec
 from srblocks.pretrained import DEFAULT_NETWORK, pretrained_path
-from srblocks.registry import NetworkSpec, UnknownNetworkError, create_network, network_spec
+from srblocks.registry import NetworkSpec, UnknownNetworkError
 
+from .config import ModelSource
 from .errors import ExportError, first_line
-from .request import Source
 
 _WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".mat", ".pth.tar")
 
 
-def open_network(source: Source) -> tuple[Network, list[str]]:
+def open_network(source: ModelSource) -> tuple[Network, list[str]]:
     """Build the network in eval mode, with warnings for the user.
 
     Raises:
@@ -42,7 +44,7 @@ def open_network(source: Source) -> tuple[Network, list[str]]:
     return net, remarks
 
 
-def _named(source: Source) -> tuple[Network, list[str]]:
+def _named(source: ModelSource) -> tuple[Network, list[str]]:
     """Build a registered network with the weights named, bundled or fresh."""
     name = source.model or DEFAULT_NETWORK
     try:
@@ -64,7 +66,7 @@ def _named(source: Source) -> tuple[Network, list[str]]:
     torch.manual_seed(source.seed)
     arguments = _arguments(source.arguments, spec)
     try:
-        sketch(name, {**arguments, "scale": scale})  # refuses what would take hours to build
+        build_on_meta(name, {**arguments, "scale": scale})  # refuses what would take hours to build
         net = create_network(name, scale=scale, **arguments).eval()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         if is_out_of_memory(error):
@@ -81,7 +83,7 @@ def _is_file(name: str) -> bool:
         return False
 
 
-def _from_weights(path: Path, spec: NetworkSpec | None, source: Source) -> tuple[Network, list[str]]:
+def _from_weights(path: Path, spec: NetworkSpec | None, source: ModelSource) -> tuple[Network, list[str]]:
     """Build the network of a weights file; a named one that enlarges first, at its smallest scale if none is said."""
     net = _loaded(path, spec, source.scale, source)
     if source.scale is not None or (net.scale > 1 and len(net.scales) == 1):
@@ -97,7 +99,7 @@ def _from_weights(path: Path, spec: NetworkSpec | None, source: Source) -> tuple
     return net, [f"warning: {remark}; choose another with --scale"]
 
 
-def _loaded(path: Path, spec: NetworkSpec | None, scale: int | None, source: Source) -> Network:
+def _loaded(path: Path, spec: NetworkSpec | None, scale: int | None, source: ModelSource) -> Network:
     arguments = _arguments(source.arguments, spec)
     try:
         return load_checkpoint(path, network=spec.name if spec else None, scale=scale, **arguments)

@@ -9,7 +9,7 @@ from .cascading import EfficientResidualBlock as EfficientResidualBlock
 from .color import DIV2K_MEAN as DIV2K_MEAN
 from .color import MeanShift as MeanShift
 from .color import Rescale as Rescale
-from .color import normalisation as normalisation
+from .color import normalization as normalization
 from .conv import DepthwiseSeparableConv as DepthwiseSeparableConv
 from .conv import PreActivatedConv as PreActivatedConv
 from .conv import conv as conv

@@ -90,7 +90,7 @@ class SecondOrderChannelAttention(nn.Module):
     """Scale each channel by a gate in (0, 1) that is computed from the square root of the channels' covariance.
 
     Dai et al., *Second-order Attention Network for Single Image Super-Resolution*, CVPR 2019, Fig. 3 and eq. (8) to
-    (13) (SOCA). The covariance is the product of the centred features, C x C; its square root comes from Newton and
+    (13) (SOCA). The covariance is the product of the centerd features, C x C; its square root comes from Newton and
     Schulz's iteration, which needs no decomposition. Differs from the authors' code: maps of 1000 pixels or more per
     side are not cropped.
 
@@ -123,8 +123,8 @@ class SecondOrderChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Multiply the features ``x`` by their channels' gates."""
         pixels = x.flatten(2)
-        centred = (pixels - pixels.mean(2, keepdim=True)) / 64  # so that sums over many pixels fit into half precision
-        root = self._root(centred @ centred.transpose(1, 2) / (x.shape[2] * x.shape[3] / 64**2))
+        centerd = (pixels - pixels.mean(2, keepdim=True)) / 64  # so that sums over many pixels fit into half precision
+        root = self._root(centerd @ centerd.transpose(1, 2) / (x.shape[2] * x.shape[3] / 64**2))
         mean = root.mean(1)[:, :, None, None]
         return x * self.excite(self.act(self.squeeze(mean))).sigmoid()
 

@@ -13,7 +13,7 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 class MeanShift(nn.Module):
-    """Subtract or add a mean colour: a fixed 1x1 convolution.
+    """Subtract or add a mean color: a fixed 1x1 convolution.
 
     Lim et al., *Enhanced Deep Residual Networks for Single Image Super-Resolution*, CVPRW 2017, arXiv:1707.02921,
     section 4.2 (mean subtraction). The weights are buffers: never trained, but saved, because some published
@@ -83,7 +83,7 @@ class Rescale(nn.Module):
         return f"factor={self.factor:g}"
 
 
-def normalisation(
+def normalization(
     image_channels: int, value_range: float = 1.0, mean: Sequence[float] | None = None
 ) -> tuple[nn.Module, nn.Module]:
     """Modules that bring [0, 1] images into a network's range and its output back.
@@ -91,17 +91,17 @@ def normalisation(
     Args:
         image_channels: channels of the images.
         value_range: the value of white inside the network (1 or 255).
-        mean: mean colour to subtract inside and to add back, as fractions of white; None for none.
+        mean: mean color to subtract inside and to add back, as fractions of white; None for none.
 
     Returns:
-        ``(normalise, denormalise)``; identities where there is nothing to do.
+        ``(normalize, denormalize)``; identities where there is nothing to do.
 
     Raises:
         ValueError: ``value_range`` is not positive and finite, or ``mean`` of another number of channels.
 
     Example:
-        >>> normalise, denormalise = normalisation(3, 255, DIV2K_MEAN)
-        >>> denormalise(normalise(torch.full((1, 3, 1, 1), 0.25))).flatten()
+        >>> normalize, denormalize = normalization(3, 255, DIV2K_MEAN)
+        >>> denormalize(normalize(torch.full((1, 3, 1, 1), 0.25))).flatten()
         tensor([0.2500, 0.2500, 0.2500])
     """
     if not 0 < value_range < math.inf:

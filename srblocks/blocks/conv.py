@@ -62,7 +62,7 @@ def conv(
 
 
 class PreActivatedConv(nn.Sequential):
-    """Normalisation, activation, convolution: ``conv(act(norm(x)))``.
+    """Normalization, activation, convolution: ``conv(act(norm(x)))``.
 
     He et al., *Identity Mappings in Deep Residual Networks*, ECCV 2016, arXiv:1603.05027, Fig. 1b; the only kind of
     convolution in DRRN and MemNet.
@@ -71,7 +71,7 @@ class PreActivatedConv(nn.Sequential):
         in_channels: channels of the input.
         out_channels: channels of the output.
         kernel_size: side of the square kernel, odd.
-        norm: factory ``channels -> module`` of the normalisation; None for none.
+        norm: factory ``channels -> module`` of the normalization; None for none.
         act: factory of the activation.
         bias: the convolution has a bias.
 

@@ -25,13 +25,13 @@ class RecursiveBlock(nn.Module):
     - MemNet's recursive unit (Tai et al., ICCV 2017, arXiv:1708.02209, Fig. 3): ``skip="previous"``.
     - MS-LapSRN's feature embedding (Lai et al., TPAMI 2018, arXiv:1710.01992, Fig. 4c): D convolutions, no norm.
 
-    Only the convolutions are shared: each run has normalisations of its own, as in the authors' networks.
+    Only the convolutions are shared: each run has normalizations of its own, as in the authors' networks.
 
     Args:
         channels: feature channels C.
         recursions: runs of the unit.
         depth: convolutions in the unit.
-        norm: factory ``channels -> module`` of the normalisation beside each convolution; None for none.
+        norm: factory ``channels -> module`` of the normalization beside each convolution; None for none.
         act: factory of the activation beside each convolution.
         bias: the convolutions have a bias.
         pre_activation: ``conv(act(norm(x)))`` instead of ``act(norm(conv(x)))``.
@@ -108,7 +108,7 @@ class MemoryBlock(nn.Module):
         channels: feature channels C.
         memories: earlier memories M that the gate sees, the block's own input among them.
         recursions: runs R of the recursive unit.
-        norm: factory ``channels -> module`` of the normalisations; None for none.
+        norm: factory ``channels -> module`` of the normalizations; None for none.
         bias: the convolutions have a bias.
 
     Shape:
@@ -145,7 +145,7 @@ class LearnedAverage(nn.Module):
 
     Args:
         count: number of tensors.
-        normalised: divide by the sum of the weights.
+        normalized: divide by the sum of the weights.
 
     Shape:
         ``count tensors of one shape -> that shape``.
@@ -158,16 +158,16 @@ class LearnedAverage(nn.Module):
         tensor([0.5000], grad_fn=<AddBackward0>)
     """
 
-    def __init__(self, count: int, *, normalised: bool = False) -> None:
+    def __init__(self, count: int, *, normalized: bool = False) -> None:
         super().__init__()
         if count < 1:
             raise ValueError(f"LearnedAverage: count={count}; use 1 or more")
         self.weight = nn.Parameter(torch.full((count,), 1 / count))
-        self.normalised = normalised
+        self.normalized = normalized
 
     def forward(self, tensors: list[Tensor]) -> Tensor:
         """Average the tensors."""
-        weight = self.weight / self.weight.sum() if self.normalised else self.weight
+        weight = self.weight / self.weight.sum() if self.normalized else self.weight
         average = weight[0] * tensors[0]
         for i in range(1, len(tensors)):
             average = average + weight[i] * tensors[i]

@@ -10,16 +10,16 @@ from .conv import conv
 class ResidualBlock(nn.Module):
     """``out_act(x + res_scale * attention(norm(conv(act(norm(conv(x)))))))``, the common residual block of SR networks.
 
-    With the defaults it is EDSR's block without normalisation (Lim et al., CVPRW 2017, arXiv:1707.02921, Fig. 2c);
+    With the defaults it is EDSR's block without normalization (Lim et al., CVPRW 2017, arXiv:1707.02921, Fig. 2c);
     with ``norm=nn.BatchNorm2d, act=nn.PReLU`` SRResNet's (Ledig et al., CVPR 2017, arXiv:1609.04802, Fig. 4); with an
     ``attention`` it is the block of RCAN and its successors (see `RCAB`); with ``out_act=nn.ReLU`` CARN's.
 
     Args:
         channels: feature channels C, unchanged by the block.
         kernel_size: side of both kernels, odd.
-        norm: factory ``channels -> module`` of the normalisation after each convolution; None for none.
+        norm: factory ``channels -> module`` of the normalization after each convolution; None for none.
         act: factory of the activation between the two convolutions.
-        bias: the convolutions have a bias; None for exactly where no normalisation follows.
+        bias: the convolutions have a bias; None for exactly where no normalization follows.
         attention: factory ``channels -> module`` applied to the residual branch; None for none.
         res_scale: multiplier of the residual branch, dimensionless (EDSR's full network: 0.1).
         out_act: factory of an activation after the sum; None for none.

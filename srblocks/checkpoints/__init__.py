@@ -3,6 +3,6 @@
 from .errors import CheckpointError as CheckpointError
 from .errors import UnseenArgumentError as UnseenArgumentError
 from .errors import WrongScaleError as WrongScaleError
-from .loading import load_checkpoint as load_checkpoint
-from .loading import load_weights as load_weights
-from .saving import save_checkpoint as save_checkpoint
+from .load import load_checkpoint as load_checkpoint
+from .load import load_weights as load_weights
+from .save import save_checkpoint as save_checkpoint

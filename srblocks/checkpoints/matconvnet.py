@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .bounds import check_matlab_file
 from .errors import BoundError, CheckpointError, shown
+from .limits import check_matlab_file
 
 _RECURSION = re.compile(r".*_R(\d{1,3})_conv1")
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..protocol import psnr, reduced_pair, rgb_to_y, ssim
-from ..upscale import UpscaleError, Upscaler
-from ..upscale.errors import failure
-from ..upscale.formats import FORMATS
-from ..upscale.upscaler import Image
+from ..color import rgb_to_y
+from ..inference import UpscaleError, Upscaler
+from ..inference.errors import failure
+from ..inference.formats import FORMATS
+from ..inference.upscaler import Image
+from ..metrics import psnr, ssim
+from ..resize import reduced_pair
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,11 @@ def read_image(path: Path) -> Image:
         ValueError: the file is no image, or has more than 8 bits per channel.
     """
     try:
-        from ..upscale.images import read_picture  # noqa: PLC0415 (it needs Pillow, an optional extra)
+        from ..inference.images import read_image  # noqa: PLC0415 (it needs Pillow, an optional extra)
     except ImportError as error:
         raise UpscaleError(4, str(error)) from error
     try:
-        pixels = read_picture(path).pixels
+        pixels = read_image(path).pixels
     except OSError as error:
         raise ValueError(f"no readable image ({error})") from error
     if pixels.dtype != np.uint8:

@@ -4,9 +4,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..factory import create_network
 from ..network import Network
 from ..pretrained import list_pretrained, pretrained_path
-from ..registry import NetworkSpec, create_network
+from ..registry import NetworkSpec
 
 
 def factory(spec: NetworkSpec, name: str) -> Callable[..., Network]:
@@ -20,7 +21,7 @@ def factory(spec: NetworkSpec, name: str) -> Callable[..., Network]:
         name: the name of the function, by which hosts know it.
 
     Example:
-        >>> from srblocks import network_spec
+        >>> from srblocks.networks import network_spec
         >>> build = factory(network_spec("fsrcnn"), "srblocks_fsrcnn")
         >>> build.__name__, build(scale=3, width=32).config["width"]
         ('srblocks_fsrcnn', 32)

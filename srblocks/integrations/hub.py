@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save
 
+from .._utils.files import atomic_path
 from ..checkpoints import CheckpointError, load_checkpoint, load_weights, save_checkpoint
-from ..checkpoints.bounds import bounded_construction, check_arguments, check_memory
-from ..checkpoints.filling import check_fit
-from ..checkpoints.saving import savable_tensors
+from ..checkpoints.fill import check_fit
+from ..checkpoints.limits import bounded_construction, check_arguments, check_memory
+from ..checkpoints.save import savable_tensors
 from ..color import OnLuma, OnYCbCr, on_rgb
-from ..files import atomic_path
 from ..network import Network
-from ..registry import network_name, network_spec
+from ..networks import network_name, network_spec
 
 try:
     from huggingface_hub import HfApi, ModelCardData, snapshot_download
@@ -215,7 +215,7 @@ def _registered_name(net: Network) -> str | None:
             raise
     kind = type(net).__name__
     if net.rewrites is not None:
-        raise ValueError(f"{kind}: an optimised network has no configuration; save the one it was made from")
+        raise ValueError(f"{kind}: an optimized network has no configuration; save the one it was made from")
     try:
         with torch.device("meta"):
             again = type(net)(**net.config)

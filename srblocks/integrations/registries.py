@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..registry import network_specs
+from ..networks import network_specs
 from .factories import factory
 
 

@@ -24,9 +24,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ..checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError
-from ..checkpoints.identification import has_our_names
-from ..checkpoints.loading import network_of, whole_scale
-from ..checkpoints.reading import (
+from ..checkpoints.build import has_our_names
+from ..checkpoints.containers import (
     CONFIG_TENSOR,
     METADATA_KEY,
     Contents,
@@ -35,11 +34,13 @@ from ..checkpoints.reading import (
     contents_of,
     read_contents,
 )
-from ..checkpoints.recognition import is_layout_of
+from ..checkpoints.load import network_of, whole_scale
+from ..checkpoints.matching import is_layout_of
 from ..color import on_rgb
 from ..network import Network
+from ..networks import network_name, network_spec, network_specs
 from ..precision.measured import LIMITED_IN_BF16, MEASURED_IN_FP16
-from ..registry import NetworkSpec, network_name, network_spec, network_specs
+from ..registry import NetworkSpec
 
 try:
     from spandrel import (
@@ -87,7 +88,7 @@ class SRBlocksArchitecture(Architecture[Network]):
         """
         net = self._network(contents_of(state_dict, _STATE_DICT)).float()
         name, value_range = network_name(net), float(net.config.get("value_range", 1.0))
-        width, geometry = net.config.get("width"), network_spec(name).geometry.values()
+        width, size_requirements = net.config.get("width"), network_spec(name).size_requirements.values()
         shown = on_rgb(net) if self.rgb and net.color in ("y", "ycbcr") else net
         return ImageModelDescriptor(
             shown,
@@ -101,7 +102,9 @@ class SRBlocksArchitecture(Architecture[Network]):
             input_channels=shown.image_channels,
             output_channels=shown.image_channels,
             size_requirements=SizeRequirements(minimum=shown.min_size, multiple_of=shown.size_multiple),
-            tiling=ModelTiling.DISCOURAGED if any(row.radius is None for row in geometry) else ModelTiling.SUPPORTED,
+            tiling=ModelTiling.DISCOURAGED
+            if any(row.radius is None for row in size_requirements)
+            else ModelTiling.SUPPORTED,
         )
 
     def _is_mine(self, state: StateDict) -> bool:

@@ -14,8 +14,9 @@ their tensors alone: give with it the arguments that the weights were trained wi
 from typing import Any
 
 from ..network import Network
+from ..networks import network_specs
 from ..pretrained import pretrained_path
-from ..registry import NetworkSpec, network_specs
+from ..registry import NetworkSpec
 from .factories import factory
 
 try:

@@ -26,7 +26,7 @@ class ContentLoss(nn.Module):
         features: any module image -> tensor, or a list or dict of tensors: `timm_features`, or torchvision's
             ``create_feature_extractor``. It is frozen here and for all its other users: no gradients for its
             parameters, and eval mode, which it keeps when this loss is set to train. The images reach it as they are;
-            normalising them is its work.
+            normalizing them is its work.
         criterion: comparison of two feature tensors of one shape; None is ``nn.MSELoss()``.
         weights: one weight per feature tensor; None is 1 each. The weighted comparisons are summed.
 
@@ -74,7 +74,7 @@ class ContentLoss(nn.Module):
 class TextureLoss(ContentLoss):
     """Compare which features occur together, wherever they are: Gram matrices of features; style or texture loss.
 
-    Gatys et al., *Texture Synthesis Using Convolutional Neural Networks*, NIPS 2015, arXiv:1505.07376; normalised as in
+    Gatys et al., *Texture Synthesis Using Convolutional Neural Networks*, NIPS 2015, arXiv:1505.07376; normalized as in
     Johnson et al., ECCV 2016, arXiv:1603.08155, eq. (3): ``G = F F^T / (C H W)`` for features F of shape (C, H * W).
     With the default criterion it is the mean over G, where the paper sums (C ** 2 times as much).
 
@@ -124,7 +124,7 @@ class _TimmFeatures(nn.Module):
         if image.ndim != 4 or image.shape[1] != len(self.mean):
             raise ValueError(
                 f"timm_features: the image is {tuple(image.shape)}; "
-                f"this network takes (N, {len(self.mean)}, H, W); repeat the channel of a grey image"
+                f"this network takes (N, {len(self.mean)}, H, W); repeat the channel of a gray image"
             )
         found: list[Tensor] = self.net((image - self.mean) / self.std)
         return [x.movedim(-1, 1) for x in found] if self.channels_last else found
@@ -140,7 +140,7 @@ def timm_features(name: str, *, pretrained: bool, out_indices: Sequence[int] | N
         out_indices: which of the model's stages, finest first; None for timm's choice.
 
     Returns:
-        A module ``(N, 3, H, W) -> list of (N, C, h, w)``. It takes RGB in [0, 1] and normalises it with the mean and
+        A module ``(N, 3, H, W) -> list of (N, C, h, w)``. It takes RGB in [0, 1] and normalizes it with the mean and
         deviation of the model's own ``default_cfg``.
 
     Raises:

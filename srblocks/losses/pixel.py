@@ -42,7 +42,7 @@ class CharbonnierLoss(nn.Module):
 class TotalVariationLoss(nn.Module):
     """Anisotropic total variation of one image: a penalty on noise that needs no target.
 
-    The mean of ``|x[i + 1, j] - x[i, j]|`` plus the mean of ``|x[i, j + 1] - x[i, j]|``, each over the neighbours that
+    The mean of ``|x[i + 1, j] - x[i, j]|`` plus the mean of ``|x[i, j + 1] - x[i, j]|``, each over the neighbors that
     there are. Rudin et al., *Nonlinear total variation based noise removal algorithms*, Physica D 1992, uses the
     isotropic form (root of the squares' sum) and a sum in the place of the mean.
 
@@ -50,7 +50,7 @@ class TotalVariationLoss(nn.Module):
         ``(..., H, W) -> ()`` with H, W >= 2; 0 for a constant image.
 
     Raises:
-        ValueError: a side of one pixel, which has no neighbours.
+        ValueError: a side of one pixel, which has no neighbors.
 
     Example:
         >>> TotalVariationLoss()(torch.tensor([[0.0, 1.0], [0.5, 1.5]]))

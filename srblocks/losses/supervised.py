@@ -12,7 +12,7 @@ from .criterion import Criterion, check_same, weighted_sum
 def _targets(owner: str, outputs: Sequence[Tensor], targets: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
     """Give one target per output, of its shape."""
     if isinstance(outputs, Tensor):
-        raise TypeError(f"{owner}: outputs is one tensor; give a list of images, such as net.supervised(lr)")
+        raise TypeError(f"{owner}: outputs is one tensor; give a list of images, such as net.intermediate_outputs(lr)")
     if isinstance(targets, Tensor):
         return targets_for(outputs, targets)
     if not outputs or len(outputs) != len(targets):
@@ -29,7 +29,7 @@ def targets_for(outputs: Sequence[Tensor], hr: Tensor) -> list[Tensor]:
     """Reduce one HR image to the sizes of several outputs, by torch's antialiased bicubic interpolation.
 
     Args:
-        outputs: images (N, C, h, w), such as those of ``net.supervised(lr)``; none larger than `hr`.
+        outputs: images (N, C, h, w), such as those of ``net.intermediate_outputs(lr)``; none larger than `hr`.
         hr: image (N, C, H, W).
 
     Returns:
@@ -59,7 +59,7 @@ def targets_for(outputs: Sequence[Tensor], hr: Tensor) -> list[Tensor]:
 
 
 class SupervisedLoss(nn.Module):
-    """Supervise all images of ``net.supervised(lr)``: ``sum_k w_k criterion(outputs[k], targets[k])``.
+    """Supervise all images of ``net.intermediate_outputs(lr)``: ``sum_k w_k criterion(outputs[k], targets[k])``.
 
     LapSRN: `CharbonnierLoss` with weight 1 each (Lai et al., CVPR 2017, arXiv:1704.03915). MemNet: all outputs have the
     size of HR and are compared with it (Tai et al., ICCV 2017, arXiv:1708.02209). DRCN changes its weights while it
@@ -107,7 +107,7 @@ class DualRegressionLoss(nn.Module):
         criterion: comparison of two images; None is ``nn.L1Loss()``.
 
     Shape:
-        ``outputs, targets -> ()``; P + 1 images, coarsest first, as ``net.supervised(lr)`` gives them. The targets are
+        ``outputs, targets -> ()``; P + 1 images, coarsest first, as ``net.intermediate_outputs(lr)`` gives them. The targets are
         a list, or one HR image, which goes through `targets_for`; a list can begin with the true LR image.
 
     Raises:
@@ -147,13 +147,13 @@ class RecursiveSupervisionLoss(nn.Module):
 
     Kim et al., *Deeply-Recursive Convolutional Network for Image Super-Resolution*, CVPR 2016, arXiv:1511.04491, eq.
     (6) to (8). Differs from the paper: MSE is the mean over all values, without the factor 1/2; the term
-    ``beta * |theta|^2`` is weight decay, which is the optimiser's work.
+    ``beta * |theta|^2`` is weight decay, which is the optimizer's work.
 
     Args:
         alpha: weight of the recursions in [0, 1]; an attribute that can be set at any time. `decay` lowers it.
 
     Shape:
-        ``outputs, hr -> ()``; outputs are ``[y_1, ..., y_D, y]``, D >= 1, as DRCN's ``net.supervised(lr)`` gives them,
+        ``outputs, hr -> ()``; outputs are ``[y_1, ..., y_D, y]``, D >= 1, as DRCN's ``net.intermediate_outputs(lr)`` gives them,
         all of the shape of `hr`.
 
     Raises:

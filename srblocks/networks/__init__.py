@@ -1,5 +1,9 @@
 """The networks of the literature, one file per paper; importing this package registers them."""
 
+from ..registry import list_networks as list_networks
+from ..registry import network_name as network_name
+from ..registry import network_spec as network_spec
+from ..registry import network_specs as network_specs
 from .carn import CARN as CARN
 from .csnln import CSNLN as CSNLN
 from .dbpn import DDBPN as DDBPN

@@ -5,9 +5,9 @@ from functools import partial
 
 from torch import nn
 
-from ..blocks import DIV2K_MEAN, CascadingBlock, EfficientResidualBlock, MultiScale, conv, normalisation
+from ..blocks import DIV2K_MEAN, CascadingBlock, EfficientResidualBlock, MultiScale, conv, normalization
 from ..frameworks import PostUpsampling
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import PixelShuffleUp
 
 
@@ -50,19 +50,19 @@ class CARN(PostUpsampling):
         mean_shift: bool = True,
         value_range: float = 1.0,
     ) -> None:
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         residual = partial(EfficientResidualBlock, groups=groups) if mobile else None
         local = partial(CascadingBlock, depth=depth, block=residual, shared=mobile)
         up = partial(PixelShuffleUp, width, groups=groups if mobile else 1, act=nn.ReLU)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=conv(image_channels, width),
             body=CascadingBlock(width, depth=depth, block=local),
             upsampler=MultiScale(scale, {each: up(each) for each in scales}),
             tail=conv(width, image_channels),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         self.scales = tuple(scales)
 
@@ -74,7 +74,7 @@ register(
             build=partial(CARN, mobile=mobile),
             paper="Ahn et al., ECCV 2018, arXiv:1803.08664",
             framework="post",
-            geometry={scale: Geometry(radius=21) for scale in (2, 3, 4)},
+            size_requirements={scale: SizeRequirements(radius=21) for scale in (2, 3, 4)},
             image_channels=3,
             color="rgb",
             reduced={"depth": 2},

@@ -5,9 +5,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..blocks import DIV2K_MEAN, MultiSourceProjection, conv, normalisation
+from ..blocks import DIV2K_MEAN, MultiSourceProjection, conv, normalization
 from ..network import Network
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import DeconvUp
 
 
@@ -98,15 +98,15 @@ class CSNLN(Network):
             raise ValueError(f"CSNLN: scale={scale} is not defined; use 2, 3 or 4")
         if depth < 1:
             raise ValueError(f"CSNLN: depth={depth}; use 1 run or more")
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         multiple = 3 if scale == 3 else 2
         super().__init__(
             scale=scale,
             image_channels=image_channels,
             min_size=2 * multiple,
             size_multiple=multiple,
-            normalise=normalise,
-            denormalise=denormalise,
+            normalize=normalize,
+            denormalize=denormalize,
         )
         self.head = nn.Sequential(conv(image_channels, width), nn.PReLU(), conv(width, width), nn.PReLU())
         self.body = SelfExemplarMining(width, scale)
@@ -122,7 +122,7 @@ class CSNLN(Network):
             highs.append(high)
         return self.denormalise(self.tail(torch.cat(highs, 1)))
 
-    def chains(self) -> list[list[str]]:
+    def sequential_slots(self) -> list[list[str]]:
         """Give the slots that run directly behind one another."""
         return [["normalise", "head"], ["tail", "denormalise"]]
 
@@ -133,8 +133,8 @@ register(
         build=CSNLN,
         paper="Mei et al., CVPR 2020, arXiv:2006.01424",
         framework="post",
-        geometry={
-            scale: Geometry(radius=None, min_size=2 * multiple, size_multiple=multiple)
+        size_requirements={
+            scale: SizeRequirements(radius=None, min_size=2 * multiple, size_multiple=multiple)
             for scale, multiple in ((2, 2), (3, 3), (4, 2))
         },
         image_channels=3,

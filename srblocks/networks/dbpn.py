@@ -4,10 +4,10 @@ from functools import partial
 
 from torch import nn
 
-from ..blocks import DIV2K_MEAN, conv, normalisation
+from ..blocks import DIV2K_MEAN, conv, normalization
 from ..frameworks import IterativeUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import DownProjection, InterpolateUp, UpProjection
 
 
@@ -59,12 +59,12 @@ class DDBPN(IterativeUpsampling):
             raise ValueError(f"DDBPN: stages={stages}; use 1 up-projection or more")
         if recursions is not None and recursions < 1:
             raise ValueError(f"DDBPN: recursions={recursions}; use 1 pass or more, or None")
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         act = nn.PReLU if shared_slope else partial(nn.PReLU, width)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=nn.Sequential(
                 conv(image_channels, head_width),
                 nn.PReLU() if shared_slope else nn.PReLU(head_width),
@@ -78,7 +78,7 @@ class DDBPN(IterativeUpsampling):
             recursions=recursions,
             newest_first=newest_first,
             image_skip=InterpolateUp(image_channels, scale) if image_skip else None,
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         he_(self, mode="fan_in", transposed=True)
 
@@ -90,8 +90,8 @@ register(
             build=partial(DDBPN, **config),
             paper="Haris et al., CVPR 2018, arXiv:1803.02735",
             framework="iterative",
-            geometry={
-                scale: Geometry(radius=radius, min_size=2 if "image_skip" in config else 1)
+            size_requirements={
+                scale: SizeRequirements(radius=radius, min_size=2 if "image_skip" in config else 1)
                 for scale, radius in zip((2, 4, 8), radii, strict=True)
             },
             image_channels=3,

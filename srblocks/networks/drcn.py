@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from ..blocks import LearnedAverage, RecursiveBlock, conv, normalisation
+from ..blocks import LearnedAverage, RecursiveBlock, conv, normalization
 from ..frameworks import PreUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp
 
 
@@ -32,7 +32,7 @@ class DRCN(PreUpsampling):
 
     Kim et al., *Deeply-Recursive Convolutional Network for Image Super-Resolution*, CVPR 2016, arXiv:1511.04491,
     Fig. 1 to 3: embedding, a convolution shared by all recursions, and a reconstruction shared by all of them; the
-    output is a learned average of the reconstructions. `supervised` gives each reconstruction, then the average.
+    output is a learned average of the reconstructions. `intermediate_outputs` gives each reconstruction, then the average.
 
     Args:
         scale: enlargement per side; 1 when the input is interpolated already.
@@ -42,7 +42,7 @@ class DRCN(PreUpsampling):
         skip: how a reconstruction sees the interpolated image: "add" (its mult-adds are the published ones) or "concat"
             (a widely used port: ahead of the last convolution).
         reconstruction_act: ReLU behind both convolutions of the reconstruction (that port).
-        normalised_average: divide by the sum of the learned weights (that port).
+        normalized_average: divide by the sum of the learned weights (that port).
         interpolation: "bicubic" (MATLAB's) or "bilinear".
         value_range: the value of white inside the network.
 
@@ -63,26 +63,26 @@ class DRCN(PreUpsampling):
         recursions: int = 16,
         skip: str = "add",
         reconstruction_act: bool = False,
-        normalised_average: bool = False,
+        normalized_average: bool = False,
         interpolation: str = "bicubic",
         value_range: float = 1.0,
     ) -> None:
         if skip not in ("add", "concat"):
             raise ValueError(f"DRCN: skip={skip!r} is unknown; use 'add' or 'concat'")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         body = RecursiveBlock(width, recursions=recursions, depth=1, norm=None, pre_activation=False, skip="none")
         act = nn.ReLU() if reconstruction_act else nn.Identity()
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
             head=nn.Sequential(conv(image_channels, width), nn.ReLU(), conv(width, width), nn.ReLU()),
             body=body,
             tail=_Reconstruction(width, image_channels, skip=skip, act=act),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
-        self.average = LearnedAverage(recursions, normalised=normalised_average)
+        self.average = LearnedAverage(recursions, normalized=normalized_average)
         he_(self)
         nn.init.dirac_(body.get_parameter("convs.0.weight"))
 
@@ -90,7 +90,7 @@ class DRCN(PreUpsampling):
         """Enlarge the images ``lr``."""
         return self.denormalise(self.average(self._reconstructions(lr)))
 
-    def supervised(self, lr: Tensor) -> list[Tensor]:
+    def intermediate_outputs(self, lr: Tensor) -> list[Tensor]:
         """Give the image of every recursion, first to last, and their average, which is ``forward``'s."""
         images = self._reconstructions(lr)
         return [self.denormalise(image) for image in [*images, self.average(images)]]
@@ -109,7 +109,9 @@ register(
         build=DRCN,
         paper="Kim et al., CVPR 2016, arXiv:1511.04491",
         framework="pre",
-        geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in {2: 12, 3: 8, 4: 7}.items()},
+        size_requirements={
+            scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in {2: 12, 3: 8, 4: 7}.items()
+        },
         reduced={"recursions": 3},
     )
 )

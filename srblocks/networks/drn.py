@@ -5,9 +5,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..blocks import DIV2K_MEAN, RCAB, conv, normalisation
+from ..blocks import DIV2K_MEAN, RCAB, conv, normalization
 from ..network import Network
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp, PixelShuffleUp
 
 _SIZES = {("s", 4): (16, 30), ("s", 8): (8, 30), ("l", 4): (20, 40), ("l", 8): (10, 36)}
@@ -44,7 +44,7 @@ class DRN(Network):
     """Dual regression network, U-shaped: the interpolated image goes down to the input's size and up again.
 
     Guo et al., *Closed-loop Matters: Dual Regression Networks for Single Image Super-Resolution*, CVPR 2020,
-    arXiv:2003.07018, Fig. 2 and 3. `supervised` gives the images of all sizes, from the input's to the output;
+    arXiv:2003.07018, Fig. 2 and 3. `intermediate_outputs` gives the images of all sizes, from the input's to the output;
     `dual_models` the networks for the way back, of which only training has need.
 
     Args:
@@ -84,12 +84,12 @@ class DRN(Network):
         own_width, own_depth = _SIZES.get((variant, scale), (0, 0))
         width = own_width if width is None else width
         depth = own_depth if depth is None else depth
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
-            denormalise=denormalise,
+            normalize=normalize,
+            denormalize=denormalize,
         )
         bottom = width * scale
         widths = [width * 2**level for level in range(levels)]
@@ -120,11 +120,11 @@ class DRN(Network):
         """Enlarge the images ``lr``."""
         return self.denormalise(self.tails[-1](self._levels(lr)[-1]))
 
-    def chains(self) -> list[list[str]]:
+    def sequential_slots(self) -> list[list[str]]:
         """Give the slots that run directly behind one another."""
         return [["normalise", "upsampler", "head"]]
 
-    def supervised(self, lr: Tensor) -> list[Tensor]:
+    def intermediate_outputs(self, lr: Tensor) -> list[Tensor]:
         """Give the image of every level: the input's size first, then each doubling; the last is ``forward``'s."""
         return [self.denormalise(tail(x)) for tail, x in zip(self.tails, self._levels(lr), strict=True)]
 
@@ -153,7 +153,7 @@ register(
             paper="Guo et al., CVPR 2020, arXiv:2003.07018",
             framework="other",
             framework_note="U-shaped",
-            geometry={scale: Geometry(radius=None) for scale in (4, 8)},
+            size_requirements={scale: SizeRequirements(radius=None) for scale in (4, 8)},
             image_channels=3,
             color="rgb",
             value_range=255.0,

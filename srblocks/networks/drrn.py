@@ -4,10 +4,10 @@ from functools import partial
 
 from torch import nn
 
-from ..blocks import PreActivatedConv, RecursiveBlock, conv, normalisation
+from ..blocks import PreActivatedConv, RecursiveBlock, conv, normalization
 from ..frameworks import PreUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp
 
 
@@ -16,8 +16,8 @@ class DRRN(PreUpsampling):
 
     Tai, Yang and Liu, *Image Super-Resolution via Deep Recursive Residual Network*, CVPR 2017, Fig. 2 to 4 and
     section 3: B recursive blocks of U residual units with shared convolutions. As in the authors' networks every
-    convolution, the first and the last included, is normalisation, ReLU, convolution, and each run of a unit has
-    normalisations of its own.
+    convolution, the first and the last included, is normalization, ReLU, convolution, and each run of a unit has
+    normalizations of its own.
 
     Args:
         scale: enlargement per side; 1 when the input is interpolated already.
@@ -25,7 +25,7 @@ class DRRN(PreUpsampling):
         width: feature channels (paper: 128).
         blocks: recursive blocks B.
         recursions: residual units U in each block.
-        norm: batch normalisation (some ports have none).
+        norm: batch normalization (some ports have none).
         bias: convolutions have a bias (some ports have none).
         pre_activation: as the authors; False puts ReLU behind the convolutions, and none behind the last.
         interpolation: "bicubic" (MATLAB's) or "bilinear".
@@ -55,7 +55,7 @@ class DRRN(PreUpsampling):
     ) -> None:
         if blocks < 1:
             raise ValueError(f"DRRN: blocks={blocks}; use 1 recursive block or more")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         norm_factory = nn.BatchNorm2d if norm else None
 
         def layer(in_channels: int, out_channels: int) -> nn.Module:
@@ -76,13 +76,13 @@ class DRRN(PreUpsampling):
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
             head=layer(image_channels, width),
             body=nn.Sequential(*body),
             tail=tail,
             image_skip=True,
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         he_(self, mode="fan_in")
 
@@ -94,7 +94,7 @@ register(
             build=partial(DRRN, recursions=units),
             paper="Tai et al., CVPR 2017",
             framework="pre",
-            geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in radii.items()},
+            size_requirements={scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in radii.items()},
             reduced={"recursions": units // 8 + 1},
         )
         for units, radii in {9: {2: 12, 3: 8, 4: 7}, 25: {2: 28, 3: 19, 4: 15}}.items()

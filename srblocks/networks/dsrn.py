@@ -2,12 +2,12 @@
 
 from torch import Tensor, nn
 
-from ..blocks import DualStateUnit, conv, normalisation
+from ..blocks import DualStateUnit, conv, normalization
 from ..init import he_
 from ..network import Network
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import DeconvUp, InterpolateUp
-from ..upsampling.post import prime_factors
+from ..upsampling.pixel_shuffle import prime_factors
 
 
 class DSRN(Network):
@@ -45,14 +45,14 @@ class DSRN(Network):
     ) -> None:
         if steps < 3:
             raise ValueError(f"DSRN: steps={steps}; use 3 or more, from which on the states exchange features")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         skip = InterpolateUp(image_channels, scale) if image_skip else None
         super().__init__(
             scale=scale,
             image_channels=image_channels,
             min_size=skip.min_size if skip else 1,
-            normalise=normalise,
-            denormalise=denormalise,
+            normalize=normalize,
+            denormalize=denormalize,
         )
         ups = [DeconvUp(width, factor, kernel_size=factor) for factor in prime_factors(scale)]
         self.head = nn.Sequential(conv(image_channels, width // 2), nn.ReLU(), conv(width // 2, width), nn.ReLU())
@@ -75,7 +75,7 @@ class DSRN(Network):
             sr = sr + self.image_skip(image)
         return self.denormalise(sr)
 
-    def chains(self) -> list[list[str]]:
+    def sequential_slots(self) -> list[list[str]]:
         """Give the slots that run directly behind one another."""
         return [["normalise", "head"], ["tail", "denormalise"]] if self.image_skip is None else []
 
@@ -87,7 +87,7 @@ register(
         paper="Han et al., CVPR 2018, arXiv:1805.02704",
         framework="other",
         framework_note="dual-state",
-        geometry={scale: Geometry(radius=12, min_size=2) for scale in (2, 3, 4)},
+        size_requirements={scale: SizeRequirements(radius=12, min_size=2) for scale in (2, 3, 4)},
         image_channels=3,
         color="rgb",
         reduced={"steps": 3},

@@ -1,12 +1,12 @@
-"""EDSR: residual blocks without normalisation, and pixel shuffle at the end."""
+"""EDSR: residual blocks without normalization, and pixel shuffle at the end."""
 
 from functools import partial
 
 from torch import nn
 
-from ..blocks import DIV2K_MEAN, ResidualBlock, conv, normalisation
+from ..blocks import DIV2K_MEAN, ResidualBlock, conv, normalization
 from ..frameworks import PostUpsampling
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import PixelShuffleUp
 
 
@@ -45,18 +45,18 @@ class EDSR(PostUpsampling):
         mean_shift: bool = True,
         value_range: float = 255.0,
     ) -> None:
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         blocks = [ResidualBlock(width, res_scale=res_scale) for _ in range(depth)]
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=conv(image_channels, width),
             body=nn.Sequential(*blocks, conv(width, width)),
             long_skip=True,
             upsampler=PixelShuffleUp(width, scale),
             tail=conv(width, image_channels),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
 
 
@@ -70,7 +70,7 @@ register(
         build=EDSR,
         paper=_PAPER,
         framework="post",
-        geometry={scale: Geometry(radius=radius) for scale, radius in _BASELINE_RADIUS.items()},
+        size_requirements={scale: SizeRequirements(radius=radius) for scale, radius in _BASELINE_RADIUS.items()},
         image_channels=3,
         color="rgb",
         value_range=255.0,
@@ -81,7 +81,7 @@ register(
         build=partial(EDSR, width=256, depth=32, res_scale=0.1),
         paper=_PAPER,
         framework="post",
-        geometry={scale: Geometry(radius=radius) for scale, radius in _FULL_RADIUS.items()},
+        size_requirements={scale: SizeRequirements(radius=radius) for scale, radius in _FULL_RADIUS.items()},
         image_channels=3,
         color="rgb",
         value_range=255.0,

@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from ..blocks import conv, normalisation
+from ..blocks import conv, normalization
 from ..frameworks import PostUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import PixelShuffleUp
 
 _ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -31,7 +31,7 @@ class ESPCN(PostUpsampling):
         21,284 / 22,729 / 24,752 / 38,624 parameters on Y at x2 / x3 / x4 / x8.
 
     Raises:
-        ValueError: unknown activation or colour, or ``depth < 2``.
+        ValueError: unknown activation or color, or ``depth < 2``.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ESPCN(PostUpsampling):
             raise ValueError(f"ESPCN: act={act!r} is unknown; use {' or '.join(map(repr, _ACTIVATIONS))}")
         if depth < 2:
             raise ValueError(f"ESPCN: depth={depth}; use 2 convolutions or more")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         body: list[nn.Module] = []
         for layer in range(depth - 1):
             body += [conv(width, width // 2 if layer == depth - 2 else width), _ACTIVATIONS[act]()]
@@ -57,12 +57,12 @@ class ESPCN(PostUpsampling):
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=nn.Sequential(conv(image_channels, width, 5), _ACTIVATIONS[act]()),
             body=nn.Sequential(*body),
             upsampler=upsampler,
             tail=nn.Identity(),
-            denormalise=denormalise,
+            denormalize=denormalize,
             color=color,
         )
         he_(self)
@@ -75,6 +75,6 @@ register(
         build=ESPCN,
         paper="Shi et al., CVPR 2016, arXiv:1609.05158",
         framework="post",
-        geometry={scale: Geometry(radius=4) for scale in (2, 3, 4, 8)},
+        size_requirements={scale: SizeRequirements(radius=4) for scale in (2, 3, 4, 8)},
     )
 )

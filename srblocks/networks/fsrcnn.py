@@ -4,10 +4,10 @@ from functools import partial
 
 from torch import nn
 
-from ..blocks import conv, normalisation
+from ..blocks import conv, normalization
 from ..frameworks import PostUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import DeconvUp, InterpolateUp
 
 
@@ -48,7 +48,7 @@ class FSRCNN(PostUpsampling):
     ) -> None:
         if upsampling not in ("deconv", "bilinear"):
             raise ValueError(f"FSRCNN: upsampling={upsampling!r} is unknown; use 'deconv' or 'bilinear'")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         body: list[nn.Module] = [conv(width, shrunk_width, 1), nn.PReLU(shrunk_width)]
         for _ in range(depth):
             body += [conv(shrunk_width, shrunk_width), nn.PReLU(shrunk_width)]
@@ -61,12 +61,12 @@ class FSRCNN(PostUpsampling):
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=nn.Sequential(conv(image_channels, width, 5), nn.PReLU(width)),
             body=nn.Sequential(*body),
             upsampler=upsampler,
             tail=tail,
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         he_(self)
         last = tail if upsampling == "bilinear" else upsampler.get_submodule("deconv")
@@ -82,13 +82,13 @@ register(
         build=FSRCNN,
         paper=_PAPER,
         framework="post",
-        geometry={2: Geometry(radius=8), 3: Geometry(radius=8), 4: Geometry(radius=7)},
+        size_requirements={2: SizeRequirements(radius=8), 3: SizeRequirements(radius=8), 4: SizeRequirements(radius=7)},
     ),
     NetworkSpec(
         name="fsrcnn_s",
         build=partial(FSRCNN, width=32, shrunk_width=5, depth=1),
         paper=_PAPER,
         framework="post",
-        geometry={2: Geometry(radius=5), 3: Geometry(radius=5), 4: Geometry(radius=4)},
+        size_requirements={2: SizeRequirements(radius=5), 3: SizeRequirements(radius=5), 4: SizeRequirements(radius=4)},
     ),
 )

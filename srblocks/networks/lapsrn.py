@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from ..blocks import conv, normalisation
+from ..blocks import conv, normalization
 from ..frameworks import ProgressiveUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import BicubicResize, LaplacianLevel, activated_convs
 
 LEVELS = {2: 1, 3: 2, 4: 2, 8: 3}
@@ -50,7 +50,7 @@ class LapSRN(ProgressiveUpsampling):
     ) -> None:
         if scale not in LEVELS:
             raise ValueError(f"LapSRN: scale={scale} is no pyramid of doublings; use 2, 3 (by resizing x4), 4 or 8")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         if depth is None:
             depth = 5 if scale == 8 else 10
         levels: list[nn.Module] = [
@@ -66,11 +66,11 @@ class LapSRN(ProgressiveUpsampling):
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=nn.Sequential(conv(image_channels, width, bias=bias), nn.LeakyReLU(0.2)),
             levels=levels,
             resize=BicubicResize(image_channels, 3, 4) if scale == 3 else None,
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         if "depth" in self.config:  # not in that of a subclass that chooses it
             self.config["depth"] = depth
@@ -84,7 +84,12 @@ register(
         build=LapSRN,
         paper="Lai et al., CVPR 2017, arXiv:1704.03915",
         framework="progressive",
-        geometry={2: Geometry(radius=12), 3: Geometry(radius=18), 4: Geometry(radius=17), 8: Geometry(radius=11)},
+        size_requirements={
+            2: SizeRequirements(radius=12),
+            3: SizeRequirements(radius=18),
+            4: SizeRequirements(radius=17),
+            8: SizeRequirements(radius=11),
+        },
         reduced={"depth": 2},
     )
 )

@@ -5,9 +5,9 @@ from functools import partial
 
 from torch import nn
 
-from ..blocks import DIV2K_MEAN, MultiScale, ResidualBlock, conv, normalisation
+from ..blocks import DIV2K_MEAN, MultiScale, ResidualBlock, conv, normalization
 from ..frameworks import PostUpsampling
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import PixelShuffleUp
 
 
@@ -45,12 +45,12 @@ class MDSR(PostUpsampling):
         mean_shift: bool = True,
         value_range: float = 255.0,
     ) -> None:
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         block = partial(ResidualBlock, width, kernel_size=5)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=nn.Sequential(
                 conv(image_channels, width),
                 MultiScale(scale, {each: nn.Sequential(block(), block()) for each in scales}),
@@ -59,7 +59,7 @@ class MDSR(PostUpsampling):
             long_skip=True,
             upsampler=MultiScale(scale, {each: PixelShuffleUp(width, each) for each in scales}),
             tail=conv(width, image_channels),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         self.scales = tuple(scales)
 
@@ -71,7 +71,7 @@ register(
             build=partial(MDSR, depth=depth),
             paper="Lim et al., CVPRW 2017, arXiv:1707.02921",
             framework="post",
-            geometry={scale: Geometry(radius=radius) for scale in (2, 3, 4)},
+            size_requirements={scale: SizeRequirements(radius=radius) for scale in (2, 3, 4)},
             image_channels=3,
             color="rgb",
             value_range=255.0,

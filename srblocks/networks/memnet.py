@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from ..blocks import LearnedAverage, MemoryBlock, PreActivatedConv, conv, normalisation
+from ..blocks import LearnedAverage, MemoryBlock, PreActivatedConv, conv, normalization
 from ..frameworks import PreUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp
 
 
@@ -14,9 +14,9 @@ class MemNet(PreUpsampling):
 
     Tai et al., *MemNet: A Persistent Memory Network for Image Restoration*, ICCV 2017, arXiv:1708.02209, Fig. 2 to 4:
     M memory blocks, each with R runs of a shared residual unit and a gate over all earlier memories; every memory
-    gives an image, and the output is their learned average. `supervised` gives these images, then the average. As in
-    the authors' networks every convolution is normalisation, ReLU, convolution; the runs and the images share
-    convolutions, not normalisations.
+    gives an image, and the output is their learned average. `intermediate_outputs` gives these images, then the average. As in
+    the authors' networks every convolution is normalization, ReLU, convolution; the runs and the images share
+    convolutions, not normalizations.
 
     Args:
         scale: enlargement per side; 1 when the input is interpolated already.
@@ -24,7 +24,7 @@ class MemNet(PreUpsampling):
         width: feature channels (paper: 64).
         memories: memory blocks M.
         recursions: residual units R in each.
-        norm: batch normalisation.
+        norm: batch normalization.
         bias: convolutions have a bias.
         value_range: the value of white inside the network.
 
@@ -48,12 +48,12 @@ class MemNet(PreUpsampling):
         bias: bool = True,
         value_range: float = 1.0,
     ) -> None:
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         norm_factory = nn.BatchNorm2d if norm else None
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             upsampler=InterpolateUp(image_channels, scale),
             head=PreActivatedConv(image_channels, width, norm=norm_factory, bias=bias),
             body=nn.ModuleList(
@@ -61,7 +61,7 @@ class MemNet(PreUpsampling):
                 for i in range(memories)
             ),
             tail=conv(width, image_channels, bias=bias),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) if norm else nn.Identity() for _ in range(memories))
         self.act = nn.ReLU()
@@ -72,7 +72,7 @@ class MemNet(PreUpsampling):
         """Enlarge the images ``lr``."""
         return self.denormalise(self.average(self._images(lr)))
 
-    def supervised(self, lr: Tensor) -> list[Tensor]:
+    def intermediate_outputs(self, lr: Tensor) -> list[Tensor]:
         """Give the image of every memory, first to last, and their average, which is ``forward``'s."""
         images = self._images(lr)
         return [self.denormalise(image) for image in [*images, self.average(images)]]
@@ -93,7 +93,9 @@ register(
         build=MemNet,
         paper="Tai et al., ICCV 2017, arXiv:1708.02209",
         framework="pre",
-        geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in {2: 39, 3: 26, 4: 20}.items()},
+        size_requirements={
+            scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in {2: 39, 3: 26, 4: 20}.items()
+        },
         reduced={"memories": 2, "recursions": 2},
     )
 )

@@ -4,10 +4,10 @@ from functools import partial
 
 from torch import nn
 
-from ..blocks import RecursiveBlock, conv, normalisation
+from ..blocks import RecursiveBlock, conv, normalization
 from ..frameworks import ProgressiveUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import BicubicResize, LaplacianLevel
 from .lapsrn import LEVELS
 
@@ -47,20 +47,20 @@ class MSLapSRN(ProgressiveUpsampling):
     ) -> None:
         if scale not in LEVELS:
             raise ValueError(f"MSLapSRN: scale={scale} is no pyramid of doublings; use 2, 3 (by resizing x4), 4 or 8")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         leaky = partial(nn.LeakyReLU, 0.2)
         embedding = RecursiveBlock(width, recursions=recursions, depth=depth, norm=None, act=leaky)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=conv(image_channels, width),
             levels=[
                 LaplacianLevel(width, body=nn.Sequential(embedding, leaky()), image_channels=image_channels, act=None)
             ],
             recursions=LEVELS[scale],
             resize=BicubicResize(image_channels, 3, 4) if scale == 3 else None,
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         self.scales = tuple(LEVELS)
         he_(self)
@@ -72,7 +72,9 @@ register(
         build=MSLapSRN,
         paper="Lai et al., TPAMI 2018, arXiv:1710.01992",
         framework="progressive",
-        geometry={scale: Geometry(radius=radius) for scale, radius in {2: 42, 3: 63, 4: 62, 8: 72}.items()},
+        size_requirements={
+            scale: SizeRequirements(radius=radius) for scale, radius in {2: 42, 3: 63, 4: 62, 8: 72}.items()
+        },
         reduced={"depth": 2, "recursions": 2},
     )
 )

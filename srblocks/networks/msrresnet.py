@@ -1,14 +1,14 @@
-"""MSRResNet: SRResNet without normalisation, added to the bilinear enlargement."""
+"""MSRResNet: SRResNet without normalization, added to the bilinear enlargement."""
 
 from functools import partial
 
 import torch
 from torch import nn
 
-from ..blocks import ResidualBlock, conv, normalisation
+from ..blocks import ResidualBlock, conv, normalization
 from ..frameworks import PostUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp, PixelShuffleUp
 
 
@@ -16,7 +16,7 @@ class MSRResNet(PostUpsampling):
     """Modified SRResNet, the baseline of ESRGAN's authors.
 
     Wang et al., *ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks*, ECCVW 2018, arXiv:1809.00219,
-    section 3.1 and the authors' code: residual blocks without normalisation, no skip around them, LeakyReLU.
+    section 3.1 and the authors' code: residual blocks without normalization, no skip around them, LeakyReLU.
 
     Args:
         scale: enlargement per side (authors: 2, 3, 4).
@@ -39,18 +39,18 @@ class MSRResNet(PostUpsampling):
         depth: int = 16,
         value_range: float = 1.0,
     ) -> None:
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         leaky = partial(nn.LeakyReLU, 0.1)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=nn.Sequential(conv(image_channels, width), leaky()),
             body=nn.Sequential(*(ResidualBlock(width) for _ in range(depth))),
             upsampler=PixelShuffleUp(width, scale, act=leaky),
             tail=nn.Sequential(conv(width, width), leaky(), conv(width, image_channels)),
             image_skip=InterpolateUp(image_channels, scale, mode="bilinear"),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         he_(self, mode="fan_in")
         with torch.no_grad():
@@ -65,7 +65,7 @@ register(
         build=MSRResNet,
         paper="Wang et al., ECCVW 2018, arXiv:1809.00219",
         framework="post",
-        geometry={scale: Geometry(radius=35) for scale in (2, 3, 4)},
+        size_requirements={scale: SizeRequirements(radius=35) for scale in (2, 3, 4)},
         image_channels=3,
         color="rgb",
         reduced={"depth": 2},

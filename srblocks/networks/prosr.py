@@ -5,9 +5,9 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from ..blocks import DIV2K_MEAN, RDB, DenseBlock, MultiScale, conv, normalisation
+from ..blocks import DIV2K_MEAN, RDB, DenseBlock, MultiScale, conv, normalization
 from ..network import Network
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp, PyramidLevel
 
 _DEVIATION = 0.0039215
@@ -76,13 +76,13 @@ class ProSR(Network):
             raise ValueError(
                 f"ProSR: scales={list(scales)} with {len(blocks)} pyramids; use powers of 2 up to {2 ** len(blocks)}"
             )
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
             min_size=2,
-            normalise=normalise,
-            denormalise=denormalise,
+            normalize=normalize,
+            denormalize=denormalize,
         )
         self.scales = tuple(scales)
         self.head = MultiScale(scale, {each: reflected(image_channels, width) for each in scales})
@@ -124,7 +124,7 @@ class ProSR(Network):
             sr = sr + self.image_skip(image)
         return self.denormalise(sr)
 
-    def chains(self) -> list[list[str]]:
+    def sequential_slots(self) -> list[list[str]]:
         """Give the slots that run directly behind one another."""
         return [["normalise", "head"], ["tail", "denormalise"]] if self.image_skip is None else []
 
@@ -138,7 +138,7 @@ register(
             build=partial(ProSR, **config),
             paper="Wang et al., CVPRW 2018, arXiv:1804.02900",
             framework="progressive",
-            geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in radii.items()},
+            size_requirements={scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in radii.items()},
             image_channels=3,
             color="rgb",
             value_range=1 / _DEVIATION,

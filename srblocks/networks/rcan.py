@@ -4,9 +4,9 @@ from functools import partial
 
 from torch import nn
 
-from ..blocks import DIV2K_MEAN, RCAB, ResidualGroup, conv, normalisation
+from ..blocks import DIV2K_MEAN, RCAB, ResidualGroup, conv, normalization
 from ..frameworks import PostUpsampling
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import PixelShuffleUp
 
 
@@ -52,13 +52,13 @@ class RCAN(PostUpsampling):
         if upsampling not in ("stepwise", "direct"):
             raise ValueError(f"RCAN: upsampling={upsampling!r} is unknown; use 'stepwise' or 'direct'")
         direct = upsampling == "direct"
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         block = partial(RCAB, reduction=reduction)
         body = [ResidualGroup(width, depth=blocks_per_group, block=block) for _ in range(groups)]
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=conv(image_channels, width),
             body=nn.Sequential(*body, conv(width, width)),
             long_skip=True,
@@ -66,7 +66,7 @@ class RCAN(PostUpsampling):
                 width, scale, out_channels=image_channels if direct else width, stepwise=not direct
             ),
             tail=nn.Identity() if direct else conv(width, image_channels),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
 
 
@@ -76,7 +76,7 @@ register(
         build=RCAN,
         paper="Zhang et al., ECCV 2018, arXiv:1807.02758",
         framework="post",
-        geometry={scale: Geometry(radius=None) for scale in (2, 3, 4, 8)},
+        size_requirements={scale: SizeRequirements(radius=None) for scale in (2, 3, 4, 8)},
         image_channels=3,
         color="rgb",
         value_range=255.0,

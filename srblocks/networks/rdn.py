@@ -4,9 +4,9 @@ from functools import partial
 
 from torch import nn
 
-from ..blocks import RDB, FeatureFusion, conv, normalisation
+from ..blocks import RDB, FeatureFusion, conv, normalization
 from ..frameworks import PostUpsampling
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp, PixelShuffleUp
 
 
@@ -53,13 +53,13 @@ class RDN(PostUpsampling):
             raise ValueError(f"RDN: upsampling={upsampling!r} is unknown; use 'pixel_shuffle' or 'bilinear'")
         if depth < 1:
             raise ValueError(f"RDN: depth={depth}; use 1 residual dense block or more")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         fused = width if fusion_width is None else fusion_width
         shuffled = upsampling == "pixel_shuffle"
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=conv(image_channels, width),
             body=nn.Sequential(
                 conv(width, width),
@@ -73,7 +73,7 @@ class RDN(PostUpsampling):
             if shuffled
             else InterpolateUp(width, scale, mode="bilinear"),
             tail=conv(growth if shuffled else width, image_channels),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
 
 
@@ -84,7 +84,7 @@ register(
             build=partial(RDN, **config),
             paper="Zhang et al., CVPR 2018, arXiv:1802.08797",
             framework="post",
-            geometry={scale: Geometry(radius=radius) for scale in (2, 3, 4)},
+            size_requirements={scale: SizeRequirements(radius=radius) for scale in (2, 3, 4)},
             image_channels=3,
             color="rgb",
             reduced={"depth": 2, "layers": 2},

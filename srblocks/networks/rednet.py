@@ -5,10 +5,10 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from ..blocks import normalisation
+from ..blocks import normalization
 from ..frameworks import PreUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp
 
 
@@ -98,12 +98,12 @@ class REDNet(PreUpsampling):
             raise ValueError(f"REDNet: depth={depth} is no number of strided pairs; use 4 d + 2, such as 26")
         reduction = {"none": 1, "ends": 2, "pairs": 2 ** (inner // 2)}[strides]
         end = 2 if strides == "ends" else 1
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
             size_multiple=reduction // math.gcd(reduction, scale),
-            normalise=normalise,
+            normalize=normalize,
             upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
             head=nn.Sequential(_conv(image_channels, width, end), nn.ReLU()),
             body=_EncoderDecoder(
@@ -114,7 +114,7 @@ class REDNet(PreUpsampling):
             ),
             tail=_deconv(width, image_channels, end),
             image_skip=True,
-            denormalise=nn.Sequential(nn.ReLU(), denormalise) if out_act else denormalise,
+            denormalize=nn.Sequential(nn.ReLU(), denormalize) if out_act else denormalize,
         )
         he_(self, mode="fan_in", transposed=True)
 
@@ -128,7 +128,7 @@ register(
             build=partial(REDNet, depth=depth, skips=depth > 10),
             paper=_PAPER,
             framework="pre",
-            geometry={scale: Geometry(radius=radius, min_size=2) for scale, radius in radii.items()},
+            size_requirements={scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in radii.items()},
             reduced={"depth": depth // 3 // 2 * 2 + 2},
         )
         for depth, radii in {10: {2: 7, 3: 5, 4: 4}, 20: {2: 12, 3: 8, 4: 7}, 30: {2: 17, 3: 12, 4: 9}}.items()

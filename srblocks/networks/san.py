@@ -10,10 +10,10 @@ from ..blocks import (
     ResidualGroup,
     SecondOrderChannelAttention,
     conv,
-    normalisation,
+    normalization,
 )
 from ..frameworks import PostUpsampling
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import PixelShuffleUp
 
 
@@ -73,7 +73,7 @@ class SAN(PostUpsampling):
         mean_shift: bool = True,
         value_range: float = 255.0,
     ) -> None:
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
 
         def attention(channels: int) -> nn.Module:
             return SecondOrderChannelAttention(channels, reduction=reduction)
@@ -82,7 +82,7 @@ class SAN(PostUpsampling):
             scale=scale,
             image_channels=image_channels,
             min_size=8,
-            normalise=normalise,
+            normalize=normalize,
             head=conv(image_channels, width),
             body=_SharedSourceGroups(
                 RegionNonLocal(NonLocal(width, inner_channels=width // 8, pool=2)),
@@ -91,7 +91,7 @@ class SAN(PostUpsampling):
             long_skip=True,
             upsampler=PixelShuffleUp(width, scale),
             tail=conv(width, image_channels),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
 
 
@@ -101,7 +101,7 @@ register(
         build=SAN,
         paper="Dai et al., CVPR 2019",
         framework="post",
-        geometry={scale: Geometry(radius=None, min_size=8) for scale in (2, 3, 4, 8)},
+        size_requirements={scale: SizeRequirements(radius=None, min_size=8) for scale in (2, 3, 4, 8)},
         image_channels=3,
         color="rgb",
         value_range=255.0,

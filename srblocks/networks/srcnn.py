@@ -4,9 +4,9 @@ from functools import partial
 
 from torch import nn
 
-from ..blocks import conv, normalisation
+from ..blocks import conv, normalization
 from ..frameworks import PreUpsampling
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp
 
 
@@ -41,16 +41,16 @@ class SRCNN(PreUpsampling):
         color: str | None = None,
         value_range: float = 1.0,
     ) -> None:
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
             head=nn.Sequential(conv(image_channels, width, 9), nn.ReLU()),
             body=nn.Sequential(conv(width, width // 2, mapping_kernel), nn.ReLU()),
             tail=conv(width // 2, image_channels, 5),
-            denormalise=denormalise,
+            denormalize=denormalize,
             color=color,
         )
 
@@ -63,10 +63,10 @@ register(
         build=SRCNN,
         paper=_PAPER,
         framework="pre",
-        geometry={
-            2: Geometry(radius=6, min_size=2),
-            3: Geometry(radius=4, min_size=2),
-            4: Geometry(radius=4, min_size=2),
+        size_requirements={
+            2: SizeRequirements(radius=6, min_size=2),
+            3: SizeRequirements(radius=4, min_size=2),
+            4: SizeRequirements(radius=4, min_size=2),
         },
     ),
     NetworkSpec(
@@ -74,10 +74,10 @@ register(
         build=partial(SRCNN, mapping_kernel=1),
         paper="Dong et al., ECCV 2014",
         framework="pre",
-        geometry={
-            2: Geometry(radius=5, min_size=2),
-            3: Geometry(radius=4, min_size=2),
-            4: Geometry(radius=3, min_size=2),
+        size_requirements={
+            2: SizeRequirements(radius=5, min_size=2),
+            3: SizeRequirements(radius=4, min_size=2),
+            4: SizeRequirements(radius=3, min_size=2),
         },
     ),
 )

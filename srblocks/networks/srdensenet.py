@@ -5,12 +5,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..blocks import DenseBlock, conv, normalisation
+from ..blocks import DenseBlock, conv, normalization
 from ..frameworks import PostUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import DeconvUp
-from ..upsampling.post import prime_factors
+from ..upsampling.pixel_shuffle import prime_factors
 
 
 class _LowAndHigh(nn.Module):
@@ -78,7 +78,7 @@ class SRDenseNet(PostUpsampling):
         steps = prime_factors(scale)
         if set(steps) != {2}:
             raise ValueError(f"SRDenseNet: scale={scale} is no power of 2; use 2, 4 or 8")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         given = depth * growth
 
         def block(in_channels: int, out_channels: int) -> nn.Module:
@@ -101,12 +101,12 @@ class SRDenseNet(PostUpsampling):
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=nn.Sequential(conv(image_channels, width), nn.ReLU()),
             body=body,
             upsampler=nn.Sequential(up(channels), *(up(upsampler_width) for _ in steps[1:])),
             tail=conv(upsampler_width, image_channels, bias=bias),
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         he_(self, mode="fan_in", transposed=True)
 
@@ -118,7 +118,7 @@ register(
             build=partial(SRDenseNet, skips=skips),
             paper="Tong et al., ICCV 2017",
             framework="post",
-            geometry={4: Geometry(radius=66)},
+            size_requirements={4: SizeRequirements(radius=66)},
             reduced={"blocks": 2, "depth": 3},
         )
         for name, skips in (("srdensenet", "all"), ("srdensenet_hl", "hl"), ("srdensenet_h", "h"))

@@ -5,9 +5,9 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from ..blocks import ResidualBlock, conv, normalisation
+from ..blocks import ResidualBlock, conv, normalization
 from ..frameworks import PostUpsampling
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import PixelShuffleUp
 
 _ACTIVATIONS = {"prelu": nn.PReLU, "leaky_relu": partial(nn.LeakyReLU, 0.2)}
@@ -22,7 +22,7 @@ class _TanhToUnit(nn.Module):
 
 
 class SRResNet(PostUpsampling):
-    """Residual network with batch normalisation; trained adversarially it is SRGAN's generator.
+    """Residual network with batch normalization; trained adversarially it is SRGAN's generator.
 
     Ledig et al., *Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network*, CVPR 2017,
     arXiv:1609.04802, Fig. 4. Differs from the paper: values are in [0, 1], where the paper's output is in [-1, 1].
@@ -34,7 +34,7 @@ class SRResNet(PostUpsampling):
         depth: residual blocks (paper: 16).
         norm: "batch" (paper) or "instance" (affine; one port).
         act: "prelu" (one shared slope each, paper) or "leaky_relu" (slope 0.2; one port).
-        bias: biases of the convolutions: None where no normalisation follows (paper), True everywhere, False nowhere.
+        bias: biases of the convolutions: None where no normalization follows (paper), True everywhere, False nowhere.
         body_end: what follows the convolution behind the blocks: "norm" (paper) or "act" (one port).
         output: "linear", or "tanh01" for ``(tanh + 1) / 2`` (ports that end so).
         value_range: the value of white inside the network.
@@ -65,7 +65,7 @@ class SRResNet(PostUpsampling):
         for name, value in (("norm", norm), ("act", act), ("body_end", body_end), ("output", output)):
             if value not in choices[name]:
                 raise ValueError(f"SRResNet: {name}={value!r} is unknown; use {' or '.join(map(repr, choices[name]))}")
-        normalise, denormalise = normalisation(image_channels, value_range)
+        normalize, denormalize = normalization(image_channels, value_range)
         norm_factory, act_factory = _NORMS[norm], _ACTIVATIONS[act]
         before_norm = bool(bias)
         elsewhere = bias is None or bias
@@ -75,13 +75,13 @@ class SRResNet(PostUpsampling):
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             head=nn.Sequential(conv(image_channels, width, 9, bias=elsewhere), act_factory()),
             body=nn.Sequential(*blocks, conv(width, width, bias=before_norm), end),
             long_skip=True,
             upsampler=PixelShuffleUp(width, scale, bias=elsewhere, act=act_factory),
             tail=nn.Sequential(tail, _TanhToUnit()) if output == "tanh01" else tail,
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
 
 
@@ -96,7 +96,7 @@ class SRGANDiscriminator(nn.Module):
         image_channels: channels of the images.
         widths: channels of the pairs of convolutions (paper: 64, 128, 256, 512).
         strided_kernel: side of the kernels with stride 2: 3 (paper) or 4 (ports, ESRGAN).
-        head_bias: bias of the first convolution, which alone has no normalisation.
+        head_bias: bias of the first convolution, which alone has no normalization.
         hidden: features between the linear layers (paper: 1024).
 
     Shape:
@@ -168,7 +168,7 @@ register(
         build=SRResNet,
         paper="Ledig et al., CVPR 2017, arXiv:1609.04802",
         framework="post",
-        geometry={scale: Geometry(radius=40) for scale in (2, 4, 8)},
+        size_requirements={scale: SizeRequirements(radius=40) for scale in (2, 4, 8)},
         image_channels=3,
         color="rgb",
         reduced={"depth": 2},

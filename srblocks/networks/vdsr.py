@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from ..blocks import DIV2K_MEAN, conv, normalisation
+from ..blocks import DIV2K_MEAN, conv, normalization
 from ..frameworks import PreUpsampling
 from ..init import he_
-from ..registry import Geometry, NetworkSpec, register
+from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp
 
 
@@ -47,20 +47,20 @@ class VDSR(PreUpsampling):
     ) -> None:
         if depth < 2:
             raise ValueError(f"VDSR: depth={depth}; use 2 convolutions or more")
-        normalise, denormalise = normalisation(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
+        normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         body: list[nn.Module] = []
         for _ in range(depth - 2):
             body += [conv(width, width, bias=bias), nn.ReLU()]
         super().__init__(
             scale=scale,
             image_channels=image_channels,
-            normalise=normalise,
+            normalize=normalize,
             upsampler=InterpolateUp(image_channels, scale, mode=interpolation),
             head=nn.Sequential(conv(image_channels, width, bias=bias), nn.ReLU()),
             body=nn.Sequential(*body),
             tail=conv(width, image_channels, bias=bias),
             image_skip=True,
-            denormalise=denormalise,
+            denormalize=denormalize,
         )
         he_(self)
 
@@ -71,10 +71,10 @@ register(
         build=VDSR,
         paper="Kim et al., CVPR 2016, arXiv:1511.04587",
         framework="pre",
-        geometry={
-            2: Geometry(radius=12, min_size=2),
-            3: Geometry(radius=8, min_size=2),
-            4: Geometry(radius=7, min_size=2),
+        size_requirements={
+            2: SizeRequirements(radius=12, min_size=2),
+            3: SizeRequirements(radius=8, min_size=2),
+            4: SizeRequirements(radius=7, min_size=2),
         },
         reduced={"depth": 4},
     )

@@ -3,4 +3,4 @@
 from .calibration import Calibration as Calibration
 from .calibration import calibrate as calibrate
 from .conversion import to_precision as to_precision
-from .ranges import PRECISIONS as PRECISIONS
+from .module_paths import PRECISIONS as PRECISIONS

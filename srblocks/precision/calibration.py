@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..network import Network
-from .ranges import device_of, dtype_of, fitting, for_inference, upwards
+from .module_paths import device_of, dtype_of, for_inference, match_paths, parent_paths
 
 HEADROOM = 0.5
 """The part of a precision's range that may be filled without a remark: other images reach other values."""
@@ -49,10 +49,10 @@ class Calibration:
             Path to largest magnitude, first that of the module that is done first.
         """
         limit = torch.finfo(dtype_of(precision)).max * part
-        chosen = {path for path in fitting(self.maxima, fp32_modules) if path in self.outputs}
+        chosen = {path for path in match_paths(self.maxima, fp32_modules) if path in self.outputs}
         found: dict[str, float] = {}
         for path, most in self.maxima.items():
-            around = [place for place in upwards(path) if place in chosen]
+            around = [place for place in parent_paths(path) if place in chosen]
             counted = most if not around else self.outputs[path] if around == [path] else 0.0
             if counted > limit:
                 found[path] = counted
@@ -66,7 +66,7 @@ class Calibration:
         limit = torch.finfo(dtype_of(precision)).max
         found = list(fp32_modules)
         for path in self.overflowing(precision, fp32_modules):
-            place = next((place for place in upwards(path) if self.outputs.get(place, math.inf) <= limit), None)
+            place = next((place for place in parent_paths(path) if self.outputs.get(place, math.inf) <= limit), None)
             if place is None:
                 return []
             found.append(re.escape(place))

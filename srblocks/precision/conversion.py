@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from ..color import OnLuma, OnYCbCr
 from ..network import Network, require_network
-from .islands import enclose
-from .ranges import device_of, dtype_of, fitting, for_inference, upwards
+from .float32_modules import wrap_float32
+from .module_paths import device_of, dtype_of, for_inference, match_paths, parent_paths
 
 
 def to_precision(
@@ -16,7 +16,7 @@ def to_precision(
 ) -> Network:
     """Give a network that computes in another precision, for inference, from and to float32 images.
 
-    The weights of its convolutions are laid out channels last, which their outputs follow. Conversions of colour around
+    The weights of its convolutions are laid out channels last, which their outputs follow. Conversions of color around
     a network (`OnLuma`, `OnYCbCr`) stay in float32. The result scripts, traces and exports as `net` does.
 
     Args:
@@ -49,13 +49,13 @@ def to_precision(
     dtype = dtype_of(precision)
     whole = for_inference(net)
     modules = list(whole.named_modules(remove_duplicate=False))
-    chosen = fitting([path for path, _ in modules], fp32_modules)
-    kept: set[nn.Module] = {module for path, module in modules if any(place in chosen for place in upwards(path))}
+    chosen = match_paths([path for path, _ in modules], fp32_modules)
+    kept: set[nn.Module] = {module for path, module in modules if any(place in chosen for place in parent_paths(path))}
     inner = whole.net if isinstance(whole, (OnLuma, OnYCbCr)) else whole
     for module in inner.modules():
         _convert(module, torch.float32 if module in kept else dtype, channels_last)
     if dtype != torch.float32:
-        enclose(inner, kept)
+        wrap_float32(inner, kept)
     converted = InPrecision(inner, precision).eval()
     if chosen:
         _try(converted)

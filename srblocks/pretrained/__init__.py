@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..checkpoints import load_checkpoint
 from ..network import Network
-from ..registry import network_spec
+from ..networks import network_spec
 
 DEFAULT_NETWORK = "fsrcnn"
 """The bundled network that commands use when none is named."""

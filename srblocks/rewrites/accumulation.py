@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from ..blocks import FeatureFusion, MemoryBlock
 from ..frameworks import IterativeUpsampling
 from ..upsampling import DownProjection, UpProjection
+from .context import RewriteContext, is_exactly, record_shapes
 from .convolutions import with_weights
-from .sites import Workbench, observe, runs_as
 from .unrolling import layers_of_runs
 
 NAME = "accumulation"
@@ -81,7 +81,7 @@ class AccumulatedMemory(nn.Module):
 
     Args:
         runs: the layers of each run of the recursive unit.
-        gates: normalisation, activation and convolution of each source: the memories, then the runs.
+        gates: normalization, activation and convolution of each source: the memories, then the runs.
     """
 
     def __init__(self, runs: Sequence[nn.Module], gates: Sequence[nn.Module]) -> None:
@@ -104,23 +104,23 @@ class AccumulatedMemory(nn.Module):
         return total
 
 
-def rewrite(bench: Workbench) -> None:
+def rewrite(bench: RewriteContext) -> None:
     """Rewrite every fusion of features, every memory block, and the densely connected projections."""
     for path, module in bench.modules():
-        if runs_as(module, FeatureFusion):
+        if is_exactly(module, FeatureFusion):
             _rewrite_fusion(bench, path, module)
-        elif runs_as(module, MemoryBlock):
+        elif is_exactly(module, MemoryBlock):
             _rewrite_memory(bench, path, module)
-        elif runs_as(module, IterativeUpsampling):
+        elif is_exactly(module, IterativeUpsampling):
             _rewrite_projections(bench, path, module)
 
 
-def _rewrite_fusion(bench: Workbench, path: str, fusion: FeatureFusion) -> None:
+def _rewrite_fusion(bench: RewriteContext, path: str, fusion: FeatureFusion) -> None:
     blocks = list(fusion.blocks)
-    layers = list(fusion.fuse) if runs_as(fusion.fuse, nn.Sequential) else [fusion.fuse]
+    layers = list(fusion.fuse) if is_exactly(fusion.fuse, nn.Sequential) else [fusion.fuse]
     conv = layers[0]
     widths = _widths(bench, path, [f"blocks.{i}" for i in range(len(blocks))])
-    if len(blocks) < 2 or widths is None or not runs_as(conv, nn.Conv2d) or not _splits(conv, widths):
+    if len(blocks) < 2 or widths is None or not is_exactly(conv, nn.Conv2d) or not _splits(conv, widths):
         bench.declined(NAME, path, "no ungrouped convolution of two or more blocks' outputs")
         return
     parts = split_conv(conv, widths)
@@ -128,11 +128,11 @@ def _rewrite_fusion(bench: Workbench, path: str, fusion: FeatureFusion) -> None:
     bench.applied(NAME, path, "outputs added up as they arise")
 
 
-def _rewrite_memory(bench: Workbench, path: str, block: MemoryBlock) -> None:
+def _rewrite_memory(bench: RewriteContext, path: str, block: MemoryBlock) -> None:
     runs = layers_of_runs(block.recursive)
     norm, act, conv = block.gate
-    splits = runs_as(norm, nn.BatchNorm2d) or runs_as(norm, nn.Identity)
-    if runs is None or block.recursive.skip != "previous" or not splits or not runs_as(conv, nn.Conv2d):
+    splits = is_exactly(norm, nn.BatchNorm2d) or is_exactly(norm, nn.Identity)
+    if runs is None or block.recursive.skip != "previous" or not splits or not is_exactly(conv, nn.Conv2d):
         bench.declined(NAME, path, "its recursion or its gate is of another kind")
         return
     sources = conv.in_channels // conv.out_channels
@@ -142,21 +142,21 @@ def _rewrite_memory(bench: Workbench, path: str, block: MemoryBlock) -> None:
     bench.applied(NAME, path, "sources added up as they arise")
 
 
-def _rewrite_projections(bench: Workbench, path: str, net: IterativeUpsampling) -> None:
+def _rewrite_projections(bench: RewriteContext, path: str, net: IterativeUpsampling) -> None:
     at = f"{path}.".lstrip(".")
     count = len(net.downs)
     highs = _widths(bench, path, ["first", *(f"ups.{i}" for i in range(count))])
     lows = _widths(bench, path, [f"downs.{i}" for i in range(count)])
     joined = [("tail_join", "tail", highs)]
     for i in range(1, count):
-        if runs_as(net.downs[i], DownProjection) and runs_as(net.ups[i], UpProjection):
+        if is_exactly(net.downs[i], DownProjection) and is_exactly(net.ups[i], UpProjection):
             joined.append((f"down_joins.{i}", f"downs.{i}.bottleneck.0", highs))
             joined.append((f"up_joins.{i}", f"ups.{i}.bottleneck.0", lows))
     for join, joined_conv, widths in joined:
         conv = net.get_submodule(joined_conv)
         width = widths[0] if widths and len(set(widths)) == 1 else 0
-        parts = [width] * (conv.in_channels // width) if runs_as(conv, nn.Conv2d) and width else []
-        if not runs_as(conv, nn.Conv2d) or not _splits(conv, parts):
+        parts = [width] * (conv.in_channels // width) if is_exactly(conv, nn.Conv2d) and width else []
+        if not is_exactly(conv, nn.Conv2d) or not _splits(conv, parts):
             bench.declined(NAME, at + join, "no ungrouped convolution of maps of one width")
             continue
         bench.put(at + join, SumOfConvs(split_conv(conv, parts)))
@@ -164,9 +164,9 @@ def _rewrite_projections(bench: Workbench, path: str, net: IterativeUpsampling) 
         bench.applied(NAME, at + join, "a sum of convolutions of the parts")
 
 
-def _widths(bench: Workbench, path: str, names: Sequence[str]) -> list[int] | None:
+def _widths(bench: RewriteContext, path: str, names: Sequence[str]) -> list[int] | None:
     """Give the channels that modules below `path` put out; None where that is not plain."""
-    shapes = observe(bench.net, max(bench.net.min_size, 8))
+    shapes = record_shapes(bench.net, max(bench.net.min_size, 8))
     paths = [f"{path}.{name}".lstrip(".") for name in names]
     return [shapes[each][1][1] for each in paths] if all(each in shapes for each in paths) else None
 
@@ -177,7 +177,7 @@ def _splits(conv: nn.Conv2d, widths: Sequence[int]) -> bool:
 
 
 def _split_norm(norm: nn.Module, count: int) -> list[nn.Module]:
-    """Split a normalisation of a concatenation of `count` maps of one width."""
+    """Split a normalization of a concatenation of `count` maps of one width."""
     if not isinstance(norm, nn.BatchNorm2d):
         return [nn.Identity() for _ in range(count)]
     parts: list[nn.Module] = []

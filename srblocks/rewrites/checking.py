@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..network import Network
-from .sites import image_for
+from .context import image_for
 
 TOLERANCE = 1e-9
 """Largest difference in float64 that counts as rounding, relative to the largest value."""
@@ -27,7 +27,7 @@ class Reference:
     def problem(self, net: Network) -> str | None:
         """Tell why `net` is not the same function as the network; None where it is.
 
-        Compared are the outputs, `Network.supervised` included, on one small image.
+        Compared are the outputs, `Network.intermediate_outputs` included, on one small image.
         """
         smallest = -(-max(net.min_size, _SIDE) // net.size_multiple) * net.size_multiple
         size = smallest, smallest + 3 * net.size_multiple
@@ -46,8 +46,8 @@ class Reference:
 def _outputs(net: Network, size: tuple[int, int]) -> list[Tensor]:
     with torch.inference_mode():
         outputs = [net(image_for(net, *size))]
-        if type(net).supervised is not Network.supervised:
-            outputs += net.supervised(image_for(net, *size))
+        if type(net).intermediate_outputs is not Network.intermediate_outputs:
+            outputs += net.intermediate_outputs(image_for(net, *size))
     return outputs
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import DenseBlock
-from .sites import Workbench, runs_as
+from .context import RewriteContext, is_exactly
 
 NAME = "dense_buffer"
 
@@ -56,9 +56,9 @@ class BufferedDense(DenseBlock):
         return buffer if self.gives_input else buffer[:, ahead:]
 
 
-def rewrite(bench: Workbench) -> None:
+def rewrite(bench: RewriteContext) -> None:
     """Rewrite every dense block."""
     for path, block in bench.modules():
-        if runs_as(block, DenseBlock):
+        if is_exactly(block, DenseBlock):
             bench.substitute(block, BufferedDense(block))
             bench.applied(NAME, path, "one buffer for all layers")

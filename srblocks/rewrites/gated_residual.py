@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import ChannelAttention, ResidualBlock
-from .sites import Workbench, runs_as
+from .context import RewriteContext, is_exactly
 
 NAME = "gated_residual"
 
@@ -35,12 +35,12 @@ class GatedResidual(nn.Module):
         return self.out_act(torch.addcmul(x, residual, self.attention.gate(residual), value=self.res_scale))
 
 
-def rewrite(bench: Workbench) -> None:
+def rewrite(bench: RewriteContext) -> None:
     """Rewrite every residual block with channel attention."""
     for path, block in bench.modules():
-        if runs_as(block, ResidualBlock) and runs_as(attention := block.attention, ChannelAttention):
+        if is_exactly(block, ResidualBlock) and is_exactly(attention := block.attention, ChannelAttention):
             layers = [block.conv1, block.norm1, block.act, block.conv2, block.norm2]
-            branch = nn.Sequential(*(layer for layer in layers if not runs_as(layer, nn.Identity)))
+            branch = nn.Sequential(*(layer for layer in layers if not is_exactly(layer, nn.Identity)))
             new = GatedResidual(branch, attention, block.out_act, res_scale=block.res_scale)
             bench.substitute(block, new)
             bench.applied(NAME, path, "gate, multiplier and sum in one operation")

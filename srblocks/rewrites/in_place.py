@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ..blocks import ResidualBlock
-from .sites import Workbench, runs_as
+from .context import RewriteContext, is_exactly
 
 NAME = "in_place"
 
@@ -33,27 +33,27 @@ class InPlaceResidual(nn.Module):
         return self.out_act(residual)
 
 
-def rewrite(bench: Workbench) -> None:
+def rewrite(bench: RewriteContext) -> None:
     """Rewrite residual blocks that end in a convolution, and activations behind a convolution."""
     for path, block in bench.modules():
-        if not runs_as(block, ResidualBlock) or block.res_scale != 1:
+        if not is_exactly(block, ResidualBlock) or block.res_scale != 1:
             continue
         layers = [block.conv1, block.norm1, block.act, block.conv2, block.norm2, block.attention]
-        layers = [layer for layer in layers if not runs_as(layer, nn.Identity)]
-        if runs_as(layers[-1], nn.Conv2d):
+        layers = [layer for layer in layers if not is_exactly(layer, nn.Identity)]
+        if is_exactly(layers[-1], nn.Conv2d):
             bench.substitute(block, InPlaceResidual(nn.Sequential(*layers), _overwriting(block.out_act)))
             bench.applied(NAME, path, "the sum")
-    for chain in bench.chains():
+    for chain in bench.sequential_slots():
         for ahead, act in pairwise(chain):
-            if runs_as(ahead.module, nn.Conv2d) and (new := _overwriting(act.module)) is not act.module:
+            if is_exactly(ahead.module, nn.Conv2d) and (new := _overwriting(act.module)) is not act.module:
                 act.put(new)
                 bench.applied(NAME, act.path, "the activation")
 
 
 def _overwriting(act: nn.Module) -> nn.Module:
     """Give the activation as one that overwrites its input; itself where there is no such one."""
-    if runs_as(act, nn.ReLU):
+    if is_exactly(act, nn.ReLU):
         return nn.ReLU(inplace=True)
-    if runs_as(act, nn.LeakyReLU) and act.negative_slope >= 0:
+    if is_exactly(act, nn.LeakyReLU) and act.negative_slope >= 0:
         return nn.LeakyReLU(act.negative_slope, inplace=True)
     return act

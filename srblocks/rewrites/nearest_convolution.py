@@ -1,6 +1,6 @@
-"""Nearest-neighbour enlargement and a 3x3 convolution become a 2x2 convolution and a pixel shuffle.
+"""Nearest-neighbor enlargement and a 3x3 convolution become a 2x2 convolution and a pixel shuffle.
 
-Each enlarged pixel sees two neighbouring input pixels per side, so that 2x2 kernels do, one per phase: 4 of 9
+Each enlarged pixel sees two neighboring input pixels per side, so that 2x2 kernels do, one per phase: 4 of 9
 multiplications. Where the blocks of the output begin one pixel ahead of the input's, all phases see the same two.
 """
 
@@ -12,20 +12,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..upsampling import InterpolateUp
+from .context import RewriteContext, is_exactly
 from .convolutions import ShiftedShuffle, convolution, weight_and_bias
-from .sites import Workbench, runs_as
 
 NAME = "nearest_convolution"
 
 
-def rewrite(bench: Workbench) -> None:
-    """Rewrite every nearest-neighbour enlargement with a 3x3 convolution behind it."""
-    for chain in bench.chains():
+def rewrite(bench: RewriteContext) -> None:
+    """Rewrite every nearest-neighbor enlargement with a 3x3 convolution behind it."""
+    for chain in bench.sequential_slots():
         for up, behind in pairwise(chain):
             resize, conv = up.module, behind.module
-            if not runs_as(resize, InterpolateUp) or resize.mode != "nearest" or resize.scale == 1:
+            if not is_exactly(resize, InterpolateUp) or resize.mode != "nearest" or resize.scale == 1:
                 continue
-            if not runs_as(resize.act, nn.Identity) or not runs_as(conv, nn.Conv2d) or not _is_3x3(conv):
+            if not is_exactly(resize.act, nn.Identity) or not is_exactly(conv, nn.Conv2d) or not _is_3x3(conv):
                 bench.declined(NAME, up.path, "no 3x3 convolution padded with zeros behind it")
                 continue
             up.put(resize.project)

@@ -1,6 +1,6 @@
-"""Batch normalisation directly behind a convolution becomes part of its weights.
+"""Batch normalization directly behind a convolution becomes part of its weights.
 
-Exact in eval mode: both are affine per channel, and padding happens ahead of both. Where a normalisation stands behind
+Exact in eval mode: both are affine per channel, and padding happens ahead of both. Where a normalization stands behind
 a sum or a concatenation, it stays.
 """
 
@@ -10,42 +10,42 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..blocks import RecursiveBlock, ResidualBlock
+from .context import ModuleRef, RewriteContext, is_exactly
 from .convolutions import weight_and_bias, with_weights
-from .sites import Site, Workbench, runs_as
 from .unrolling import UnrolledRecursion, layers_of_runs
 
 NAME = "norm_folding"
 
 
-def rewrite(bench: Workbench) -> None:
-    """Fold every normalisation that can be folded."""
+def rewrite(bench: RewriteContext) -> None:
+    """Fold every normalization that can be folded."""
     for path, module in bench.modules():
-        if runs_as(module, ResidualBlock):
+        if is_exactly(module, ResidualBlock):
             for conv, norm in (("conv1", "norm1"), ("conv2", "norm2")):
-                _fold(bench, Site(module, conv), Site(module, norm), f"{path}.{norm}")
-        elif runs_as(module, RecursiveBlock) and _is_foldable(module) and (runs := layers_of_runs(module)):
+                _fold(bench, ModuleRef(module, conv), ModuleRef(module, norm), f"{path}.{norm}")
+        elif is_exactly(module, RecursiveBlock) and _is_foldable(module) and (runs := layers_of_runs(module)):
             bench.substitute(module, UnrolledRecursion(runs, skip=module.skip))
             bench.applied(NAME, path, "one chain of layers per run, so that each run has convolutions of its own")
-    for chain in bench.chains():
+    for chain in bench.sequential_slots():
         for first, second in pairwise(chain):
             _fold(bench, first, second, second.path)
 
 
 def _is_foldable(block: RecursiveBlock) -> bool:
-    """Tell whether a run of the block has a normalisation behind one of its own convolutions."""
+    """Tell whether a run of the block has a normalization behind one of its own convolutions."""
     norms = [norm for run in block.norms for norm in list(run.children())[1 if block.pre_activation else 0 :]]
-    return any(runs_as(norm, nn.BatchNorm2d) and norm.running_mean is not None for norm in norms)
+    return any(is_exactly(norm, nn.BatchNorm2d) and norm.running_mean is not None for norm in norms)
 
 
-def _fold(bench: Workbench, before: Site, behind: Site, path: str) -> None:
+def _fold(bench: RewriteContext, before: ModuleRef, behind: ModuleRef, path: str) -> None:
     conv, norm = before.module, behind.module
     if not isinstance(norm, nn.BatchNorm2d | nn.InstanceNorm2d):
         return
-    if not runs_as(conv, nn.Conv2d):
+    if not is_exactly(conv, nn.Conv2d):
         bench.declined(NAME, path, f"it stands behind {type(conv).__name__}, not directly behind a convolution")
     elif not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None:
         bench.declined(NAME, path, f"{type(norm).__name__} computes its statistics from the image")
-    elif not runs_as(norm, nn.BatchNorm2d):
+    elif not is_exactly(norm, nn.BatchNorm2d):
         bench.declined(NAME, path, "it has a forward of its own, or hooks")
     else:
         before.put(with_weights(conv, *_fused(conv, norm)))
@@ -54,7 +54,7 @@ def _fold(bench: Workbench, before: Site, behind: Site, path: str) -> None:
 
 
 def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Give weight and bias of the convolution with the normalisation behind it."""
+    """Give weight and bias of the convolution with the normalization behind it."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     gain, shift = (norm.weight, norm.bias) if norm.affine else (None, None)

@@ -20,8 +20,8 @@ from . import (
     value_range_folding,
 )
 from .checking import Reference
+from .context import RewriteContext, is_exactly
 from .report import Decision, Report
-from .sites import Workbench, runs_as
 
 _MODULES = (
     norm_folding,
@@ -36,7 +36,7 @@ _MODULES = (
     in_place,
 )
 
-REWRITES: dict[str, Callable[[Workbench], None]] = {module.NAME: module.rewrite for module in _MODULES}
+REWRITES: dict[str, Callable[[RewriteContext], None]] = {module.NAME: module.rewrite for module in _MODULES}
 """Name of each rewrite -> what applies it; in this order."""
 
 
@@ -56,10 +56,10 @@ def optimize(net: Network, *, without: Collection[str] = (), smallest: int | Non
             `min_size`, to 4 as a rule.
 
     Returns:
-        The optimised network, of the precision and on the device of `net`.
+        The optimized network, of the precision and on the device of `net`.
 
     Raises:
-        ValueError: an unknown rewrite, or `net` is optimised already.
+        ValueError: an unknown rewrite, or `net` is optimized already.
         TypeError: `net` is no `Network`.
 
     Example:
@@ -72,7 +72,7 @@ def optimize(net: Network, *, without: Collection[str] = (), smallest: int | Non
     if unknown:
         raise ValueError(f"optimize: no rewrite is named {', '.join(unknown)}; there are {', '.join(REWRITES)}")
     if net.rewrites is not None:
-        raise ValueError("optimize: this network is optimised already; give the one that it was made from")
+        raise ValueError("optimize: this network is optimized already; give the one that it was made from")
     with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
         made = copy.deepcopy(net).eval()
         precisions = {tensor.dtype for tensor in made.state_dict().values() if tensor.is_floating_point()}
@@ -93,21 +93,21 @@ def _rewritten(net: Network, names: list[str], smallest: int | None) -> tuple[Ne
     """Apply the rewrites of these names in float64, less those after which the network is another function."""
     plain = copy.deepcopy(net).double()
     for path, module in reversed(list(plain.named_modules(remove_duplicate=False))):
-        if runs_as(module, MultiScale):
+        if is_exactly(module, MultiScale):
             plain.set_submodule(path, module.branches.get_submodule(module.active))
     reference = Reference(plain)
     if problem := reference.problem(plain):
         return net, [Decision("optimize", "", False, f"in float64, in which rewrites are made, {problem}")]
     taken_back: list[Decision] = []
     while True:
-        bench = Workbench(copy.deepcopy(plain), smallest=smallest)
+        bench = RewriteContext(copy.deepcopy(plain), smallest=smallest)
         failed = next((name for name in names if not _applied(bench, name, reference, taken_back)), None)
         if failed is None:
             return bench.net, [*bench.decisions, *taken_back]
         names = [name for name in names if name != failed]
 
 
-def _applied(bench: Workbench, name: str, reference: Reference, taken_back: list[Decision]) -> bool:
+def _applied(bench: RewriteContext, name: str, reference: Reference, taken_back: list[Decision]) -> bool:
     """Apply one rewrite; note in `taken_back` if that changed the function."""
     before = len(bench.decisions)
     REWRITES[name](bench)

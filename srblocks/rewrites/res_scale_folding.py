@@ -3,25 +3,25 @@
 from torch import nn
 
 from ..blocks import ResidualBlock, ResidualDenseBlock
+from .context import RewriteContext, is_exactly
 from .convolutions import weight_and_bias, with_weights
-from .sites import Workbench, runs_as
 
 NAME = "res_scale_folding"
 
 
-def rewrite(bench: Workbench) -> None:
+def rewrite(bench: RewriteContext) -> None:
     """Fold the multiplier of every block that ends its branch in a convolution."""
     for path, block in bench.modules():
-        if runs_as(block, ResidualBlock):
+        if is_exactly(block, ResidualBlock):
             last, behind = "conv2", [block.norm2, block.attention]
-        elif runs_as(block, ResidualDenseBlock):
+        elif is_exactly(block, ResidualDenseBlock):
             last, behind = "fuse", []
         else:
             continue
         conv = block.get_submodule(last)
         if block.res_scale == 1:
             continue
-        if not runs_as(conv, nn.Conv2d) or not all(runs_as(module, nn.Identity) for module in behind):
+        if not is_exactly(conv, nn.Conv2d) or not all(is_exactly(module, nn.Identity) for module in behind):
             bench.declined(NAME, path, "its branch does not end in a convolution")
             continue
         weight, bias = weight_and_bias(conv)

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..network import Network
+from .context import ModuleRef, RewriteContext, is_exactly, record_shapes
 from .convolutions import convolution
-from .sites import Site, Workbench, observe, runs_as
 
 NAME = "tail_collapse"
 _BATCH = 64
 """Outputs whose kernels are read at a time."""
 
 SMALLEST = 4
-"""H and W from which a collapsed tail works: torch.export specialises on inner parts of no or a single row."""
+"""H and W from which a collapsed tail works: torch.export specializes on inner parts of no or a single row."""
 
 
 class CollapsedTail(nn.Module):
@@ -101,9 +101,9 @@ class _Cost:
     saved: int
 
 
-def rewrite(bench: Workbench) -> None:
+def rewrite(bench: RewriteContext) -> None:
     """Collapse the part of every linear run that saves most."""
-    for chain in bench.chains():
+    for chain in bench.sequential_slots():
         for run in [list(run) for linear, run in groupby(chain, lambda site: _is_linear(site.module)) if linear]:
             convs = [i for i, site in enumerate(run) if isinstance(site.module, nn.Conv2d)]
             tails = [(run[i : j + 1], _cost(_modules(run[i : j + 1]))) for i in convs for j in convs if i < j]
@@ -112,7 +112,7 @@ def rewrite(bench: Workbench) -> None:
                 _collapse(bench, *max(tails, key=lambda tail: (tail[1].border <= 1, tail[1].saved)))
 
 
-def _collapse(bench: Workbench, sites: Sequence[Site], cost: _Cost) -> None:
+def _collapse(bench: RewriteContext, sites: Sequence[ModuleRef], cost: _Cost) -> None:
     path, net = sites[0].path, bench.net
     rows = max(SMALLEST, cost.reach + 1)
     side = -(-max(net.min_size, rows) // net.size_multiple) * net.size_multiple
@@ -137,13 +137,13 @@ def _collapse(bench: Workbench, sites: Sequence[Site], cost: _Cost) -> None:
         bench.applied(NAME, path, f"one {size}x{size} convolution {border} and one pixel shuffle x{cost.scale}")
 
 
-def _modules(sites: Sequence[Site]) -> list[nn.Module]:
+def _modules(sites: Sequence[ModuleRef]) -> list[nn.Module]:
     return [site.module for site in sites]
 
 
 def _fewest_rows(net: Network, path: str, side: int) -> int:
     """Give the fewest rows or columns that the module at `path` sees, where the image has `side`; 0 if unknown."""
-    shapes = observe(net, side)
+    shapes = record_shapes(net, side)
     return min(shapes[path][0][2:]) if path in shapes else 0
 
 
@@ -179,8 +179,8 @@ def _kernel(tail: nn.Sequential, channels: int, cost: _Cost, *, like: Tensor) ->
 
 
 def _is_linear(module: nn.Module) -> bool:
-    if not runs_as(module, nn.Conv2d):
-        return runs_as(module, nn.PixelShuffle)
+    if not is_exactly(module, nn.Conv2d):
+        return is_exactly(module, nn.PixelShuffle)
     size = module.kernel_size[0]
     keeps_size = module.kernel_size == (size, size) and module.padding == (size // 2, size // 2) and size % 2 == 1
     return keeps_size and module.stride == module.dilation == (1, 1) and module.padding_mode == "zeros"

@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..upsampling import DeconvUp
+from .context import RewriteContext, is_exactly
 from .convolutions import ShiftedShuffle, convolution, weight_and_bias
-from .sites import Workbench, runs_as
 
 NAME = "transposed_convolution"
 
@@ -24,13 +24,13 @@ IMAGE_CHANNELS = 4
 """The most channels that may come out of an enlargement."""
 
 
-def rewrite(bench: Workbench) -> None:
+def rewrite(bench: RewriteContext) -> None:
     """Rewrite every transposed convolution where it pays."""
     for path, module in list(bench.net.named_modules(remove_duplicate=False)):
         if not isinstance(module, nn.ConvTranspose2d) or bench.net.get_submodule(path) is not module:
             continue
         owner = bench.net.get_submodule(path.rpartition(".")[0])
-        excess = owner.excess if runs_as(owner, DeconvUp) else 0
+        excess = owner.excess if is_exactly(owner, DeconvUp) else 0
         if not _is_enlargement(module, excess):
             bench.declined(NAME, path, "its output is not exactly stride times its input")
         elif module.stride[0] > 1 and module.out_channels > IMAGE_CHANNELS:
@@ -38,7 +38,7 @@ def rewrite(bench: Workbench) -> None:
         else:
             new = _rewritten(module)
             bench.put(path, new)
-            if runs_as(owner, DeconvUp):
+            if is_exactly(owner, DeconvUp):
                 owner.excess = 0
             conv = next(layer for layer in new.modules() if isinstance(layer, nn.Conv2d))
             size, stride = conv.kernel_size[0], module.stride[0]
@@ -51,7 +51,7 @@ def _is_enlargement(deconv: nn.ConvTranspose2d, excess: int) -> bool:
     square = all(each[0] == each[1] for each in (deconv.kernel_size, deconv.stride, deconv.padding))
     given = size - stride - 2 * int(padding) + deconv.output_padding[0] - excess
     alike = deconv.output_padding[0] == deconv.output_padding[1] and deconv.dilation == (1, 1)
-    return runs_as(deconv, nn.ConvTranspose2d) and square and alike and given == 0
+    return is_exactly(deconv, nn.ConvTranspose2d) and square and alike and given == 0
 
 
 def _rewritten(deconv: nn.ConvTranspose2d) -> nn.Module:

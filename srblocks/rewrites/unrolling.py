@@ -4,21 +4,21 @@ from torch import Tensor, nn
 
 from ..blocks import RecursiveBlock
 from ..blocks.recursive import add_skip
-from .sites import runs_as
+from .context import is_exactly
 
 
 def layers_of_runs(block: nn.Module) -> list[nn.Module] | None:
     """Give the layers of each run in the order in which they work, convolutions shared; None of another module."""
-    if runs_as(block, UnrolledRecursion):
+    if is_exactly(block, UnrolledRecursion):
         return list(block.runs)
-    if not runs_as(block, RecursiveBlock) or type(block).states is not RecursiveBlock.states:
+    if not is_exactly(block, RecursiveBlock) or type(block).states is not RecursiveBlock.states:
         return None
     runs: list[nn.Module] = []
     for norms in block.norms:
         layers: list[nn.Module] = []
         for norm, conv in zip(norms.children(), block.convs, strict=True):
             layers += [norm, block.act, conv] if block.pre_activation else [conv, norm, block.act]
-        runs.append(nn.Sequential(*(layer for layer in layers if not runs_as(layer, nn.Identity))))
+        runs.append(nn.Sequential(*(layer for layer in layers if not is_exactly(layer, nn.Identity))))
     return runs
 
 

@@ -2,7 +2,7 @@
 
 At the output they follow a convolution, possibly with a pixel shuffle between: its weights and bias take them in. At
 the input a zero-padded convolution follows, and its border is zero *behind* the shift: only the factor goes into the
-weights, and the shift stays, as one subtraction of the colour that the network sees as zero. Folding the shift into
+weights, and the shift stays, as one subtraction of the color that the network sees as zero. Folding the shift into
 the bias as well would change a border as wide as the receptive field. A convolution that continues the image over its
 border, or does not pad, takes both.
 """
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from ..blocks import MeanShift, Rescale
 from ..upsampling import BicubicResize, InterpolateUp
+from .context import ModuleRef, RewriteContext, is_exactly
 from .convolutions import weight_and_bias, with_weights
-from .sites import Site, Workbench, runs_as
 
 NAME = "value_range_folding"
 
 
 class Subtract(nn.Module):
-    """Subtract a colour: ``x - color``.
+    """Subtract a color: ``x - color``.
 
     Args:
         color: one value per channel.
@@ -36,13 +36,13 @@ class Subtract(nn.Module):
         self.register_buffer("color", color.to(like)[:, None, None].clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Subtract the colour from the images ``x``."""
+        """Subtract the color from the images ``x``."""
         return x - self.color
 
 
-def rewrite(bench: Workbench) -> None:
+def rewrite(bench: RewriteContext) -> None:
     """Fold every change of range beside a convolution."""
-    for chain in bench.chains():
+    for chain in bench.sequential_slots():
         inside = [_is_affine(site.module) for site in chain]
         for start, end in _runs(inside):
             done = _fold_ahead(chain[:start], chain[start:end]) or _fold_behind(chain[start:end], chain[end:])
@@ -53,7 +53,7 @@ def rewrite(bench: Workbench) -> None:
 
 
 def _is_affine(module: nn.Module) -> bool:
-    return runs_as(module, Rescale) or runs_as(module, MeanShift)
+    return is_exactly(module, Rescale) or is_exactly(module, MeanShift)
 
 
 def _runs(inside: Sequence[bool]) -> list[tuple[int, int]]:
@@ -62,14 +62,14 @@ def _runs(inside: Sequence[bool]) -> list[tuple[int, int]]:
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _fold_ahead(before: Sequence[Site], steps: Sequence[Site]) -> str | None:
+def _fold_ahead(before: Sequence[ModuleRef], steps: Sequence[ModuleRef]) -> str | None:
     """Fold `steps` into the convolution ahead of them."""
     shuffled = 1
-    while before and runs_as(shuffle := before[-1].module, nn.PixelShuffle):
+    while before and is_exactly(shuffle := before[-1].module, nn.PixelShuffle):
         shuffled *= shuffle.upscale_factor**2
         before = before[:-1]
     conv = before[-1].module if before else None
-    if not runs_as(conv, nn.Conv2d) or conv.groups > 1:
+    if not is_exactly(conv, nn.Conv2d) or conv.groups > 1:
         return None
     matrix, offset = _affine([site.module for site in steps], conv.out_channels // shuffled, like=conv.weight)
     weight, bias = weight_and_bias(conv)
@@ -82,12 +82,12 @@ def _fold_ahead(before: Sequence[Site], steps: Sequence[Site]) -> str | None:
     return "part of the convolution ahead of it"
 
 
-def _fold_behind(steps: Sequence[Site], behind: Sequence[Site]) -> str | None:
+def _fold_behind(steps: Sequence[ModuleRef], behind: Sequence[ModuleRef]) -> str | None:
     """Fold `steps` into the convolution behind them, or all but one subtraction."""
     while behind and _keeps_constants(behind[0].module):
         behind = behind[1:]
     conv = behind[0].module if behind else None
-    if not runs_as(conv, nn.Conv2d) or conv.groups > 1:
+    if not is_exactly(conv, nn.Conv2d) or conv.groups > 1:
         return None
     matrix, offset = _affine([site.module for site in steps], conv.in_channels, like=conv.weight)
     weight, bias = weight_and_bias(conv)
@@ -123,6 +123,6 @@ def _affine(modules: Sequence[nn.Module], channels: int, *, like: Tensor) -> tup
 
 def _keeps_constants(module: nn.Module) -> bool:
     """Tell whether a module resizes each channel alike and leaves constant images constant."""
-    if runs_as(module, InterpolateUp):
-        return runs_as(module.project, nn.Identity) and runs_as(module.act, nn.Identity)
-    return runs_as(module, BicubicResize)
+    if is_exactly(module, InterpolateUp):
+        return is_exactly(module.project, nn.Identity) and is_exactly(module.act, nn.Identity)
+    return is_exactly(module, BicubicResize)

@@ -1,13 +1,13 @@
 """The four upsampling strategies: before the network, after it, progressively, iteratively."""
 
-from .iterative import DownProjection as DownProjection
-from .iterative import UpProjection as UpProjection
-from .post import DeconvUp as DeconvUp
-from .post import NearestConvUp as NearestConvUp
-from .post import PixelShuffleUp as PixelShuffleUp
-from .pre import BicubicResize as BicubicResize
-from .pre import InterpolateUp as InterpolateUp
-from .progressive import LaplacianLevel as LaplacianLevel
-from .progressive import LaplacianUp as LaplacianUp
-from .progressive import PyramidLevel as PyramidLevel
-from .progressive import activated_convs as activated_convs
+from .back_projection import DownProjection as DownProjection
+from .back_projection import UpProjection as UpProjection
+from .interpolation import BicubicResize as BicubicResize
+from .interpolation import InterpolateUp as InterpolateUp
+from .laplacian import LaplacianLevel as LaplacianLevel
+from .laplacian import LaplacianUp as LaplacianUp
+from .laplacian import PyramidLevel as PyramidLevel
+from .laplacian import activated_convs as activated_convs
+from .pixel_shuffle import DeconvUp as DeconvUp
+from .pixel_shuffle import NearestConvUp as NearestConvUp
+from .pixel_shuffle import PixelShuffleUp as PixelShuffleUp

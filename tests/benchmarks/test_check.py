@@ -12,8 +12,9 @@ from benchmarks.baselines import MACHINE, TIMED, TOOLS, relative
 from harness import figures
 from harness.baseline import BETTER, EQUAL, FAILS, WARNS, Baseline
 from harness.ratios import Relative
-from srblocks import list_networks, network_specs
-from support import REPOSITORY
+from helpers.support import REPOSITORY
+from srblocks import list_networks
+from srblocks.networks import network_specs
 
 ROW = {"parameters x2": 40, "MACs x2": 900, "graph nodes": 3, "artifact bytes": 2000}
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from harness import figures, ratios
 from harness.cases import Case
 from srblocks.network import Network
-from srblocks.registry import Geometry, NetworkSpec
+from srblocks.registry import NetworkSpec, SizeRequirements
 
 
 class Tiny(Network):
@@ -23,7 +23,9 @@ class Tiny(Network):
         return self.tail(lr)
 
 
-TINY = NetworkSpec(name="tiny", build=Tiny, paper="nobody", framework="post", geometry={2: Geometry(radius=1)})
+TINY = NetworkSpec(
+    name="tiny", build=Tiny, paper="nobody", framework="post", size_requirements={2: SizeRequirements(radius=1)}
+)
 
 
 def test_figures_are_those_counted_by_hand() -> None:
@@ -33,9 +35,9 @@ def test_figures_are_those_counted_by_hand() -> None:
         "MACs x2": 4 * 9 * pixels,
         "peak bytes x2": 4 * pixels * (1 + 4 + 4),  # the image, the convolution's output, its pixels shuffled
     }
-    assert figures.optimised(TINY, 2) == {
-        "optimised MACs x2": 4 * 9 * pixels,
-        "optimised peak bytes x2": 4 * pixels * 9,
+    assert figures.optimized(TINY, 2) == {
+        "optimized MACs x2": 4 * 9 * pixels,
+        "optimized peak bytes x2": 4 * pixels * 9,
     }
 
 
@@ -69,7 +71,7 @@ def test_a_network_is_timed_beside_the_reference(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("harness.cpu.SECONDS", 0.0)
     case = Case("fsrcnn", 2, 12, 10, engines=("eager fp32", "onnxruntime fp32", "OpenVINO fp16"), config={"depth": 1})
     times, absent = ratios.ratios_of([case], rounds=2)
-    labels = [f"{variant}, {engine} fp32" for engine in ("eager", "onnxruntime") for variant in ("plain", "optimised")]
+    labels = [f"{variant}, {engine} fp32" for engine in ("eager", "onnxruntime") for variant in ("plain", "optimized")]
     assert list(times) == [f"fsrcnn (depth=1) x2 on 12x10, {label}" for label in labels]
     assert [one.library for one in times.values()] == ["torch", "torch", "onnxruntime", "onnxruntime"]
     assert {len(one.timing.milliseconds) for one in times.values()} == {2}

@@ -8,9 +8,10 @@ import torch
 
 import fp16
 from harness import files
-from srblocks import create_network, list_networks, load_pretrained, network_spec
-from srblocks.precision.ranges import upwards
-from support import REPOSITORY, trained_alike
+from helpers.support import REPOSITORY, trained_alike
+from srblocks import create_network, list_networks, load_pretrained
+from srblocks.networks import network_spec
+from srblocks.precision.module_paths import parent_paths
 
 RESULT = files.read("fp16.json")
 ROWS = [*RESULT["weights"], *RESULT["drawn"]]
@@ -59,7 +60,7 @@ def test_what_overflows_has_a_row_with_the_modules_that_cure_it() -> None:
             key = {name: row[name] for name in ("title", "scale", "value_range")}
             (cure,) = [each for each in ROWS if each["fp32_modules"] and key.items() <= each.items()]
             assert cure["fp16"]["psnr_db"] > 0
-            assert any(re.fullmatch(place, at) for place in cure["fp32_modules"] for at in upwards(row["module"]))
+            assert any(re.fullmatch(place, at) for place in cure["fp32_modules"] for at in parent_paths(row["module"]))
 
 
 def test_trained_weights_of_the_table_are_safe_in_fp16() -> None:

@@ -12,8 +12,8 @@ from harness import engines
 from harness import latency as results
 from harness.parity import drawn
 from srblocks.network import Network
+from srblocks_export.config import ExportConfig
 from srblocks_export.report import ArtifactReport
-from srblocks_export.request import ExportRequest
 
 TINY = ["--networks", "fsrcnn-x2", "--shapes", "1x12x10", "2x9x16", "--rounds", "1"]
 CHEAP = ["--engines", "eager", "channels_last", "TorchScript", "onnxruntime", "OpenVINO"]
@@ -29,7 +29,7 @@ def test_a_run_writes_table_json_and_chart(tmp_path: Path, capsys: pytest.Captur
     found = [case for case in result["cases"] if case["shape"] == [2, 1, 9, 16]]
     labels = [f"{case['backend']} {case['precision']} {case['variant']}" for case in found]
     wanted = [way for way in engines.ways("cpu") if way.engine.name in CHEAP and not way.missing("cpu")]
-    assert labels == ["eager fp32 plain", *(f"{way.label} optimised" for way in wanted)]
+    assert labels == ["eager fp32 plain", *(f"{way.label} optimized" for way in wanted)]
     assert len(result["cases"]) == 2 * len(labels)
     assert result["missing"] == {
         way.label: way.missing("cpu") for way in engines.ways("cpu") if way.engine.name in CHEAP and way.missing("cpu")
@@ -58,7 +58,7 @@ def test_a_wrong_output_is_said_and_fails(monkeypatch: pytest.MonkeyPatch, capsy
     assert latency.main([*TINY[:4], "--rounds", "1", "--engines", "channels_last", "--precisions", "fp32"]) == 1
     out = capsys.readouterr().out
     assert "| WRONG, " in out
-    assert "wrong output: fsrcnn x2 optimised in channels_last fp32" in out
+    assert "wrong output: fsrcnn x2 optimized in channels_last fp32" in out
 
 
 def test_an_engine_that_fails_leaves_the_others(
@@ -70,8 +70,8 @@ def test_an_engine_that_fails_leaves_the_others(
     monkeypatch.setitem(engines.ENGINES, "compile", engines.Engine("compile", fail, {"cpu": ("fp32",)}))
     assert latency.main([*TINY[:4], "--rounds", "1", "--engines", "eager", "compile", "--precisions", "fp32"]) == 0
     out = capsys.readouterr().out
-    assert "optimised network in compile fp32, RuntimeError: no kernel\n" in out
-    assert "| eager fp32 | optimised |" in out
+    assert "optimized network in compile fp32, RuntimeError: no kernel\n" in out
+    assert "| eager fp32 | optimized |" in out
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_numbers_are_whole_and_positive(option: str, value: str, capsys: pytest.
 def test_an_exported_file_is_the_one_that_the_export_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = []
 
-    def export(net: Network, request: ExportRequest) -> list[ArtifactReport]:
+    def export(net: Network, request: ExportConfig) -> list[ArtifactReport]:
         asked.append(request)
         return [ArtifactReport(format=name, path=tmp_path / f"a.{name}") for name in ("onnx", "trt")]
 
@@ -144,7 +144,7 @@ def test_an_exported_file_is_the_one_that_the_export_names(monkeypatch: pytest.M
 def test_aotinductor_is_asked_for_the_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     devices = []
 
-    def export(net: Network, request: ExportRequest) -> list[ArtifactReport]:
+    def export(net: Network, request: ExportConfig) -> list[ArtifactReport]:
         devices.append(request.device)
         return [ArtifactReport(format=request.formats[0], path=tmp_path / "a")]
 
@@ -185,7 +185,7 @@ def test_on_cuda_time_is_that_of_events_and_transfers_are_apart(
         "eager fp32 plain",
         "channels_last fp16 plain",
         "compile max-autotune fp16 plain",
-        *(f"{name} {precision} optimised" for name in engines_ for precision in ("fp32", "fp16")),
+        *(f"{name} {precision} optimized" for name in engines_ for precision in ("fp32", "fp16")),
     ]
     for case in result["cases"]:
         assert case["ms"]["median"] == 2.0

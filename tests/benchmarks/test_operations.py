@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.roofline import DEVICES, Device, bounds, work
-from srblocks import create_network, network_spec, optimize, to_precision
+from srblocks import create_network, optimize, to_precision
+from srblocks.networks import network_spec
 
 SIDE = 8
 MAP = 4 * SIDE * SIDE
@@ -107,11 +108,11 @@ def test_each_operation_takes_the_longer_of_computing_and_moving() -> None:
 
 
 @pytest.mark.parametrize("name", ["edsr_baseline", "rcan", "rdn", "memnet"])
-def test_optimised_networks_have_less_to_do(name: str) -> None:
+def test_optimized_networks_have_less_to_do(name: str) -> None:
     net = create_network(name, scale=4, **network_spec(name).reduced)
     shape = (1, net.image_channels, 32, 48)
-    plain, optimised = (bounds(work(each, shape, "fp16"), DEVICES["h100"]) for each in (net, optimize(net)))
-    assert optimised.layered < plain.layered
+    plain, optimized = (bounds(work(each, shape, "fp16"), DEVICES["h100"]) for each in (net, optimize(net)))
+    assert optimized.layered < plain.layered
 
 
 @pytest.mark.parametrize("name", ["fsrcnn", "edsr_baseline", "rcan", "drn_s"])

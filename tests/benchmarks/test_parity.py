@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from harness import parity
-from srblocks import network_specs
-from support import relative_error
+from helpers.support import relative_error
+from srblocks.networks import network_specs
 
 
 @pytest.mark.parametrize("name", ["edsr_baseline", "rcan", "memnet", "srresnet", "lapsrn", "drn_s"])

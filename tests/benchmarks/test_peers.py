@@ -13,7 +13,8 @@ from harness.cases import Case
 from harness.parity import Parity, relative_error
 from harness.peers import CASES, EVERY, PEERS, Peer, PortSubject, same_weights
 from harness.timing import Timing
-from srblocks import create_network, network_specs, optimize, to_precision
+from srblocks import create_network, optimize, to_precision
+from srblocks.networks import network_specs
 
 SPECS = {spec.name: spec for spec in network_specs()}
 WHOLE = {
@@ -281,7 +282,7 @@ def test_an_engine_that_fails_leaves_the_others(
     assert "left out: espcn-x2-12x10, srblocks in TorchScript fp32, RuntimeError: no kernel\n" in out
     assert "| eager | fp32 | srblocks |" in out
     monkeypatch.setitem(engines.ENGINES, "eager", engines.Engine("eager", fail, {"cpu": ("fp32",)}))
-    with pytest.raises(SystemExit, match="srblocks, not optimised does not run: RuntimeError: no kernel"):
+    with pytest.raises(SystemExit, match="srblocks, not optimized does not run: RuntimeError: no kernel"):
         peers.main(["--rounds", "1", "--cases", "espcn"])
 
 

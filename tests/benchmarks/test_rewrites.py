@@ -13,15 +13,15 @@ from harness import cases, comparison, engines, timing
 @pytest.mark.parametrize("case", [case for case in cases.MEMORY if case.goal], ids=lambda case: case.name)
 def test_memory_goals(case: cases.MemoryCase) -> None:
     row = rewrites.memory_row(case)
-    assert row.ratio >= case.goal, f"{row.plain / 2**20:.1f} MiB to {row.optimised / 2**20:.1f} MiB"
+    assert row.ratio >= case.goal, f"{row.plain / 2**20:.1f} MiB to {row.optimized / 2**20:.1f} MiB"
 
 
 def measured(*milliseconds: float, error: float = 0.0) -> comparison.Measured:
     return comparison.Measured(timing.Timing(milliseconds), error, 60.0)
 
 
-def row(plain: tuple[float, ...], optimised: tuple[float, ...], **kwargs) -> comparison.Row:
-    return comparison.Row("edsr", 4, "64x64", "eager", measured(*plain), measured(*optimised), **kwargs)
+def row(plain: tuple[float, ...], optimized: tuple[float, ...], **kwargs) -> comparison.Row:
+    return comparison.Row("edsr", 4, "64x64", "eager", measured(*plain), measured(*optimized), **kwargs)
 
 
 def test_ratios_are_taken_round_by_round() -> None:
@@ -34,7 +34,7 @@ def test_ratios_are_taken_round_by_round() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plain", "optimised", "kwargs", "verdict"),
+    ("plain", "optimized", "kwargs", "verdict"),
     [
         ((20, 20, 20), (10, 10, 10), {}, ""),
         ((20, 20, 20), (10, 10, 10), {"goal": 2.0}, "met"),
@@ -46,16 +46,16 @@ def test_ratios_are_taken_round_by_round() -> None:
         ((20, 20, 20), (10, 10, 10), {"load": 2.1, "cores": 2, "goal": 3.0}, "missed, noisy (load 2.1)"),
     ],
 )
-def test_verdicts(plain, optimised, kwargs, verdict: str) -> None:
-    assert row(plain, optimised, **kwargs).verdict == verdict
+def test_verdicts(plain, optimized, kwargs, verdict: str) -> None:
+    assert row(plain, optimized, **kwargs).verdict == verdict
 
 
 def test_a_wrong_output_stops_the_run() -> None:
     reference = torch.randn(1, 3, 8, 8)
-    wrong = {("eager fp32", "optimised"): reference + 1e-2}
-    comparison.check({("eager fp16", "optimised"): reference + 1e-2}, reference)
+    wrong = {("eager fp32", "optimized"): reference + 1e-2}
+    comparison.check({("eager fp16", "optimized"): reference + 1e-2}, reference)
     comparison.check(wrong, reference, tf32=True)
-    with pytest.raises(SystemExit, match="optimised network in eager fp32: WRONG, 1e-02"):
+    with pytest.raises(SystemExit, match="optimized network in eager fp32: WRONG, 1e-02"):
         comparison.check(wrong, reference)
     with pytest.raises(SystemExit, match="plain network in eager fp32: WRONG, not finite"):
         comparison.check({("eager fp32", "plain"): reference * torch.nan}, reference)
@@ -87,7 +87,7 @@ def test_the_result_of_a_run(tiny: cases.Case, tmp_path: Path, capsys: pytest.Ca
     for found in result["rows"]:
         assert (found["network"], found["scale"], found["size"]) == ("fsrcnn (depth=1)", 2, "12x10")
         assert set(found["ratio"]) == {"median", "of_medians", "of_minima"}
-        for variant in ("plain", "optimised"):
+        for variant in ("plain", "optimized"):
             assert set(found[variant]) == {"ms", "relative_error", "psnr_db", "build_seconds", "memory_bytes"}
             assert set(found[variant]["ms"]) == {"min", "median", "p10", "p90", "rounds"}
             assert len(found[variant]["ms"]["rounds"]) == 1
@@ -130,7 +130,7 @@ def test_cuda_candidates_without_the_device(
 ) -> None:
     monkeypatch.setattr(torch, "compile", lambda net, **options: None)
     net = cases.Case("fsrcnn", 2, 8, 8).build()
-    nets = {"plain": net, "optimised": rewrites.optimize(net)}
+    nets = {"plain": net, "optimized": rewrites.optimize(net)}
     labels = ["channels_last fp32", "CUDA graph fp16", "compile fp16"]
     found = comparison.compare(nets, torch.rand(1, 1, 8, 8), labels, device="cuda", rounds=3)
     assert set(found) == {(label, variant) for label in labels[:2] for variant in nets}

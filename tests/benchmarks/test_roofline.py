@@ -9,17 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.roofline import DEVICES, Bounds, Device, Work, bounds, measured_cpu, work
-from srblocks import (
-    RRDB,
-    DeconvUp,
-    DenseBlock,
-    NearestConvUp,
-    Network,
-    NetworkSpec,
-    PostUpsampling,
-    create_network,
-    optimize,
-)
+from srblocks import RRDB, DeconvUp, DenseBlock, NearestConvUp, Network, PostUpsampling, create_network, optimize
+from srblocks.registry import NetworkSpec
 
 HD, FULL_HD = (720, 1280), (1080, 1920)
 PLAIN = {"mean_shift": False, "value_range": 1.0}
@@ -122,7 +113,7 @@ class Row:
         epilogue: microseconds.
         layered: microseconds.
         operations: how many; of SRResNet and MemNet 33 and 80 less than published, where the unused tensor that each
-            batch normalisation allocates counts as one.
+            batch normalization allocates counts as one.
         full_hd: microseconds with epilogues at 1920x1080.
     """
 
@@ -222,7 +213,7 @@ def test_registered_networks_cost_what_is_published_but_for_the_value_range() ->
 def test_bounds_are_in_order_for_every_network(spec: NetworkSpec, scale: int, precision: str) -> None:
     with torch.device("meta"):
         net = create_network(spec.name, scale=scale, **spec.reduced)
-    for side in (spec.geometry[scale].min_size, 48):
+    for side in (spec.size_requirements[scale].min_size, 48):
         done = work(net, (1, spec.image_channels, side, side), precision)
         assert done.macs > 0
         for device in DEVICES.values():

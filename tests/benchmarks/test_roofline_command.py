@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import roofline
-from srblocks import network_specs
+from srblocks.networks import network_specs
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,9 +18,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "| srresnet | x4 | 180x320 | 127.8 | 8.6 | 108 | 323.5 | 370.5 | 896.4 | 1.15 | 2.42 | 0.68 |" in out
     assert [line.split(" | ")[:3] for line in out[6:10]] == [
         ["| fsrcnn", "x2", "360x640"],
-        ["| fsrcnn, optimised", "x2", "360x640"],
+        ["| fsrcnn, optimized", "x2", "360x640"],
         ["| fsrcnn", "x3", "240x426"],
-        ["| fsrcnn, optimised", "x3", "240x426"],
+        ["| fsrcnn, optimized", "x3", "240x426"],
     ]
     assert len({line.count("|") for line in out[2:12]}) == 1
     result = json.loads(file.read_text())
@@ -29,7 +29,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert result["device"]["flops"]["fp16"] == 790e12
     assert len(result["rows"]) == 2 * 4
     row = result["rows"][0]
-    assert (row["network"], row["scale"], row["optimised"], row["size"]) == ("srresnet", 4, False, [180, 320])
+    assert (row["network"], row["scale"], row["optimized"], row["size"]) == ("srresnet", 4, False, [180, 320])
     assert set(row["bounds"]) == {"layered", "epilogue", "fused", "memory_share"}
 
 
@@ -38,7 +38,7 @@ def test_the_command_shows_documented_networks_at_sizes_that_they_take() -> None
     assert len(rows) == len(roofline.DOCUMENTED) == 22
     assert len(roofline.chosen(["all"])) == sum(len(spec.scales) for spec in network_specs())
     for spec, scale in roofline.chosen(["csnln", "san"]):
-        multiple = spec.geometry[scale].size_multiple
+        multiple = spec.size_requirements[scale].size_multiple
         height, width = roofline.input_size(spec, scale, (1279, 719))
         assert height % multiple == width % multiple == 0
         assert 719 - scale * multiple < scale * height <= 719

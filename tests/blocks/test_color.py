@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from srblocks.blocks import DIV2K_MEAN, MeanShift, Rescale, normalisation
+from srblocks.blocks import DIV2K_MEAN, MeanShift, Rescale, normalization
 
 RANGES = st.sampled_from([1.0, 2.0, 255.0])
 MEANS = st.lists(st.floats(0, 1), min_size=1, max_size=4)
@@ -53,48 +53,48 @@ def test_rescale_multiplies_and_shows_its_factor() -> None:
 
 
 def test_without_range_and_mean_there_is_nothing_to_do() -> None:
-    assert [type(module) for module in normalisation(3)] == [nn.Identity, nn.Identity]
-    assert [type(module) for module in normalisation(1, 1, None)] == [nn.Identity, nn.Identity]
+    assert [type(module) for module in normalization(3)] == [nn.Identity, nn.Identity]
+    assert [type(module) for module in normalization(1, 1, None)] == [nn.Identity, nn.Identity]
 
 
 def test_mean_is_subtracted_in_the_inner_range() -> None:
-    normalise, denormalise = normalisation(3, 8, (0.5, 0.25, 0.125))
+    normalize, denormalize = normalization(3, 8, (0.5, 0.25, 0.125))
     x = torch.tensor([1.0, 0.5, 0.0]).view(1, 3, 1, 1)
-    assert normalise(x).flatten().tolist() == [4.0, 2.0, -1.0]
-    assert denormalise(torch.zeros(1, 3, 1, 1)).flatten().tolist() == [0.5, 0.25, 0.125]
+    assert normalize(x).flatten().tolist() == [4.0, 2.0, -1.0]
+    assert denormalize(torch.zeros(1, 3, 1, 1)).flatten().tolist() == [0.5, 0.25, 0.125]
 
 
 def test_range_alone_takes_any_number_of_channels() -> None:
-    normalise, denormalise = normalisation(5, 255)
+    normalize, denormalize = normalization(5, 255)
     x = torch.rand(1, 5, 2, 2)
-    assert torch.equal(normalise(x), x * 255)
-    torch.testing.assert_close(denormalise(x * 255), x)
+    assert torch.equal(normalize(x), x * 255)
+    torch.testing.assert_close(denormalize(x * 255), x)
 
 
 @settings(max_examples=25, deadline=None)
 @given(mean=st.none() | MEANS, value_range=RANGES)
 def test_denormalise_inverts_normalise(mean: list[float] | None, value_range: float) -> None:
     channels = len(mean or [0])
-    normalise, denormalise = (module.double() for module in normalisation(channels, value_range, mean))
+    normalize, denormalize = (module.double() for module in normalization(channels, value_range, mean))
     x = torch.rand(1, channels, 3, 2, dtype=torch.float64)
     before = x.clone()
-    torch.testing.assert_close(denormalise(normalise(x)), x, rtol=0, atol=1e-14)
-    torch.testing.assert_close(normalise(denormalise(x)), x, rtol=0, atol=1e-12)
+    torch.testing.assert_close(denormalize(normalize(x)), x, rtol=0, atol=1e-14)
+    torch.testing.assert_close(normalize(denormalize(x)), x, rtol=0, atol=1e-12)
     assert torch.equal(x, before)
 
 
 @pytest.mark.parametrize("value_range", [0, -255.0, math.nan])
 def test_a_range_that_is_not_positive_is_refused(value_range: float) -> None:
     with pytest.raises(ValueError, match=f"^value_range={value_range} is not positive and finite; use 1 or 255$"):
-        normalisation(3, value_range)
+        normalization(3, value_range)
 
 
 def test_a_mean_of_other_channels_is_refused() -> None:
     with pytest.raises(ValueError, match="a mean shift of 3 channels does not fit image_channels=1; use mean"):
-        normalisation(1, 255, DIV2K_MEAN)
+        normalization(1, 255, DIV2K_MEAN)
 
 
-@pytest.mark.parametrize("module", [MeanShift(-1), Rescale(255), *normalisation(3, 255, DIV2K_MEAN)])
+@pytest.mark.parametrize("module", [MeanShift(-1), Rescale(255), *normalization(3, 255, DIV2K_MEAN)])
 def test_gradients_are_right_and_the_script_computes_the_same(module: nn.Module) -> None:
     scripted = torch.jit.script(module)
     for size in ((4, 4), (3, 8)):

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from srblocks import RDB, RRDB, CascadingBlock, DenseBlock, EfficientResidualBlock, FeatureFusion, MultiScale, conv
+from srblocks import RDB, RRDB, CascadingBlock, DenseBlock, EfficientResidualBlock, conv
+from srblocks.blocks import FeatureFusion, MultiScale
 
 
 @given(channels=st.integers(1, 4), growth=st.integers(1, 3), depth=st.integers(1, 4), sees=st.booleans())

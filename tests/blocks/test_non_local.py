@@ -5,16 +5,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from srblocks import (
-    RCAB,
-    CrossScaleNonLocal,
-    NonLocal,
-    Patches,
-    RegionNonLocal,
-    SecondOrderChannelAttention,
-    timm_attention,
-)
-from support import relative_error
+from helpers.support import relative_error
+from srblocks import RCAB, CrossScaleNonLocal, NonLocal, SecondOrderChannelAttention
+from srblocks.blocks import Patches, RegionNonLocal, timm_attention
 
 
 def features(*shape: int) -> torch.Tensor:

@@ -4,11 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from srblocks import DualStateUnit, LearnedAverage, MemoryBlock, RecursiveBlock
+from srblocks import MemoryBlock, RecursiveBlock
+from srblocks.blocks import DualStateUnit, LearnedAverage
 
 
 def double(module: nn.Module) -> nn.Module:
-    """In float64, with normalisations that do something."""
+    """In float64, with normalizations that do something."""
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.weight, 0.5, 1.5)
@@ -63,12 +64,12 @@ def test_memory_gates_earlier_memories_before_the_runs() -> None:
 
 def test_average_starts_even_and_normalises_on_request() -> None:
     tensors = [torch.full((1, 2), value) for value in (1.0, 2.0, 6.0)]
-    average, normalised = LearnedAverage(3), LearnedAverage(3, normalised=True)
+    average, normalized = LearnedAverage(3), LearnedAverage(3, normalized=True)
     torch.testing.assert_close(average(tensors), torch.full((1, 2), 3.0))
-    for module in (average, normalised):
+    for module in (average, normalized):
         module.weight.data = torch.tensor([1.0, 1.0, 2.0])
     torch.testing.assert_close(average(tensors), torch.full((1, 2), 15.0))
-    torch.testing.assert_close(normalised(tensors), torch.full((1, 2), 15 / 4))
+    torch.testing.assert_close(normalized(tensors), torch.full((1, 2), 15 / 4))
 
 
 def test_states_step_together_from_the_same_time() -> None:

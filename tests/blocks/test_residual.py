@@ -23,7 +23,7 @@ def pointwise(layer: nn.Conv2d, weight: float, bias: float) -> None:
 
 @torch.no_grad()
 def plain(block: ResidualBlock, x: Tensor) -> Tensor:
-    """The residual branch of a block without normalisation and attention."""
+    """The residual branch of a block without normalization and attention."""
     padding = block.conv1.kernel_size[0] // 2
     hidden = F.conv2d(x, block.conv1.weight, block.conv1.bias, padding=padding).clamp(min=0)
     return F.conv2d(hidden, block.conv2.weight, block.conv2.bias, padding=padding)
@@ -58,16 +58,16 @@ def test_srresnet_block_normalises_behind_both_convolutions(training: bool) -> N
         norm.running_var.uniform_(1, 2)
     x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
 
-    def normalised(y: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+    def normalized(y: Tensor, norm: nn.BatchNorm2d) -> Tensor:
         mean, variance = norm.running_mean, norm.running_var
         if training:
             mean, variance = y.mean((0, 2, 3)), y.var((0, 2, 3), correction=0)
         scale = norm.weight / (variance + 1e-5).sqrt()
         return (y - mean[:, None, None]) * scale[:, None, None] + norm.bias[:, None, None]
 
-    hidden = normalised(F.conv2d(x, block.conv1.weight, padding=1), block.norm1)
+    hidden = normalized(F.conv2d(x, block.conv1.weight, padding=1), block.norm1)
     hidden = torch.where(hidden > 0, hidden, block.act.weight * hidden)
-    expected = x + normalised(F.conv2d(hidden, block.conv2.weight, padding=1), block.norm2)
+    expected = x + normalized(F.conv2d(hidden, block.conv2.weight, padding=1), block.norm2)
     torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-12)
 
 

@@ -13,54 +13,54 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-Layout = Iterable[tuple[str, tuple[int, ...]]]
-Colour = tuple[float, float, float]
+StateDictView = Iterable[tuple[str, tuple[int, ...]]]
+Color = tuple[float, float, float]
 
-DIV2K: Colour = (0.4488, 0.4371, 0.4040)
-DIVFLICKR2K: Colour = (0.4690, 0.4490, 0.4036)
+DIV2K: Color = (0.4488, 0.4371, 0.4040)
+DIVFLICKR2K: Color = (0.4690, 0.4490, 0.4036)
 
 
-def conv(name: str, outputs: int, inputs: int, side: int = 3, *, bias: bool = True) -> Layout:
+def conv(name: str, outputs: int, inputs: int, side: int = 3, *, bias: bool = True) -> StateDictView:
     yield f"{name}.weight", (outputs, inputs, side, side)
     if bias:
         yield f"{name}.bias", (outputs,)
 
 
-def deconv(name: str, inputs: int, outputs: int, side: int, *, bias: bool = True) -> Layout:
+def deconv(name: str, inputs: int, outputs: int, side: int, *, bias: bool = True) -> StateDictView:
     yield f"{name}.weight", (inputs, outputs, side, side)
     if bias:
         yield f"{name}.bias", (outputs,)
 
 
-def slope(name: str, count: int = 1) -> Layout:
+def slope(name: str, count: int = 1) -> StateDictView:
     yield f"{name}.weight", (count,)
 
 
-def norm(name: str, channels: int) -> Layout:
+def norm(name: str, channels: int) -> StateDictView:
     for leaf in ("weight", "bias", "running_mean", "running_var"):
         yield f"{name}.{leaf}", (channels,)
     yield f"{name}.num_batches_tracked", ()
 
 
-def shuffles(name: str, scale: int, width: int, *, step: int = 2, groups: int = 1) -> Layout:
+def shuffles(name: str, scale: int, width: int, *, step: int = 2, groups: int = 1) -> StateDictView:
     """Convolutions ahead of pixel shuffles: one of x3, or one of x2 for each doubling, `step` modules apart."""
     factors = [3] if scale == 3 else [2] * (scale.bit_length() - 1)
     for i, factor in enumerate(factors):
         yield from conv(f"{name}.{step * i}", factor**2 * width, width // groups)
 
 
-def shifted(*inner: Layout, shift: str = "{}_mean") -> Layout:
-    """What lies between the fixed convolutions that subtract the mean colour and add it back."""
+def shifted(*inner: StateDictView, shift: str = "{}_mean") -> StateDictView:
+    """What lies between the fixed convolutions that subtract the mean color and add it back."""
     return chain(conv(shift.format("sub"), 3, 3, 1), *inner, conv(shift.format("add"), 3, 3, 1))
 
 
-def filled(layout: Layout, *, white: float = 255.0, mean: Colour = DIV2K) -> dict[str, Tensor]:
+def filled(layout: StateDictView, *, white: float = 255.0, mean: Color = DIV2K) -> dict[str, Tensor]:
     """Give each tensor of a layout values of its own, the constant ones theirs.
 
     Args:
         layout: names and shapes.
         white: the value of white, for the fixed convolutions `sub_mean` and `add_mean`.
-        mean: the mean colour, for them too.
+        mean: the mean color, for them too.
     """
     state: dict[str, Tensor] = {}
     for name, shape in layout:

@@ -8,10 +8,10 @@ fperazzi/proSR (generators.py, layers.py, options), SHI-Labs/Cross-Scale-Non-Loc
 from collections.abc import Sequence
 from itertools import chain
 
-from checkpoints.authors import Layout, conv, deconv, shifted, shuffles, slope
+from checkpoints.authors import StateDictView, conv, deconv, shifted, shuffles, slope
 
 
-def rdn(scale: int, blocks: int, layers: int, growth: int, width: int = 64) -> Layout:
+def rdn(scale: int, blocks: int, layers: int, growth: int, width: int = 64) -> StateDictView:
     yield from conv("SFENet1", width, 3)
     yield from conv("SFENet2", width, width)
     for i in range(blocks):
@@ -29,7 +29,7 @@ def rdn(scale: int, blocks: int, layers: int, growth: int, width: int = 64) -> L
         yield from conv("UPNet.2", 3, growth)
 
 
-def rdn_yjn870(scale: int, blocks: int, layers: int, width: int) -> Layout:
+def rdn_yjn870(scale: int, blocks: int, layers: int, width: int) -> StateDictView:
     """Its blocks can only be added up where the growth is the width; so is its upsampler's."""
     yield from conv("sfe1", width, 3)
     yield from conv("sfe2", width, width)
@@ -43,7 +43,7 @@ def rdn_yjn870(scale: int, blocks: int, layers: int, width: int) -> Layout:
     yield from conv("output", 3, width)
 
 
-def srdensenet_yjn870(growth: int, blocks: int, layers: int) -> Layout:
+def srdensenet_yjn870(growth: int, blocks: int, layers: int) -> StateDictView:
     """The class has two doublings, whatever its arguments."""
     step = growth * layers
     yield from conv("conv.conv", step, 1)
@@ -57,10 +57,10 @@ def srdensenet_yjn870(growth: int, blocks: int, layers: int) -> Layout:
     yield from conv("reconstruction", 1, 256)
 
 
-def carn(scales: Sequence[int], *, multi: bool, mobile: bool = False, groups: int = 1) -> Layout:
+def carn(scales: Sequence[int], *, multi: bool, mobile: bool = False, groups: int = 1) -> StateDictView:
     """CARN, or CARN-M, which runs one residual block three times in each cascade."""
 
-    def cascade(name: str) -> Layout:
+    def cascade(name: str) -> StateDictView:
         for j in (1, 2, 3):
             block = f"{name}.b1.body" if mobile else f"{name}.b{j}.body"
             yield from conv(f"{block}.0", 64, 64 // groups)
@@ -69,7 +69,7 @@ def carn(scales: Sequence[int], *, multi: bool, mobile: bool = False, groups: in
                 yield from conv(f"{block}.4", 64, 64, 1)
             yield from conv(f"{name}.c{j}.body.0", 64, 64 * (j + 1), 1)
 
-    def inner() -> Layout:
+    def inner() -> StateDictView:
         yield from conv("entry", 64, 3)
         for i in (1, 2, 3):
             yield from cascade(f"b{i}")
@@ -82,15 +82,15 @@ def carn(scales: Sequence[int], *, multi: bool, mobile: bool = False, groups: in
     return shifted(inner(), shift="{}_mean.shifter")
 
 
-def _conv_block(name: str, outputs: int, inputs: int, side: int) -> Layout:
+def _conv_block(name: str, outputs: int, inputs: int, side: int) -> StateDictView:
     return chain(conv(f"{name}.conv", outputs, inputs, side), slope(f"{name}.act"))
 
 
-def _deconv_block(name: str, channels: int, side: int) -> Layout:
+def _deconv_block(name: str, channels: int, side: int) -> StateDictView:
     return chain(deconv(f"{name}.deconv", channels, channels, side), slope(f"{name}.act"))
 
 
-def _projection(name: str, direction: str, width: int, side: int, seen: int) -> Layout:
+def _projection(name: str, direction: str, width: int, side: int, seen: int) -> StateDictView:
     """A unit that goes up, down and up again, or the other way round; from the second on it sees all earlier ones."""
     if seen:
         yield from _conv_block(f"{name}.conv", width, width * seen, 1)
@@ -100,7 +100,7 @@ def _projection(name: str, direction: str, width: int, side: int, seen: int) -> 
         yield from _deconv_block(step, width, side) if up else _conv_block(step, width, width, side)
 
 
-def dbpn(scale: int, stages: int, width: int, head_width: int, *, recursions: int | None = None) -> Layout:
+def dbpn(scale: int, stages: int, width: int, head_width: int, *, recursions: int | None = None) -> StateDictView:
     side = {2: 6, 4: 8, 8: 12}[scale]
     yield from _conv_block("feat0", head_width, 3, 3)
     yield from _conv_block("feat1", width, head_width, 1)
@@ -112,7 +112,7 @@ def dbpn(scale: int, stages: int, width: int, head_width: int, *, recursions: in
     yield from conv("output_conv.conv", 3, (recursions or stages) * width)
 
 
-def prosr(blocks: Sequence[int], *, width: int, growth: int, layers: int, residual: bool) -> Layout:
+def prosr(blocks: Sequence[int], *, width: int, growth: int, layers: int, residual: bool) -> StateDictView:
     """One entry of `blocks` per pyramid; scale 2**n runs the first n of them."""
     for scale in range(1, len(blocks) + 1):
         yield from conv(f"init_conv_{scale}.conv.1", width, 3)
@@ -140,10 +140,10 @@ def prosr(blocks: Sequence[int], *, width: int, growth: int, layers: int, residu
         yield from conv(f"reconst_{scale}.final_conv.conv.1", 3, channels)
 
 
-def _multi_source(name: str, side: int) -> Layout:
+def _multi_source(name: str, side: int) -> StateDictView:
     """Attention in the scale, its enlargement, attention across scales, and a residual block on the difference."""
 
-    def embedding(part: str, channels: int) -> Layout:
+    def embedding(part: str, channels: int) -> StateDictView:
         return chain(conv(f"{part}.0", channels, 128, 1), slope(f"{part}.1"))
 
     yield from embedding(f"{name}.down_attention.conv_match1", 64)
@@ -159,17 +159,17 @@ def _multi_source(name: str, side: int) -> Layout:
     yield from conv(f"{name}.encoder.body.2", 128, 128)
 
 
-def csnln(scale: int, depth: int) -> Layout:
+def csnln(scale: int, depth: int) -> StateDictView:
     """The attention has 128 channels whatever the arguments."""
     side = 9 if scale == 3 else 6
 
-    def down(name: str, kernel: int) -> Layout:
+    def down(name: str, kernel: int) -> StateDictView:
         return chain(conv(f"SEM.{name}.0", 128, 128, kernel), slope(f"SEM.{name}.1"))
 
-    def up(name: str, kernel: int) -> Layout:
+    def up(name: str, kernel: int) -> StateDictView:
         return chain(deconv(f"SEM.{name}.0", 128, 128, kernel), slope(f"SEM.{name}.1"))
 
-    def inner() -> Layout:
+    def inner() -> StateDictView:
         for i, inputs in enumerate((3, 128)):
             yield from conv(f"head.{i}.0", 128, inputs)
             yield from slope(f"head.{i}.1")
@@ -190,7 +190,7 @@ def csnln(scale: int, depth: int) -> Layout:
     return shifted(inner())
 
 
-def csnln_unused(scale: int) -> Layout:
+def csnln_unused(scale: int) -> StateDictView:
     """A constant that CSNLN keeps as a buffer."""
     yield "SEM.multi_source_projection.up_attention.escape_NaN", (1,)
     if scale == 4:

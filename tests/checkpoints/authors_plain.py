@@ -6,22 +6,22 @@ twtygqyy's pytorch-vdsr and pytorch-LapSRN, EDSR-PyTorch (vdsr.py), torchSR (mod
 jiny2001/deeply-recursive-cnn-tf.
 """
 
-from checkpoints.authors import Layout, conv, deconv, shifted, slope
+from checkpoints.authors import StateDictView, conv, deconv, shifted, slope
 
 
-def srcnn_yjn870(image: int, mapping: int) -> Layout:
+def srcnn_yjn870(image: int, mapping: int) -> StateDictView:
     yield from conv("conv1", 64, image, 9)
     yield from conv("conv2", 32, 64, mapping)
     yield from conv("conv3", image, 32, 5)
 
 
-def srcnn_nhat_thanh(mapping: int) -> Layout:
+def srcnn_nhat_thanh(mapping: int) -> StateDictView:
     yield from conv("patch_extraction", 64, 3, 9)
     yield from conv("nonlinear_map", 32, 64, mapping)
     yield from conv("recon", 3, 32, 5)
 
 
-def fsrcnn_yjn870(d: int, s: int, m: int, *, image: int = 1) -> Layout:
+def fsrcnn_yjn870(d: int, s: int, m: int, *, image: int = 1) -> StateDictView:
     """The same at every scale: the stride of the last layer alone differs."""
     yield from conv("first_part.0", d, image, 5)
     yield from slope("first_part.1", d)
@@ -32,52 +32,52 @@ def fsrcnn_yjn870(d: int, s: int, m: int, *, image: int = 1) -> Layout:
     yield from deconv("last_part", d, image, 9)
 
 
-def espcn_yjn870(scale: int, image: int) -> Layout:
+def espcn_yjn870(scale: int, image: int) -> StateDictView:
     yield from conv("first_part.0", 64, image, 5)
     yield from conv("first_part.2", 32, 64)
     yield from conv("last_part.0", image * scale**2, 32)
 
 
-def espcn_nhat_thanh(scale: int) -> Layout:
+def espcn_nhat_thanh(scale: int) -> StateDictView:
     yield from conv("conv_1", 64, 3, 5)
     yield from conv("conv_2", 32, 64)
     yield from conv("conv_3", 3 * scale**2, 32)
 
 
-def espcn_tutorial(scale: int) -> Layout:
+def espcn_tutorial(scale: int) -> StateDictView:
     yield from conv("conv1", 64, 1, 5)
     yield from conv("conv2", 64, 64)
     yield from conv("conv3", 32, 64)
     yield from conv("conv4", scale**2, 32)
 
 
-def vdsr_official(depth: int, width: int) -> Layout:
+def vdsr_official(depth: int, width: int) -> StateDictView:
     yield from conv("conv1", width, 1)
     for i in range(2, depth):
         yield from conv(f"conv{i}", width, width)
     yield from conv(f"conv{depth}", 1, width)
 
 
-def vdsr_twtygqyy() -> Layout:
+def vdsr_twtygqyy() -> StateDictView:
     yield from conv("input", 64, 1, bias=False)
     for i in range(18):
         yield from conv(f"residual_layer.{i}.conv", 64, 64, bias=False)
     yield from conv("output", 1, 64, bias=False)
 
 
-def vdsr_edsr_pytorch(blocks: int, width: int, *, bias: bool) -> Layout:
+def vdsr_edsr_pytorch(blocks: int, width: int, *, bias: bool) -> StateDictView:
     """`common.BasicBlock` has no bias by default; in some of the repository's descendants it has."""
     sizes = [(width, 3), *[(width, width)] * (blocks - 2), (3, width)]
     return shifted(*(conv(f"body.{i}.0", *size, bias=bias) for i, size in enumerate(sizes)))
 
 
-def vdsr_torchsr(blocks: int, width: int) -> Layout:
+def vdsr_torchsr(blocks: int, width: int) -> StateDictView:
     """Activations stand between the convolutions in one sequence."""
     sizes = [(width, 3), *[(width, width)] * (blocks - 2), (3, width)]
     return shifted(*(conv(f"body.{2 * i}", *size) for i, size in enumerate(sizes)))
 
 
-def drcn_jiny2001(width: int, recursions: int) -> Layout:
+def drcn_jiny2001(width: int, recursions: int) -> StateDictView:
     """TensorFlow's variables with their kernels turned to PyTorch's order of dimensions."""
     for scope, inputs in (("W-1_conv", 1), ("W0_conv", width)):
         yield f"{scope}/conv_W_1", (width, inputs, 3, 3)
@@ -91,7 +91,7 @@ def drcn_jiny2001(width: int, recursions: int) -> Layout:
     yield "LayerWeights", (recursions,)
 
 
-def lapsrn_official(levels: int, depth: int, width: int) -> Layout:
+def lapsrn_official(levels: int, depth: int, width: int) -> StateDictView:
     """The levels count down; the parameters `*_f` and `*_b` of MatConvNet stand as weight and bias."""
     yield from conv("input_conv", width, 1)
     for level in range(levels, 0, -1):
@@ -103,7 +103,7 @@ def lapsrn_official(levels: int, depth: int, width: int) -> Layout:
         yield from deconv(f"level{level}_img_up", 1, 1, 4, bias=False)
 
 
-def ms_lapsrn_official(depth: int, width: int) -> Layout:
+def ms_lapsrn_official(depth: int, width: int) -> StateDictView:
     """The same for every scale and number of recursions."""
     yield from conv("input_conv", width, 1)
     for i in range(1, depth + 1):
@@ -113,7 +113,7 @@ def ms_lapsrn_official(depth: int, width: int) -> Layout:
     yield from conv("residual_conv", 1, width)
 
 
-def lapsrn_twtygqyy() -> Layout:
+def lapsrn_twtygqyy() -> StateDictView:
     yield from conv("conv_input", 64, 1, bias=False)
     for level in (1, 2):
         for i in range(10):

@@ -4,10 +4,10 @@ Sources: EDSR-PyTorch (ddbpn.py), yjn870's RCAN- and REDNet-pytorch (model.py), 
 jt827859032/DRRN-pytorch (drrn.py).
 """
 
-from checkpoints.authors import Layout, conv, deconv, norm, shifted, shuffles, slope
+from checkpoints.authors import StateDictView, conv, deconv, norm, shifted, shuffles, slope
 
 
-def _projection(name: str, kind: str, width: int, side: int, seen: int) -> Layout:
+def _projection(name: str, kind: str, width: int, side: int, seen: int) -> StateDictView:
     """Seen: how many earlier outputs a 1x1 convolution joins; 0 for no such convolution."""
     kinds = (deconv, conv, deconv) if kind == "up" else (conv, deconv, conv)
     if seen:
@@ -18,10 +18,10 @@ def _projection(name: str, kind: str, width: int, side: int, seen: int) -> Layou
         yield from slope(f"{name}.conv_{i}.1", width)
 
 
-def ddbpn_edsr_pytorch(scale: int, stages: int, width: int, head_width: int) -> Layout:
+def ddbpn_edsr_pytorch(scale: int, stages: int, width: int, head_width: int) -> StateDictView:
     side = scale + 4
 
-    def inner() -> Layout:
+    def inner() -> StateDictView:
         yield from conv("initial.0", head_width, 3)
         yield from slope("initial.1", head_width)
         yield from conv("initial.2", width, head_width, 1)
@@ -35,7 +35,7 @@ def ddbpn_edsr_pytorch(scale: int, stages: int, width: int, head_width: int) -> 
     return shifted(inner())
 
 
-def rcan_yjn870(scale: int, width: int, groups: int, blocks: int, reduction: int) -> Layout:
+def rcan_yjn870(scale: int, width: int, groups: int, blocks: int, reduction: int) -> StateDictView:
     yield from conv("sf", width, 3)
     for g in range(groups):
         for b in range(blocks):
@@ -50,10 +50,10 @@ def rcan_yjn870(scale: int, width: int, groups: int, blocks: int, reduction: int
     yield from conv("conv2", 3, width)
 
 
-def srresnet_twtygqyy(depth: int, *, instance: bool) -> Layout:
-    """Earlier commits have instance normalisations without statistics, later ones batch normalisations."""
+def srresnet_twtygqyy(depth: int, *, instance: bool) -> StateDictView:
+    """Earlier commits have instance normalizations without statistics, later ones batch normalizations."""
 
-    def normalised(name: str) -> Layout:
+    def normalized(name: str) -> StateDictView:
         yield from (each for each in norm(name, 64) if not instance or each[0].endswith(("weight", "bias")))
 
     names = ("in1", "in2") if instance else ("bn1", "bn2")
@@ -61,15 +61,15 @@ def srresnet_twtygqyy(depth: int, *, instance: bool) -> Layout:
     for i in range(depth):
         for j, name in enumerate(names, start=1):
             yield from conv(f"residual.{i}.conv{j}", 64, 64, bias=False)
-            yield from normalised(f"residual.{i}.{name}")
+            yield from normalized(f"residual.{i}.{name}")
     yield from conv("conv_mid", 64, 64, bias=False)
-    yield from normalised("bn_mid")
+    yield from normalized("bn_mid")
     yield from conv("upscale4x.0", 256, 64, bias=False)
     yield from conv("upscale4x.3", 256, 64, bias=False)
     yield from conv("conv_output", 3, 64, 9, bias=False)
 
 
-def rednet_yjn870(layers: int, width: int) -> Layout:
+def rednet_yjn870(layers: int, width: int) -> StateDictView:
     """So many convolutions, and as many transposed ones."""
     yield from conv("conv_layers.0.0", width, 3)
     for i in range(1, layers):
@@ -79,7 +79,7 @@ def rednet_yjn870(layers: int, width: int) -> Layout:
     yield from deconv(f"deconv_layers.{layers - 1}", width, 3, 3)
 
 
-def drrn_jt827859032() -> Layout:
+def drrn_jt827859032() -> StateDictView:
     yield from conv("input", 128, 1, bias=False)
     yield from conv("conv1", 128, 128, bias=False)
     yield from conv("conv2", 128, 128, bias=False)

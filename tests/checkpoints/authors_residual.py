@@ -7,22 +7,22 @@ Lornatang/SRGAN-PyTorch (model.py) and leftthomas/SRGAN (model.py, two generatio
 
 from collections.abc import Sequence
 
-from checkpoints.authors import Layout, conv, norm, shifted, shuffles, slope
+from checkpoints.authors import StateDictView, conv, norm, shifted, shuffles, slope
 
 
-def _block(name: str, width: int, side: int = 3) -> Layout:
+def _block(name: str, width: int, side: int = 3) -> StateDictView:
     yield from conv(f"{name}.body.0", width, width, side)
     yield from conv(f"{name}.body.2", width, width, side)
 
 
-def _attention_block(name: str, width: int, squeezed: int) -> Layout:
+def _attention_block(name: str, width: int, squeezed: int) -> StateDictView:
     yield from _block(name, width)
     yield from conv(f"{name}.body.3.conv_du.0", squeezed, width, 1)
     yield from conv(f"{name}.body.3.conv_du.2", width, squeezed, 1)
 
 
-def edsr(scale: int, width: int, depth: int) -> Layout:
-    def inner() -> Layout:
+def edsr(scale: int, width: int, depth: int) -> StateDictView:
+    def inner() -> StateDictView:
         yield from conv("head.0", width, 3)
         for i in range(depth):
             yield from _block(f"body.{i}", width)
@@ -33,7 +33,7 @@ def edsr(scale: int, width: int, depth: int) -> Layout:
     return shifted(inner())
 
 
-def mdsr(scales: Sequence[int], width: int, depth: int) -> Layout:
+def mdsr(scales: Sequence[int], width: int, depth: int) -> StateDictView:
     for k, scale in enumerate(scales):
         yield from conv("sub_mean", 3, 3, 1)
         yield from conv("head.0", width, 3)
@@ -47,8 +47,8 @@ def mdsr(scales: Sequence[int], width: int, depth: int) -> Layout:
         yield from conv("add_mean", 3, 3, 1)
 
 
-def rcan(scale: int, width: int, groups: int, blocks: int, reduction: int) -> Layout:
-    def inner() -> Layout:
+def rcan(scale: int, width: int, groups: int, blocks: int, reduction: int) -> StateDictView:
+    def inner() -> StateDictView:
         yield from conv("head.0", width, 3)
         for g in range(groups):
             for b in range(blocks):
@@ -61,10 +61,10 @@ def rcan(scale: int, width: int, groups: int, blocks: int, reduction: int) -> La
     return shifted(inner())
 
 
-def san(scale: int, groups: int, blocks: int, *, inter: int = 8) -> Layout:
+def san(scale: int, groups: int, blocks: int, *, inter: int = 8) -> StateDictView:
     """With 64 features; a second generation of the code has 16 `inter` channels and another forward pass."""
 
-    def inner() -> Layout:
+    def inner() -> StateDictView:
         yield from conv("head.0", 64, 3)
         for name in ("theta", "phi.0", "g.0"):
             yield from conv(f"non_local.non_local.{name}", inter, 64, 1)
@@ -83,7 +83,7 @@ def san(scale: int, groups: int, blocks: int, *, inter: int = 8) -> Layout:
     return shifted(inner())
 
 
-def san_unused(groups: int) -> Layout:
+def san_unused(groups: int) -> StateDictView:
     """What SAN's constructor makes and its forward pass leaves alone."""
     for g in range(groups):
         yield f"RG.{g}.gamma", (1,)
@@ -92,8 +92,8 @@ def san_unused(groups: int) -> Layout:
     yield from conv("non_local.soca.conv_du.2", 64, 8, 1)
 
 
-def drn(scale: int, width: int, depth: int) -> Layout:
-    """The image of every level has the mean colour added, the first of them before the features grow."""
+def drn(scale: int, width: int, depth: int) -> StateDictView:
+    """The image of every level has the mean color added, the first of them before the features grow."""
     phase = scale.bit_length() - 1
     inside = [width * 2**phase, *(width * 2 ** (p + 1) for p in range(phase - 1, 0, -1))]
 
@@ -112,7 +112,7 @@ def drn(scale: int, width: int, depth: int) -> Layout:
         yield from conv(f"tail.{level + 1}", 3, width * 2 ** (phase - level))
 
 
-def edsr_basicsr(scale: int, width: int, depth: int) -> Layout:
+def edsr_basicsr(scale: int, width: int, depth: int) -> StateDictView:
     yield from conv("conv_first", width, 3)
     for i in range(depth):
         yield from conv(f"body.{i}.conv1", width, width)
@@ -122,7 +122,7 @@ def edsr_basicsr(scale: int, width: int, depth: int) -> Layout:
     yield from conv("conv_last", 3, width)
 
 
-def rcan_basicsr(scale: int, width: int, groups: int, blocks: int, reduction: int) -> Layout:
+def rcan_basicsr(scale: int, width: int, groups: int, blocks: int, reduction: int) -> StateDictView:
     squeezed = width // reduction
     yield from conv("conv_first", width, 3)
     for g in range(groups):
@@ -138,7 +138,7 @@ def rcan_basicsr(scale: int, width: int, groups: int, blocks: int, reduction: in
     yield from conv("conv_last", 3, width)
 
 
-def msrresnet(scale: int, width: int, depth: int) -> Layout:
+def msrresnet(scale: int, width: int, depth: int) -> StateDictView:
     yield from conv("conv_first", width, 3)
     for i in range(depth):
         yield from conv(f"body.{i}.conv1", width, width)
@@ -152,7 +152,7 @@ def msrresnet(scale: int, width: int, depth: int) -> Layout:
     yield from conv("conv_last", 3, width)
 
 
-def srresnet_lornatang(scale: int, width: int, depth: int) -> Layout:
+def srresnet_lornatang(scale: int, width: int, depth: int) -> StateDictView:
     yield from conv("conv1.0", width, 3, 9)
     yield from slope("conv1.1")
     for i in range(depth):
@@ -169,8 +169,8 @@ def srresnet_lornatang(scale: int, width: int, depth: int) -> Layout:
     yield from conv("conv3", 3, width, 9)
 
 
-def srgan_leftthomas(scale: int, *, body_end: str) -> Layout:
-    """Behind the five blocks older commits have a PReLU ("act"), newer ones a batch normalisation ("norm")."""
+def srgan_leftthomas(scale: int, *, body_end: str) -> StateDictView:
+    """Behind the five blocks older commits have a PReLU ("act"), newer ones a batch normalization ("norm")."""
     yield from conv("block1.0", 64, 3, 9)
     yield from slope("block1.1")
     for i in range(2, 7):

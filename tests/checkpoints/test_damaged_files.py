@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from srblocks import CheckpointError, create_network, load_checkpoint, load_weights, save_checkpoint
+from helpers.support import facts, filled_by_name
+from srblocks import create_network, load_checkpoint, save_checkpoint
+from srblocks.checkpoints import CheckpointError, load_weights
 from srblocks.network import Network
-from support import facts, filled_by_name
 
 NAMES = ("net.safetensors", "net.pth")
 

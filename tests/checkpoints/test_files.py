@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from srblocks import CheckpointError, OnLuma, create_network, load_checkpoint, load_weights, save_checkpoint
-from support import filled_by_name
+from helpers.support import filled_by_name
+from srblocks import OnLuma, create_network, load_checkpoint, save_checkpoint
+from srblocks.checkpoints import CheckpointError, load_weights
 
 State = dict[str, Tensor]
 ESPCN = [
@@ -128,7 +129,7 @@ def test_the_scale_of_a_network_that_enlarges_first_is_not_part_of_its_weights(t
     assert torch.equal(other.state_dict()["tail.weight"], saved.state_dict()["tail.weight"])
 
 
-def test_the_network_in_a_colour_wrapper_takes_the_weights(state: State, tmp_path: Path) -> None:
+def test_the_network_in_a_color_wrapper_takes_the_weights(state: State, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "weights.pth")
     wrapped = OnLuma(create_network("espcn", scale=3, width=6))
     load_weights(wrapped, tmp_path / "weights.pth")

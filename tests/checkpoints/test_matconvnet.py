@@ -9,10 +9,11 @@ import torch
 from scipy.io import savemat
 from torch import Tensor
 
-from srblocks import CheckpointError, create_network, load_checkpoint, network_name
-from srblocks.checkpoints import UnseenArgumentError
+from helpers.support import filled, wave_image
+from srblocks import create_network, load_checkpoint
+from srblocks.checkpoints import CheckpointError, UnseenArgumentError
 from srblocks.network import Network
-from support import filled, wave_image
+from srblocks.networks import network_name
 
 Names = dict[str, str]
 

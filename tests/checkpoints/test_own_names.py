@@ -8,18 +8,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from srblocks import (
-    CheckpointError,
-    Network,
-    create_network,
-    load_checkpoint,
-    load_weights,
-    network_name,
-    save_checkpoint,
-)
-from srblocks.checkpoints import UnseenArgumentError, WrongScaleError
+from helpers.support import authors_state
+from srblocks import Network, create_network, load_checkpoint, save_checkpoint
+from srblocks.checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_weights
+from srblocks.networks import network_name
 from srblocks.registry import NetworkSpec
-from support import authors_state
 
 
 def test_what_was_recorded_cannot_be_contradicted_either(tmp_path: Path) -> None:
@@ -27,8 +20,8 @@ def test_what_was_recorded_cannot_be_contradicted_either(tmp_path: Path) -> None
     assert load_checkpoint(tmp_path / "ours.safetensors", width=64).scale == 2
     with pytest.raises(CheckpointError, match=r"width=64 instead of 5; leave the arguments out"):
         load_checkpoint(tmp_path / "ours.safetensors", width=5)
-    with pytest.raises(TypeError, match=r"espcn has no argument colour_space; it has scale, image_channels, width"):
-        load_checkpoint(tmp_path / "ours.safetensors", colour_space="y")
+    with pytest.raises(TypeError, match=r"espcn has no argument color_space; it has scale, image_channels, width"):
+        load_checkpoint(tmp_path / "ours.safetensors", color_space="y")
     with pytest.raises(WrongScaleError, match=r"weights of espcn for x2, not for x3"):
         load_checkpoint(tmp_path / "ours.safetensors", scale=3)
 

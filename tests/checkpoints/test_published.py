@@ -10,12 +10,12 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 import published
+from helpers.support import PORTABLE, README, generated, run
 from srblocks import ESPCN, PixelShuffleUp, PostUpsampling, conv, load_checkpoint
 from srblocks.evaluate import evaluate, image_files, means
-from srblocks.upscale import of_artifact
+from srblocks.inference import from_artifact
 from srblocks_export.formats import FORMATS
 from srblocks_export.runtime import load
-from support import PORTABLE, README, generated, run
 
 GOLDENS = {
     "vdsr_twtygqyy": ("converted_vdsr_twtygqyy.pth", None),
@@ -90,13 +90,13 @@ def test_exports_give_the_same_figures(
     code, _, err = run(capsys, file, "--scale", scale, "--onnx", "--torchscript", "--name", "net", "-o", tmp_path, "-q")
     assert code == 0, err
     for suffix in (".onnx", ".ts"):
-        scores = list(evaluate(of_artifact(tmp_path / f"net{suffix}"), image_files(data / "images" / "Set5")))
+        scores = list(evaluate(from_artifact(tmp_path / f"net{suffix}"), image_files(data / "images" / "Set5")))
         assert means(scores).psnr == pytest.approx(expected, abs=0.001)
 
 
 @pytest.fixture
 def tutorial(data: Path) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """The initialisers of PyTorch's tutorial file, an image, and what onnxruntime makes of it."""
+    """The initializers of PyTorch's tutorial file, an image, and what onnxruntime makes of it."""
     model = onnx.load(data / "weights" / "espcn_pytorch_tutorial_super_resolution_x3.onnx")
     state = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in model.graph.initializer}
     with np.load(data / "goldens" / "espcn_tutorial_x3_ort.npz") as arrays:
@@ -104,7 +104,7 @@ def tutorial(data: Path) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     return state, image, expected
 
 
-def test_a_network_of_blocks_takes_the_initialisers_of_a_third_partys_graph(
+def test_a_network_of_blocks_takes_the_initializers_of_a_third_partys_graph(
     tutorial: tuple[dict[str, Tensor], Tensor, Tensor],
 ) -> None:
     state, image, expected = tutorial
@@ -123,7 +123,7 @@ def test_a_network_of_blocks_takes_the_initialisers_of_a_third_partys_graph(
         torch.testing.assert_close(net.eval()(image), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_tutorials_weights_are_recognised(
+def test_the_tutorials_weights_are_recognized(
     tutorial: tuple[dict[str, Tensor], Tensor, Tensor], tmp_path: Path
 ) -> None:
     state, image, expected = tutorial

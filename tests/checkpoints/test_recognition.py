@@ -10,13 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from srblocks import CheckpointError, create_network, load_checkpoint, network_name
-from srblocks.checkpoints import UnseenArgumentError, WrongScaleError, recognition
-from srblocks.checkpoints.dialect import Layout
-from srblocks.checkpoints.dialects import DIALECTS
-from support import authors_state, facts
+from helpers.support import authors_state, facts
+from srblocks import create_network, load_checkpoint
+from srblocks.checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError
+from srblocks.checkpoints import matching as recognition
+from srblocks.checkpoints.layout import StateDictView
+from srblocks.checkpoints.layouts import LAYOUTS
+from srblocks.networks import network_name
 
-LAYOUTS = facts("dialects.json")
+RECORDED = facts("dialects.json")
 
 
 @pytest.fixture
@@ -26,10 +28,10 @@ def espcn(tmp_path: Path) -> Path:
 
 
 def test_every_layout_of_the_table_is_of_a_registered_network_and_says_whose_it_is() -> None:
-    sources = [(dialect.network, dialect.source) for dialect in DIALECTS]
+    sources = [(layout.network, layout.source) for layout in LAYOUTS]
     assert len(set(sources)) == len(sources)
-    for dialect in DIALECTS:
-        create_network(dialect.network)
+    for layout in LAYOUTS:
+        create_network(layout.network)
 
 
 def test_what_the_file_shows_cannot_be_contradicted(espcn: Path) -> None:
@@ -40,7 +42,7 @@ def test_what_the_file_shows_cannot_be_contradicted(espcn: Path) -> None:
         load_checkpoint(espcn, scale=3)
     with pytest.raises(CheckpointError, match=r"espcn.pth: weights of espcn in the layout of yjn870, not of FSRCNN"):
         load_checkpoint(espcn, network="fsrcnn")
-    for strange in ("colour_space", "weights", "path_"):
+    for strange in ("color_space", "weights", "path_"):
         with pytest.raises(TypeError, match=strange):
             load_checkpoint(espcn, **{strange: "y"})
     with pytest.raises(CheckpointError, match=r"its tensors show image_channels=1, not image_channels=3"):
@@ -54,8 +56,8 @@ def test_a_scale_that_is_none_is_refused(scale: object, espcn: Path) -> None:
 
 
 def test_layouts_that_share_their_names_are_not_chosen_between(monkeypatch: pytest.MonkeyPatch, espcn: Path) -> None:
-    twins = [*DIALECTS, *(replace(each, source="another") for each in DIALECTS if each.source == "yjn870")]
-    monkeypatch.setattr(recognition, "DIALECTS", twins)
+    twins = [*LAYOUTS, *(replace(each, source="another") for each in LAYOUTS if each.source == "yjn870")]
+    monkeypatch.setattr(recognition, "LAYOUTS", twins)
     message = r"are those of espcn in the layout of yjn870 or espcn in the layout of another; say which network it is"
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(espcn)
@@ -177,14 +179,14 @@ def test_shapes_that_the_file_does_not_fill_are_refused(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "expanded.pth")
 
 
-SMALL = [row for row in LAYOUTS if sum(math.prod(shape) for _, shape, _ in LAYOUTS[row]["tensors"]) < 2_000_000]
+SMALL = [row for row in RECORDED if sum(math.prod(shape) for _, shape, _ in RECORDED[row]["tensors"]) < 2_000_000]
 CHANGES = st.tuples(st.integers(0, 500), st.sampled_from(["drop", "shape", "rename"]), st.integers(0, 10**7))
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(row=st.sampled_from(SMALL), changes=st.lists(CHANGES, min_size=1, max_size=4))
 def test_a_damaged_layout_loads_or_is_refused(row: str, changes: list[tuple[int, str, int]], tmp_path: Path) -> None:
-    tensors = {name: torch.zeros(shape) for name, shape, _ in LAYOUTS[row]["tensors"]}
+    tensors = {name: torch.zeros(shape) for name, shape, _ in RECORDED[row]["tensors"]}
     for position, change, number in changes:
         name = list(tensors)[position % len(tensors)]
         old = tensors.pop(name)
@@ -201,7 +203,7 @@ def test_a_damaged_layout_loads_or_is_refused(row: str, changes: list[tuple[int,
 
 
 def test_a_reader_meets_any_index_without_counting_up_to_it() -> None:
-    layout = Layout({"body.999999.weight": torch.zeros(1), "body.0.weight": torch.zeros(1)})
+    layout = StateDictView({"body.999999.weight": torch.zeros(1), "body.0.weight": torch.zeros(1)})
     assert layout.count("body.{}.weight") == 1
     assert layout.indices("body.{}.weight") == [0, 999999]
 

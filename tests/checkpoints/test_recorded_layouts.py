@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from srblocks import InterpolateUp, load_checkpoint, network_name
-from support import facts, filled_by_name, summary, wave_image
+from helpers.support import facts, filled_by_name, summary, wave_image
+from srblocks import InterpolateUp, load_checkpoint
+from srblocks.networks import network_name
 
 RECORDED = facts("dialects.json")
 NETWORKS = {

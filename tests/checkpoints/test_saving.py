@@ -8,21 +8,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from srblocks import (
-    CheckpointError,
-    Geometry,
     OnLuma,
     PixelShuffleUp,
     PostUpsampling,
     conv,
     create_network,
     load_checkpoint,
-    load_weights,
     registry,
     save_checkpoint,
     to_precision,
 )
+from srblocks.checkpoints import CheckpointError, load_weights
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec
+from srblocks.registry import NetworkSpec, SizeRequirements
 
 
 class Tied(PostUpsampling):
@@ -128,7 +126,7 @@ def test_a_file_without_configuration_or_with_a_foreign_one_builds_no_network(ne
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
     with pytest.raises(CheckpointError, match=r"no known layout.* saved them without its configuration, name it"):
         load_checkpoint(tmp_path / "bare.safetensors")
-    foreign = [("unheard_of", {}), ("fsrcnn", {"colour": 3}), ("fsrcnn", {"scale": 0}), ("edsr", {"scale": 2.5})]
+    foreign = [("unheard_of", {}), ("fsrcnn", {"color": 3}), ("fsrcnn", {"scale": 0}), ("edsr", {"scale": 2.5})]
     for network, config in [*foreign, (5, {}), ("fsrcnn", {"width": -3}), ("fsrcnn", 3)]:
         metadata = {"srblocks": json.dumps({"network": network, "config": config})}
         save_file(net.state_dict(), tmp_path / "foreign.safetensors", metadata=metadata)
@@ -137,7 +135,9 @@ def test_a_file_without_configuration_or_with_a_foreign_one_builds_no_network(ne
 
 
 def test_weights_that_are_shared_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = NetworkSpec(name="tied", build=Tied, paper="nobody", framework="post", geometry={2: Geometry(radius=4)})
+    row = NetworkSpec(
+        name="tied", build=Tied, paper="nobody", framework="post", size_requirements={2: SizeRequirements(radius=4)}
+    )
     monkeypatch.setattr(registry, "_specs", {**registry._specs})
     registry.register(row)
     net = create_network("tied", width=6)

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from checkpoints.authors import Layout, filled
+from checkpoints.authors import StateDictView, filled
 from checkpoints.authors_plain import fsrcnn_yjn870, ms_lapsrn_official
 from checkpoints.authors_residual import edsr, san
 from checkpoints.variants import VARIANTS, Variant
-from srblocks import create_network, load_checkpoint, load_weights, network_name
-from srblocks.checkpoints import CheckpointError, UnseenArgumentError
+from srblocks import create_network, load_checkpoint
+from srblocks.checkpoints import CheckpointError, UnseenArgumentError, load_weights
 from srblocks.network import Network
+from srblocks.networks import network_name
 
 
 def stored(state: dict[str, Tensor], folder: Path) -> Path:
@@ -36,7 +37,7 @@ def executed(net: Network) -> dict[str, Tensor]:
         single = net.at_scale(scale)
         for name, module in single.named_modules():
             module.register_forward_pre_hook(partial(note, f"{name}." if name else ""))
-        single.supervised(torch.rand(1, net.image_channels, 12, 12))
+        single.intermediate_outputs(torch.rand(1, net.image_channels, 12, 12))
     assert used.keys() == state.keys()
     return used
 
@@ -49,7 +50,7 @@ def by_shape(state: dict[str, Tensor]) -> dict[tuple[int, ...], list[tuple[str, 
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.title)
-def test_a_file_in_the_authors_layout_is_recognised_and_every_tensor_finds_its_place(
+def test_a_file_in_the_authors_layout_is_recognized_and_every_tensor_finds_its_place(
     variant: Variant, tmp_path: Path
 ) -> None:
     theirs = filled(variant.used, white=variant.white, mean=variant.mean)
@@ -101,7 +102,9 @@ def test_a_named_network_and_one_at_hand_take_the_same_file(variant: Variant, tm
         (edsr(2, 128, 1), "res_scale", 0.1),
     ],
 )
-def test_what_no_tensor_shows_the_caller_must_say(layout: Layout, name: str, value: float, tmp_path: Path) -> None:
+def test_what_no_tensor_shows_the_caller_must_say(
+    layout: StateDictView, name: str, value: float, tmp_path: Path
+) -> None:
     path = stored(filled(layout), tmp_path)
     given: dict[str, Any] = {name: value}
     with pytest.raises(UnseenArgumentError, match=rf"do not show {name} .*; give it as an argument"):

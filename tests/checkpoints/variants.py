@@ -7,7 +7,7 @@ from checkpoints import authors_dense as dense
 from checkpoints import authors_plain as plain
 from checkpoints import authors_ports as ports
 from checkpoints import authors_residual as residual
-from checkpoints.authors import DIV2K, DIVFLICKR2K, Colour, Layout
+from checkpoints.authors import DIV2K, DIVFLICKR2K, Color, StateDictView
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -26,7 +26,7 @@ class Variant:
         unused: tensors that the authors' forward pass leaves alone.
         constant: our names, their beginnings, of tensors that the file lacks.
         white: the value of white in the fixed convolutions.
-        mean: the mean colour in them.
+        mean: the mean color in them.
     """
 
     title: str
@@ -38,21 +38,21 @@ class Variant:
     unused: Shapes
     constant: tuple[str, ...]
     white: float
-    mean: Colour
+    mean: Color
 
 
 def variant(
     title: str,
     network: str,
-    used: Layout,
+    used: StateDictView,
     config: Mapping[str, object],
     *,
     scales: Iterable[int] = (),
     given: Mapping[str, object] | None = None,
-    unused: Layout = (),
+    unused: StateDictView = (),
     constant: tuple[str, ...] = (),
     white: float = 255.0,
-    mean: Colour = DIV2K,
+    mean: Color = DIV2K,
 ) -> Variant:
     served = tuple(scales) or (int(str(config["scale"])),)
     return Variant(title, network, tuple(used), config, served, given or {}, tuple(unused), constant, white, mean)
@@ -203,7 +203,7 @@ def _pre_upsampling() -> Iterator[Variant]:
     for white in (1.0, 255.0):
         config = {"scale": 1, "depth": 6, "bias": True, "image_channels": 3, "mean_shift": True, "value_range": white}
         yield variant(f"torchSR's VDSR in [0, {white:g}]", "vdsr", plain.vdsr_torchsr(6, 8), config, white=white)
-    common = {"scale": 1, "reconstruction_act": True, "normalised_average": True, "skip": "concat"}
+    common = {"scale": 1, "reconstruction_act": True, "normalized_average": True, "skip": "concat"}
     for width, recursions in ((96, 9), (256, 16), (64, 5)):
         config = {"width": width, "recursions": recursions, "value_range": 255.0, **common}
         yield variant(f"DRCN of {width}", "drcn", plain.drcn_jiny2001(width, recursions), config)
@@ -233,7 +233,7 @@ def _ports() -> Iterator[Variant]:
     for kind in ("instance", "batch"):
         config = {"scale": 4, "depth": 3, "norm": kind, "act": "leaky_relu", "bias": False, **UNIT}
         layout = ports.srresnet_twtygqyy(3, instance=kind == "instance")
-        yield variant(f"twtygqyy's SRResNet with {kind} normalisation", "srresnet", layout, config)
+        yield variant(f"twtygqyy's SRResNet with {kind} normalization", "srresnet", layout, config)
     for depth in (10, 20, 30):
         config = {"scale": 1, "depth": depth, "skips": depth > 10, "strides": "ends", **UNIT}
         yield variant(f"yjn870's REDNet{depth}", f"rednet{depth}", ports.rednet_yjn870(depth // 2, 6), config)

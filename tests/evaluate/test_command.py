@@ -14,12 +14,15 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.support import filled, outcome, run
 from srblocks import OnLuma, create_network, load_pretrained, save_checkpoint
-from srblocks.evaluate import command, evaluate, image_files, means
-from srblocks.evaluate.command import main
-from srblocks.protocol import imresize, psnr, rgb_to_y, ssim
-from srblocks.upscale import of_network
-from support import filled, outcome, run
+from srblocks.color import rgb_to_y
+from srblocks.evaluate import cli as command
+from srblocks.evaluate import evaluate, image_files, means
+from srblocks.evaluate.cli import main
+from srblocks.inference import from_network
+from srblocks.metrics import psnr, ssim
+from srblocks.resize import imresize
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 
@@ -80,7 +83,7 @@ def test_figures_on_luma_are_those_of_the_protocol(capsys: pytest.CaptureFixture
     assert (report["scale"], report["color"], report["failed"]) == (2, "y", {})
 
 
-def test_figures_of_colour_networks_come_from_8_bit_pictures(
+def test_figures_of_color_networks_come_from_8_bit_pictures(
     capsys: pytest.CaptureFixture[str], images: Path, edsr: Path
 ) -> None:
     code, out, _ = called(capsys, "--weights", edsr, "--data", images / "first.png", "--scale", 3, "--json")
@@ -117,7 +120,7 @@ def test_an_artifact_has_the_figures_of_its_network(
     assert (code, err) == (0, "")
     found = json.loads(out)
     net = load_pretrained("fsrcnn", scale=2)
-    reference = means(list(evaluate(of_network(net if color == "y" else OnLuma(net), color), image_files(images))))
+    reference = means(list(evaluate(from_network(net if color == "y" else OnLuma(net), color), image_files(images))))
     assert (found["color"], found["scale"]) == (color, 2)
     assert found["mean"]["psnr"] == pytest.approx(reference.psnr, abs=0.001)
     assert found["mean"]["ssim"] == pytest.approx(reference.ssim, abs=0.0001)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.support import filled
 from srblocks.evaluate import Score, compare, means, score
-from srblocks.registry import create_network
-from srblocks.upscale import Upscaler, of_network
-from support import filled
+from srblocks.factory import create_network
+from srblocks.inference import Upscaler, from_network
 
 SIDES = st.integers(1, 40)
 
@@ -38,17 +38,17 @@ def test_values_beyond_black_and_white_are_clipped() -> None:
     assert upscale(np.array([[0.1, 0.6, 0.9]])[..., None])[..., 0] == pytest.approx(np.array([[0, 0.4, 1]]))
 
 
-def test_networks_on_other_colours_are_wrapped_and_luma_stays_luma() -> None:
-    luma = of_network(create_network("espcn", scale=2), "espcn")
-    other = of_network(create_network("espcn", scale=2, image_channels=3, color="ycbcr"), "espcn")
+def test_networks_on_other_colors_are_wrapped_and_luma_stays_luma() -> None:
+    luma = from_network(create_network("espcn", scale=2), "espcn")
+    other = from_network(create_network("espcn", scale=2, image_channels=3, color="ycbcr"), "espcn")
     assert (luma.color, other.color) == ("y", "rgb")
 
 
 def test_a_trained_networks_mode_and_precision_do_not_matter() -> None:
     net = filled(create_network("srresnet", scale=2, depth=1, width=4)).double().train()
     low = np.random.default_rng(1).random((6, 5, 3))
-    first = of_network(net, "net")(low)
-    assert np.array_equal(first, of_network(net, "net")(low))
+    first = from_network(net, "net")(low)
+    assert np.array_equal(first, from_network(net, "net")(low))
     assert not net.training
 
 
@@ -64,6 +64,6 @@ def test_means_leave_out_what_is_missing() -> None:
 
 
 def test_an_image_within_its_border_is_refused() -> None:
-    upscale = of_network(create_network("fsrcnn", scale=4), "fsrcnn")
+    upscale = from_network(create_network("fsrcnn", scale=4), "fsrcnn")
     with pytest.raises(ValueError, match="crop_border=4 leaves nothing"):
         score(upscale, np.zeros((8, 8, 3), np.uint8))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cuda_standin import export_engine, imitate
+from helpers.cuda_standin import export_engine, imitate
+from helpers.tensorrt_standin import MAJORS, Standin
 from srblocks_export.report import ArtifactReport
-from tensorrt_standin import MAJORS, Standin
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,23 +12,23 @@ import onnx
 import pytest
 import torch
 
+from helpers.support import PORTABLE
 from srblocks import create_network, load_pretrained
 from srblocks_export import runtime
+from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError, InputError
 from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS
 from srblocks_export.manifest import FILE, SCHEMA
-from srblocks_export.request import ExportRequest
-from support import PORTABLE
 
 # As a fresh process would do it: names and order must not depend on what was exported before.
 EXPORT = """
 import sys, pathlib
 from srblocks import load_pretrained
 from srblocks_export.export import export_network
-from srblocks_export.request import ExportRequest
+from srblocks_export.config import ExportConfig
 formats = ("onnx", "pt2", "torchscript")
-request = ExportRequest(formats=formats, out=pathlib.Path(sys.argv[1]), verify="off")
+request = ExportConfig(formats=formats, out=pathlib.Path(sys.argv[1]), verify="off")
 export_network(load_pretrained("fsrcnn", scale=2), request)
 """
 
@@ -99,7 +99,7 @@ def test_onnx_has_readable_dimensions_and_the_asked_operator_set(exported: list[
 
 def test_another_operator_set_than_asked_for_is_an_error(tmp_path: Path) -> None:
     net = create_network("rcan", groups=1, blocks_per_group=1)
-    (report,) = export_network(net, ExportRequest(formats=("onnx",), out=tmp_path, opset=17))
+    (report,) = export_network(net, ExportConfig(formats=("onnx",), out=tmp_path, opset=17))
     assert str(report.error).startswith("E501 opset 17 requested but the exporter wrote 18")
     assert report.path is None
     assert list(tmp_path.iterdir()) == []

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from srblocks import create_network, load_pretrained, load_weights, save_checkpoint
+from helpers.support import PORTABLE, run
+from srblocks import create_network, load_pretrained, save_checkpoint
+from srblocks.checkpoints import load_weights
 from srblocks_export import formats
 from srblocks_export.runtime import load
-from support import PORTABLE, run
 
 ONE_BLOCK = ["--arg", "groups=1", "--arg", "blocks_per_group=1"]
 

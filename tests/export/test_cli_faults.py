@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from helpers.support import run
 from srblocks import create_network, save_checkpoint
 from srblocks_export import formats
 from srblocks_export.runtime import load
-from support import run
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_unwritable_output_is_refused_before_any_work(capsys: pytest.CaptureF
 def test_an_interrupt_leaves_nothing_behind(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from srblocks_export.formats import torchscript
+    from srblocks_export.formats.torchscript.format import format as torchscript
 
     def interrupt(net, path: Path, **rest) -> dict:
         path.write_bytes(b"half an artifact")
@@ -202,7 +202,7 @@ def test_a_backend_that_breaks_does_not_keep_the_other_formats_back(
     code: int,
     message: str,
 ) -> None:
-    from srblocks_export.formats import onnx
+    from srblocks_export.formats.onnx import format as onnx
 
     def fail(*_: object, **__: object) -> None:
         raise failure

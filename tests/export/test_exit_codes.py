@@ -8,12 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-import tensorrt_standin
-from srblocks.evaluate.command import main as evaluate
+from helpers import tensorrt_standin
+from helpers.support import run
+from srblocks.evaluate.cli import main as evaluate
 from srblocks_export import formats, runtime
-from srblocks_export.formats import FORMATS, trt_engine
+from srblocks_export.formats import FORMATS
+from srblocks_export.formats.tensorrt import trt_engine
 from srblocks_export.runtime import ExportError
-from support import run
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 
@@ -36,7 +37,7 @@ def test_without_tensorrt_the_verified_onnx_and_the_commands_are_there(
     assert code == 4
     assert err.count("E4") == 1
     assert f"E401 trt: tensorrt not installed, {stem}.onnx is ready; pip install" in err
-    assert f"any of them: python -m srblocks_export.formats.trt_engine {stem}.onnx\n" in out
+    assert f"any of them: python -m srblocks_export.formats.tensorrt.trt_engine {stem}.onnx\n" in out
     common = f"trtexec --onnx={stem}.onnx --saveEngine={stem}.engine"
     common += " --minShapes=lr:1x1x8x8 --optShapes=lr:1x1x24x32 --maxShapes=lr:1x1x24x32 --noTF32"
     flag = {"fp32": "", "fp16": " --fp16"}[precision]

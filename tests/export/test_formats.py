@@ -6,20 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from small_networks import few_channels
+from helpers.small_networks import few_channels
+from helpers.support import PORTABLE, Unshuffled, filled, relative_error, tensorrt_findings, trained_alike
 from srblocks import create_network, optimize
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_specs
-from srblocks_export import verify
+from srblocks.networks import network_specs
+from srblocks.registry import NetworkSpec
+from srblocks_export.config import ExportConfig
 from srblocks_export.errors import InputError
 from srblocks_export.export import export_network, network_shapes
 from srblocks_export.formats import FORMATS
 from srblocks_export.manifest import describe
-from srblocks_export.request import ExportRequest
 from srblocks_export.runtime import load
 from srblocks_export.shapes import Shapes
-from srblocks_export.verify import References, Worker, verification_shapes
-from support import PORTABLE, Unshuffled, filled, relative_error, tensorrt_findings, trained_alike
+from srblocks_export.verification import process as verify
+from srblocks_export.verification.process import References, Worker, verification_shapes
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 
@@ -39,8 +40,8 @@ GATED = ("drn_l", "drn_s", "rcan", "san")
 def export_and_verify(
     net: Network, format_name: str, folder: Path, worker: Worker, tolerance: float = TOLERANCE, *, plain: bool = False
 ) -> None:
-    """Export the network optimised, or `plain`, and compare the file with the plain network."""
-    request = ExportRequest(formats=(format_name,), out=folder)
+    """Export the network optimized, or `plain`, and compare the file with the plain network."""
+    request = ExportConfig(formats=(format_name,), out=folder)
     exported = net if plain else optimize(net)
     shapes = network_shapes(exported, request)
     path = folder / f"artifact{FORMATS[format_name].suffix}"
@@ -94,7 +95,7 @@ def test_artifact_equals_the_network_at_several_sizes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plain", [False, True], ids=["optimised", "plain"])
+@pytest.mark.parametrize("plain", [False, True], ids=["optimized", "plain"])
 def test_artifact_of_every_scale_equals_the_network(
     spec: NetworkSpec, scale: int, plain: bool, format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
@@ -126,7 +127,7 @@ def test_a_small_change_in_the_middle_of_the_full_depth_is_far_above_the_toleran
 @pytest.mark.parametrize("format_name", PORTABLE)
 def test_a_static_artifact_takes_its_one_shape(format_name: str, tmp_path: Path, worker: Worker) -> None:
     net = filled(create_network("espcn", scale=3))
-    request = ExportRequest(formats=(format_name,), out=tmp_path, shape=(1, 1, 9, 14))
+    request = ExportConfig(formats=(format_name,), out=tmp_path, shape=(1, 1, 9, 14))
     shapes = network_shapes(net, request)
     path = tmp_path / f"static{FORMATS[format_name].suffix}"
     FORMATS[format_name].module.write(net, path, shapes=shapes, metadata=describe(net, shapes), request=request)
@@ -139,7 +140,7 @@ def test_a_static_artifact_takes_its_one_shape(format_name: str, tmp_path: Path,
 def test_sizes_that_must_be_multiples_stay_dynamic_and_others_are_refused(
     format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
-    (report,) = export_network(Unshuffled(), ExportRequest(formats=(format_name,), out=tmp_path))
+    (report,) = export_network(Unshuffled(), ExportConfig(formats=(format_name,), out=tmp_path))
     assert report.error is None
     assert report.path is not None
     artifact = load(report.path)
@@ -154,7 +155,7 @@ def test_sizes_that_must_be_multiples_stay_dynamic_and_others_are_refused(
 @pytest.mark.parametrize("format_name", PORTABLE)
 def test_ranges_that_are_asked_for_hold(format_name: str, tmp_path: Path, worker: Worker) -> None:
     net = filled(create_network("edsr_baseline", depth=1))
-    request = ExportRequest(formats=(format_name,), out=tmp_path, minimum=(1, 3, 8, 8), maximum=(4, 3, 20, 40))
+    request = ExportConfig(formats=(format_name,), out=tmp_path, minimum=(1, 3, 8, 8), maximum=(4, 3, 20, 40))
     shapes = network_shapes(net, request)
     path = tmp_path / f"ranged{FORMATS[format_name].suffix}"
     FORMATS[format_name].module.write(net, path, shapes=shapes, metadata=describe(net, shapes), request=request)

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from srblocks import create_network, network_spec
+from helpers.support import relative_error, trained_alike
+from srblocks import create_network
 from srblocks.network import Network
+from srblocks.networks import network_spec
 from srblocks_export import runtime
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS
-from srblocks_export.request import ExportRequest
-from support import relative_error, trained_alike
 
 NETWORKS = ("fsrcnn", "espcn", "vdsr", "edsr_baseline", "rcan", "rdn", "lapsrn", "dbpn", "carn")
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -30,7 +31,7 @@ def network(name: str) -> Network:
 def export(net: Network, folder: Path, **options: object) -> Path:
     """Export and let the command's own verification compare; give the file."""
     sizes = {"minimum": (1, net.image_channels, 8, 8), "maximum": (1, net.image_channels, 96, 128)}
-    report = export_network(net, ExportRequest(out=folder, **(sizes | options)))[-1]  # type: ignore[arg-type]
+    report = export_network(net, ExportConfig(out=folder, **(sizes | options)))[-1]  # type: ignore[arg-type]
     assert report.error is None
     assert report.path is not None
     return report.path

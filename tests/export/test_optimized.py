@@ -1,4 +1,4 @@
-"""Exports are optimised unless one asks for the plain network; the manifest says what was done."""
+"""Exports are optimized unless one asks for the plain network; the manifest says what was done."""
 
 import json
 from pathlib import Path
@@ -7,12 +7,12 @@ import onnx
 import pytest
 import torch
 
+from helpers.support import PORTABLE, filled
 from srblocks import create_network, optimize
 from srblocks_export import runtime
 from srblocks_export.cli import main
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network, plan_export
-from srblocks_export.request import ExportRequest
-from support import PORTABLE, filled
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 
@@ -70,10 +70,10 @@ def test_sizes_that_are_asked_for_stay_legal(shape: list[str], tmp_path: Path) -
 @pytest.mark.parametrize("format_name", PORTABLE)
 def test_an_artifact_is_compared_with_the_plain_network(format_name: str, tmp_path: Path) -> None:
     net = filled(create_network("fsrcnn", scale=3))
-    plan = plan_export(net, ExportRequest(formats=(format_name,), out=tmp_path))
+    plan = plan_export(net, ExportConfig(formats=(format_name,), out=tmp_path))
     assert plan.reference.rewrites is None
     assert plan.net.rewrites is not None
-    (report,) = export_network(net, ExportRequest(formats=(format_name,), out=tmp_path))
+    (report,) = export_network(net, ExportConfig(formats=(format_name,), out=tmp_path))
     assert report.error is None
     assert report.path is not None
     lr = torch.rand(2, 1, 9, 7)

@@ -10,18 +10,19 @@ import torch
 from onnx import TensorProto
 from PIL import Image
 
-from srblocks import create_network, load_pretrained, network_spec, save_checkpoint, to_precision
+from helpers.support import run, trained_alike
+from srblocks import create_network, load_pretrained, save_checkpoint, to_precision
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_specs
+from srblocks.networks import network_spec, network_specs
+from srblocks.registry import NetworkSpec
 from srblocks_export import formats
+from srblocks_export.config import MIN_PSNR, TOLERANCES, ExportConfig
 from srblocks_export.errors import ExportError
 from srblocks_export.export import export_network, network_shapes, plan_export
 from srblocks_export.formats import FORMATS
 from srblocks_export.manifest import FILE, describe
-from srblocks_export.request import MIN_PSNR, TOLERANCES, ExportRequest
 from srblocks_export.runtime import load
-from srblocks_export.verify import References, Worker
-from support import run, trained_alike
+from srblocks_export.verification.process import References, Worker
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 
@@ -33,7 +34,7 @@ COMBINATIONS = [("onnx", "fp16"), ("torchscript", "bf16"), ("pt2", "bf16")]
 def export_and_verify(spec: NetworkSpec, format_name: str, precision: str, folder: Path, worker: Worker) -> None:
     config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
     net = trained_alike(create_network(spec.name, scale=min(spec.scales), **spec.reduced, **config))
-    request = ExportRequest(formats=(format_name,), out=folder, precision=precision)
+    request = ExportConfig(formats=(format_name,), out=folder, precision=precision)
     shapes = network_shapes(net, request)
     half = to_precision(net, precision, fp32_modules=[r".*\.0"])
     path = folder / f"artifact{FORMATS[format_name].suffix}"
@@ -70,7 +71,7 @@ def overflowing() -> Network:
 
 
 def test_the_manifest_says_how_the_artifact_computes(tmp_path: Path) -> None:
-    request = ExportRequest(
+    request = ExportConfig(
         formats=("onnx", "torchscript", "pt2"), out=tmp_path, precision="fp16", fp32_modules=("head", r"body\.0")
     )
     reports = export_network(load_pretrained("fsrcnn", scale=2), request)
@@ -90,7 +91,7 @@ def test_the_manifest_says_how_the_artifact_computes(tmp_path: Path) -> None:
 
 
 def test_the_weights_in_the_file_are_half_and_those_of_islands_are_not(tmp_path: Path) -> None:
-    request = ExportRequest(formats=("onnx",), out=tmp_path, precision="fp16", fp32_modules=("head",), optimize=False)
+    request = ExportConfig(formats=("onnx",), out=tmp_path, precision="fp16", fp32_modules=("head",), optimize=False)
     (report,) = export_network(load_pretrained("fsrcnn", scale=2), request)
     assert report.path is not None
     graph = onnx.load(report.path).graph
@@ -146,9 +147,7 @@ def test_calibration_images_are_cut_and_converted(tmp_path: Path) -> None:
         with torch.no_grad():
             for parameter in net.parameters():
                 parameter.zero_()
-        request = ExportRequest(
-            formats=("pt2",), out=tmp_path / "out", precision="bf16", calibrate=path, optimize=False
-        )
+        request = ExportConfig(formats=("pt2",), out=tmp_path / "out", precision="bf16", calibrate=path, optimize=False)
         return plan_export(net, request).description["precision"]["max_abs_activation"]
 
     assert largest("edsr_baseline", depth=1) == 255
@@ -171,7 +170,7 @@ def test_calibration_images_that_are_none_are_refused(capsys: pytest.CaptureFixt
     assert "a.png is 9x7; the network takes 8 and more" in run(capsys, *command)[2]
     assert not (tmp_path / "out").exists()
     odd = Network(scale=1, image_channels=2)
-    request = ExportRequest(formats=("pt2",), out=tmp_path, precision="bf16", calibrate=pictures)
+    request = ExportConfig(formats=("pt2",), out=tmp_path, precision="bf16", calibrate=pictures)
     with pytest.raises(ExportError, match="E206 --calibrate: on_rgb: a network on 2 channels of other; leave it out"):
         plan_export(odd, request)
 
@@ -214,8 +213,8 @@ def test_all_formats_are_those_of_the_precision_that_can_be_built_here(
 
 
 def test_the_bounds_are_those_of_the_precision_or_the_user_s(tmp_path: Path) -> None:
-    def request(**given: object) -> ExportRequest:
-        return ExportRequest(formats=("torchscript",), out=tmp_path, precision="fp16", **given)
+    def request(**given: object) -> ExportConfig:
+        return ExportConfig(formats=("torchscript",), out=tmp_path, precision="fp16", **given)
 
     assert request().bounds == (TOLERANCES["fp16"], MIN_PSNR["fp16"])
     assert request(tolerance=0.5, min_psnr=1.0).bounds == (0.5, 1.0)
@@ -229,4 +228,4 @@ def test_the_bounds_are_those_of_the_precision_or_the_user_s(tmp_path: Path) -> 
         with pytest.raises(ExportError, match="E200 .* is no bound; use a number of 0 or more"):
             request(**bound)
     with pytest.raises(ExportError, match="E200 precision='half' is unknown; use fp32, fp16, bf16"):
-        ExportRequest(formats=("pt2",), out=tmp_path, precision="half")
+        ExportConfig(formats=("pt2",), out=tmp_path, precision="half")

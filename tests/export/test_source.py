@@ -1,4 +1,4 @@
-"""From the words of a command line to the network that is exported: weights of any layout, colours."""
+"""From the words of a command line to the network that is exported: weights of any layout, colors."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers.support import PORTABLE, authors_state, run
 from srblocks import OnLuma, create_network, load_pretrained, save_checkpoint
 from srblocks_export import formats
 from srblocks_export.runtime import load
-from support import PORTABLE, authors_state, run
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 
@@ -44,14 +44,14 @@ def test_a_network_on_luma_is_exported_for_rgb_images_in_every_format(
         assert model["config"]["width"] == 56
 
 
-def test_a_colour_that_the_network_has_changes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_color_that_the_network_has_changes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(capsys, "--color", "y", "--torchscript", "-o", tmp_path)[0] == 0
     assert (tmp_path / "fsrcnn_x2_fp32_dyn.ts").is_file()
     arguments = ["edsr_baseline", "--arg", "depth=1", "--color", "rgb", "--dry-run", "-o", tmp_path]
     assert "edsr_baseline_x2_fp32_dyn.onnx" in run(capsys, *arguments)[1]
 
 
-def test_a_colour_network_is_not_exported_for_luma(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_color_network_is_not_exported_for_luma(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, _, err = run(capsys, "edsr_baseline", "--color", "y", "-o", tmp_path)
     assert (code, "E206 the network works on rgb, not on y; leave out --color" in err) == (2, True)
 
@@ -143,7 +143,7 @@ def test_two_sources_of_weights_are_one_too_many(
     assert (code, "brings its own weights; leave out --weights" in err) == (2, True)
 
 
-def test_the_summary_says_the_colours(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_summary_says_the_colors(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = ["--color", "rgb", "--torchscript", "--verify", "off", "--json", "-o", tmp_path]
     (artifact,) = json.loads(run(capsys, *arguments)[1])["artifacts"]
     assert artifact["manifest"]["io"]["input"]["color"] == "rgb"

@@ -12,18 +12,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cuda_standin import export_engine, imitate, small_network
+from helpers.cuda_standin import export_engine, imitate, small_network
+from helpers.support import relative_error, run
+from helpers.tensorrt_parts import memory
+from helpers.tensorrt_standin import MAJORS, Standin
 from srblocks.network import Network
 from srblocks_export import runtime
+from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError, InputError
 from srblocks_export.export import export_network
-from srblocks_export.formats.trt_engine import BuildOptions
+from srblocks_export.formats.tensorrt.trt_engine import BuildOptions
 from srblocks_export.report import ArtifactReport
-from srblocks_export.request import ExportRequest
 from srblocks_export.shapes import Shapes
-from support import relative_error, run
-from tensorrt_parts import memory
-from tensorrt_standin import MAJORS, Standin
 
 TOLERANCE = 2e-5
 
@@ -79,10 +79,10 @@ def test_the_range_of_an_engine_is_its_profile(newest: Standin, tmp_path: Path) 
 
 
 def test_sizes_that_nobody_gives_are_usual_ones() -> None:
-    request = ExportRequest(formats=("trt",), out=Path())
+    request = ExportConfig(formats=("trt",), out=Path())
     shapes = request.shapes(image_channels=3, min_size=4, size_multiple=8)
     assert shapes.profile == ((1, 3, 8, 8), (1, 3, 264, 480), (1, 3, 536, 960))
-    large = ExportRequest(formats=("trt",), out=Path(), minimum=(2, 3, 1000, 8))
+    large = ExportConfig(formats=("trt",), out=Path(), minimum=(2, 3, 1000, 8))
     shapes = large.shapes(image_channels=3, min_size=4, size_multiple=1)
     assert shapes.profile == ((2, 3, 1000, 8), (2, 3, 1000, 480), (2, 3, 1000, 960))
 
@@ -104,7 +104,7 @@ def test_sizes_that_nobody_gives_are_usual_ones() -> None:
 )
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ExportError, match=message):
-        ExportRequest(out=Path(), **options).shapes(image_channels=3, min_size=1, size_multiple=1)
+        ExportConfig(out=Path(), **options).shapes(image_channels=3, min_size=1, size_multiple=1)
 
 
 def test_a_version_compatible_plan_may_run_code_of_its_own(standin: Standin, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_version_compatible_plan_may_run_code_of_its_own(standin: Standin, tmp
 
 
 def test_only_engines_have_graphs(tmp_path: Path) -> None:
-    (report,) = export_network(small_network(), ExportRequest(formats=("pt2",), out=tmp_path, verify="off"))
+    (report,) = export_network(small_network(), ExportConfig(formats=("pt2",), out=tmp_path, verify="off"))
     assert report.path is not None
     with pytest.raises(ExportError, match=r"E200 pt2 artifacts have no cuda_graph"):
         runtime.load(report.path, cuda_graph=True)

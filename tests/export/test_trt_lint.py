@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srblocks.network import Network
+from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError
 from srblocks_export.export import network_shapes
-from srblocks_export.formats import FORMATS, trt_lint
-from srblocks_export.formats.trt_lint import Finding, check, lint
+from srblocks_export.formats import FORMATS
+from srblocks_export.formats.tensorrt import lint as trt_lint
+from srblocks_export.formats.tensorrt.lint import Finding, check, lint
 from srblocks_export.manifest import describe
-from srblocks_export.request import ExportRequest
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 MAP = (FLOAT, ["n", 4, "h", "w"])
@@ -213,7 +214,7 @@ class Holding(Network):
 
 
 def exported(net: Network, folder: Path) -> Path:
-    request = ExportRequest(formats=("onnx",), out=folder)
+    request = ExportConfig(formats=("onnx",), out=folder)
     shapes = network_shapes(net, request)
     path = folder / "net.onnx"
     FORMATS["onnx"].module.write(net.eval(), path, shapes=shapes, metadata=describe(net, shapes), request=request)

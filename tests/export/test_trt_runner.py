@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from cuda_standin import Stream
+from helpers.cuda_standin import Stream
+from helpers.tensorrt_standin import Standin
 from srblocks_export import runtime
 from srblocks_export.errors import ExportError
-from tensorrt_standin import Standin
 
 
 def test_strided_images_are_read_as_images(engine: Path) -> None:
@@ -18,10 +18,10 @@ def test_strided_images_are_read_as_images(engine: Path) -> None:
     assert torch.equal(artifact(lr[..., ::2]), artifact(lr[..., ::2].contiguous()))
 
 
-def test_an_engine_of_another_machine_is_not_deserialised(
+def test_an_engine_of_another_machine_is_not_deserialized(
     engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("srblocks_export.formats.trt_engine.host.compute_capability", lambda number=0: "7.5")
+    monkeypatch.setattr("srblocks_export.formats.tensorrt.trt_engine.host.compute_capability", lambda number=0: "7.5")
     with pytest.raises(ExportError, match=r"E801 .* compute capability 9.0, this one has 7.5; build it again"):
         runtime.load(engine)
     assert "deserialize_cuda_engine" not in standin.made
@@ -38,7 +38,7 @@ def test_an_engine_that_is_not_its_manifests_is_refused(engine: Path, standin: S
 
 
 def test_a_plan_that_tensorrt_refuses_is_named(engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("srblocks_export.formats.trt.misfit", lambda made, here: None)
+    monkeypatch.setattr("srblocks_export.formats.tensorrt.format.misfit", lambda made, here: None)
     monkeypatch.setitem(vars(standin.module), "__version__", "0.0")
     with pytest.raises(ExportError, match=r"E801 TensorRT does not load the engine: expecting another library version"):
         runtime.load(engine)

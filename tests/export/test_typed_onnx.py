@@ -13,22 +13,23 @@ import torch
 from onnx import ModelProto, TensorProto
 from torch import Tensor, nn
 
-from small_networks import few_channels
-from srblocks import create_network, network_spec, optimize, to_precision
+from helpers.small_networks import few_channels
+from helpers.support import tensorrt_findings, trained_alike
+from srblocks import create_network, optimize, to_precision
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_specs
+from srblocks.networks import network_spec, network_specs
+from srblocks.registry import NetworkSpec
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import network_shapes
 from srblocks_export.formats import FORMATS
 from srblocks_export.manifest import describe
-from srblocks_export.request import ExportRequest
 from srblocks_export.shapes import Shapes
-from srblocks_export.verify import References, Worker
-from support import tensorrt_findings, trained_alike
+from srblocks_export.verification.process import References, Worker
 
 
 def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
     """Export a network as it is."""
-    request = ExportRequest(formats=("onnx",), out=folder)
+    request = ExportConfig(formats=("onnx",), out=folder)
     shapes = shapes or network_shapes(net, request)
     FORMATS["onnx"].module.write(
         net, folder / "net.onnx", shapes=shapes, metadata=describe(net, shapes), request=request
@@ -54,7 +55,7 @@ def reduced(name: str, **channels: int) -> Network:
 def test_the_typed_graph_is_one_for_every_tensorrt(each: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
     net = reduced(each.name, **few_channels(each))
     half = to_precision(optimize(net), "fp16")
-    request = ExportRequest(formats=("onnx",), out=tmp_path, precision="fp16")
+    request = ExportConfig(formats=("onnx",), out=tmp_path, precision="fp16")
     shapes = network_shapes(half, request)
     _, c, h, w = shapes.minimum
     shapes = replace(shapes, maximum=(3, c, h + 10 * shapes.multiple, w + 14 * shapes.multiple))  # so that it is quick
@@ -89,7 +90,7 @@ class Means(Network):
 def test_means_become_pools_with_the_same_values(tmp_path: Path, worker: Worker) -> None:
     net = Means().eval()
     path = write(net, tmp_path)
-    request = ExportRequest(formats=("onnx",), out=tmp_path)
+    request = ExportConfig(formats=("onnx",), out=tmp_path)
     result = worker.verify(path, References(net, network_shapes(net, request), tmp_path), 1e-5)
     assert result.problem is None
     graph = onnx.load(path).graph

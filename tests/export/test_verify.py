@@ -9,18 +9,18 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from helpers.support import PORTABLE, filled
 from srblocks import create_network
 from srblocks.network import Network
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network, network_shapes
 from srblocks_export.formats import FORMATS
-from srblocks_export.formats import onnx as onnx_format
+from srblocks_export.formats.onnx import format as onnx_format
 from srblocks_export.manifest import FILE, describe
 from srblocks_export.report import exit_code
-from srblocks_export.request import ExportRequest
 from srblocks_export.shapes import Shapes
-from srblocks_export.verify import References, Worker, refused_shapes, verification_shapes
-from srblocks_export.worker import compare
-from support import PORTABLE, filled
+from srblocks_export.verification.process import References, Worker, refused_shapes, verification_shapes
+from srblocks_export.verification.worker import compare
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_wrong_weight_is_found_and_the_file_is_kept_as_rejected(
     net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch, lambda weights: weights * 1.01)
-    reports = export_network(net, ExportRequest(formats=("onnx", "torchscript"), out=tmp_path))
+    reports = export_network(net, ExportConfig(formats=("onnx", "torchscript"), out=tmp_path))
     assert str(reports[0].error).startswith("E601 onnx: at 1x1x17x23: error ")
     assert exit_code(reports) == 6
     assert reports[1].error is None
@@ -59,13 +59,13 @@ def test_a_wrong_weight_is_found_and_the_file_is_kept_as_rejected(
 
 def test_nan_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch, lambda weights: weights * np.float32(np.nan))
-    (report,) = export_network(net, ExportRequest(formats=("onnx",), out=tmp_path))
+    (report,) = export_network(net, ExportConfig(formats=("onnx",), out=tmp_path))
     assert "values are NaN or infinite" in str(report.error)
 
 
 def test_a_file_that_does_not_load_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_format, "write", lambda net, path, **rest: path.write_bytes(b"no model") and {})
-    (report,) = export_network(net, ExportRequest(formats=("onnx",), out=tmp_path))
+    (report,) = export_network(net, ExportConfig(formats=("onnx",), out=tmp_path))
     assert "E901" in str(report.error)
     assert report.error is not None
     assert report.error.exit_code == 6
@@ -74,7 +74,7 @@ def test_a_file_that_does_not_load_is_found(net: Network, tmp_path: Path, monkey
 def test_a_backend_that_takes_its_process_down_is_found_and_the_next_file_is_still_verified(
     net: Network, tmp_path: Path, worker: Worker
 ) -> None:
-    request = ExportRequest(formats=("torchscript",), out=tmp_path)
+    request = ExportConfig(formats=("torchscript",), out=tmp_path)
     shapes = network_shapes(net, request)
     references = References(net, shapes, tmp_path)
     good = tmp_path / "good.ts"
@@ -99,7 +99,7 @@ class Stubborn(Network):
 @pytest.mark.parametrize("format_name", PORTABLE)
 def test_a_network_that_cannot_be_exported_says_so(format_name: str, tmp_path: Path) -> None:
     net = Stubborn(scale=1, image_channels=1)
-    (report,) = export_network(net, ExportRequest(formats=(format_name,), out=tmp_path))
+    (report,) = export_network(net, ExportConfig(formats=(format_name,), out=tmp_path))
     assert str(report.error).startswith("E502 ")
     assert "Stubborn" in str(report.error)
     assert exit_code([report]) == 5

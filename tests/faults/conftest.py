@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands import Commands
-from srblocks.upscale.images import Picture, write_picture
+from helpers.commands import Commands
+from srblocks.inference.images import ImageData, write_image
 
 
 @pytest.fixture(scope="session")
@@ -52,5 +52,5 @@ def pictures(_open_folder: Path) -> Path:
     made.mkdir()
     for number, name in enumerate(("a.png", "b.jpg", "c.tif")):
         samples = np.random.default_rng(number).integers(0, 256, (30, 40, 3), np.uint8)
-        write_picture(Picture(samples), made / name)
+        write_image(ImageData(samples), made / name)
     return made

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from commands import Commands
+from helpers.commands import Commands
+from helpers.support import CASES
 from srblocks_export.runtime import load
-from support import CASES
 
 
 def entries(folder: Path) -> dict[str, dict]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from commands import Commands, Finished
+from helpers.commands import Commands, Finished
 from srblocks import create_network, save_checkpoint
-from srblocks.upscale.images import read_picture
+from srblocks.inference.images import read_image
 from srblocks_export.runtime import load
 
 FULL = "No space left on device"
@@ -78,7 +78,7 @@ def test_a_full_folder_for_temporary_files_is_named(commands: Commands, small: P
 
 def fill_the_cache(left: str, folder: str) -> None:
     """Let AOTInductor find a full disk as soon as it begins to compile."""
-    from srblocks_export.formats import aoti
+    from srblocks_export.formats.aoti import format as aoti
 
     def begin(program: object, package: object, device: str, manifest: str, cache: str) -> None:
         leave(folder, left)
@@ -103,7 +103,7 @@ def test_pictures_that_fit_on_a_disk_stay_when_it_is_full(commands: Commands, sm
     check_one_line(found, 3, f"srblocks-upscale: {small / 'out' / 'b.jpg'} cannot be written ({FULL})")
     assert found.out.startswith("1 of 3 enlarged")
     assert files(commands.seen(small)) == ["a.png"]
-    assert read_picture(commands.seen(small) / "out" / "a.png").pixels.shape == (60, 80, 3)
+    assert read_image(commands.seen(small) / "out" / "a.png").pixels.shape == (60, 80, 3)
     (commands.seen(small) / "filler").unlink()
     assert commands.run("upscale", pictures, "-o", small / "out", "--resume", "-q").code == 0
     assert files(commands.seen(small)) == ["a.png", "b.jpg", "c.tif"]

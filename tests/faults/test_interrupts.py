@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import Commands
+from helpers.commands import Commands
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from commands import Commands, Finished, Running
+from helpers.commands import Commands, Finished, Running
+from helpers.support import CASES
 from srblocks import create_network, load_checkpoint, load_pretrained, save_checkpoint
 from srblocks_export.runtime import load
-from support import CASES
 
 HIDDEN = re.compile(r"\.srblocks-[0-9a-f]{12}-")
 STEP = 2 if CASES == 1 else 1
@@ -73,7 +73,7 @@ def check_leftovers_go(run: Callable[[], Finished], folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def exported(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export of the plain network, which differs from that of the optimised one."""
+    """An export of the plain network, which differs from that of the optimized one."""
     folder = tmp_path_factory.mktemp("exported")
     formats = ["--onnx", "--torchscript", "--pt2"]
     found = commands.run("export", *formats, "--no-optimize", "--verify", "off", "-q", "-o", folder)

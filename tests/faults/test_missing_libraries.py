@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from commands import Commands
-from support import REPOSITORY
+from helpers.commands import Commands
+from helpers.support import REPOSITORY
 
 NEEDED_BY = {
     "onnx": (),
@@ -22,7 +22,7 @@ NEEDED_BY = {
     "tensorrt": (),
     "torch_tensorrt": (),
     "openvino": (),
-    "PIL": ("srblocks.upscale.images", "srblocks.upscale.jobs", "srblocks.upscale.running"),
+    "PIL": ("srblocks.inference.images", "srblocks.inference.batch", "srblocks.inference.run"),
     "scipy": (),
     "timm": ("srblocks.integrations.timm",),
     "huggingface_hub": ("srblocks.integrations.hub",),
@@ -51,7 +51,7 @@ def look_around(*others: str) -> None:
         except ImportError as error:
             found[name] = str(error)
     codes = []
-    for name in ("srblocks_export.cli", "srblocks.upscale.command", "srblocks.evaluate.command"):
+    for name in ("srblocks_export.cli", "srblocks.inference.cli", "srblocks.evaluate.cli"):
         with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as stop:
             importlib.import_module(name).main(["--help"])
         codes.append(stop.value.code)
@@ -75,7 +75,7 @@ def test_without_it_only_what_needs_it_cannot_be_imported(
     assert (found.code, found.err) == (0, "")
     modules, codes = json.loads(found.out)
     assert codes == [0, 0, 0]
-    assert {name for name in modules if not name.startswith("srblocks.upscale.images.")} == expected
+    assert {name for name in modules if not name.startswith("srblocks.inference.images.")} == expected
     assert [message for message in modules.values() if 'pip install "srblocks[' not in message] == []
     tally["libraries removed"] += 1
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from commands import Commands
+from helpers.commands import Commands
+from helpers.support import run
 from srblocks_export.manifest import SCHEMA, add_artifact
-from support import run
 
 LONG = "n" * 300
 
@@ -62,7 +62,7 @@ def test_wrong_usage_is_json_where_it_was_asked_for(
 def test_the_entry_of_a_file_goes_before_the_file_and_comes_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from srblocks import files
+    from srblocks._utils import files
 
     def add(content: str) -> None:
         (tmp_path / "temporary").write_text(content)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands import Commands
+from helpers.commands import Commands
 from srblocks import create_network, save_checkpoint
-from srblocks.memory import is_out_of_memory
-from srblocks.upscale.images import Picture, write_picture
+from srblocks._utils.memory import is_out_of_memory
+from srblocks.inference.images import ImageData, write_image
 
 MEBIBYTE = 2**20
 
@@ -20,7 +20,7 @@ def large(commands: Commands) -> Iterator[Path]:
     folder = commands.folder / "large"
     folder.mkdir()
     for name, side in (("a.png", 20), ("b.png", 3000), ("c.png", 20)):
-        write_picture(Picture(np.zeros((side, side, 3), np.uint8)), folder / name)
+        write_image(ImageData(np.zeros((side, side, 3), np.uint8)), folder / name)
     return folder
 
 

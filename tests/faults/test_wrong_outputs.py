@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srblocks.evaluate import command as evaluate_command
+from helpers.support import cases
+from srblocks.evaluate import cli as evaluate_command
 from srblocks.evaluate import evaluate
-from srblocks.upscale import Upscaler, WrongOutputError, command, running
-from srblocks_export.worker import compare
-from support import cases
+from srblocks.inference import Upscaler, WrongOutputError
+from srblocks.inference import cli as command
+from srblocks.inference import run as running
+from srblocks_export.verification.worker import compare
 
 WRONG: dict[str, tuple[Callable[[np.ndarray], object], str]] = {
     "nan": (lambda sr: np.where(sr == sr[0, 0, 0, 0], np.nan, sr), "values of 14400 that are NaN or infinite"),

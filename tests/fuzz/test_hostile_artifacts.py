@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostile import LR, assert_refused, changed, damaged, records_of, zipped
+from helpers.hostile import LR, assert_refused, changed, damaged, records_of, zipped
+from helpers.support import PORTABLE, cases, filled
 from srblocks import create_network
-from srblocks.upscale import UpscaleError, of_artifact
+from srblocks.inference import UpscaleError, from_artifact
 from srblocks_export import runtime
+from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError, InputError
 from srblocks_export.export import export_network
-from srblocks_export.request import ExportRequest
-from support import PORTABLE, cases, filled
 
 
 def assert_refused_or_right(path: Path) -> None:
@@ -92,7 +92,7 @@ def test_any_manifest_is_taken_or_refused(
     with_manifest(good["onnx"], data.draw(changed(runtime.load(good["onnx"]).manifest)), path)
     assert_refused_or_right(path)
     try:
-        upscaler = of_artifact(path)
+        upscaler = from_artifact(path)
     except UpscaleError as error:
         assert error.code in (2, 9)
         return
@@ -131,7 +131,7 @@ def test_what_a_manifest_says_is_checked(good: dict[str, Path], tmp_path: Path, 
 
 @pytest.mark.parametrize("kind", PORTABLE)
 def test_the_manifest_of_another_network_is_found_out(good: dict[str, Path], tmp_path: Path, kind: str) -> None:
-    request = ExportRequest(formats=("torchscript",), out=tmp_path, verify="off", name="other")
+    request = ExportConfig(formats=("torchscript",), out=tmp_path, verify="off", name="other")
     export_network(filled(create_network("edsr_baseline", scale=4, depth=1, width=8)), request)
     path = tmp_path / good[kind].name
     with_manifest(good[kind], runtime.load(tmp_path / "other.ts").manifest, path)
@@ -143,7 +143,7 @@ def test_a_configuration_of_absurd_size_costs_an_upscaler_no_time(good: dict[str
     manifest = runtime.load(good["onnx"]).manifest
     manifest["model"] |= {"name": "rcan", "config": {"scale": 2, "groups": 10_000, "blocks_per_group": 10_000}}
     with_manifest(good["onnx"], manifest, tmp_path / "deep.onnx")
-    assert of_artifact(tmp_path / "deep.onnx").scale == 2
+    assert from_artifact(tmp_path / "deep.onnx").scale == 2
 
 
 @pytest.mark.parametrize("kind", ["torchscript", "pt2"])

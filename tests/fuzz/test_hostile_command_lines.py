@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from srblocks.evaluate import command as evaluate
-from srblocks.upscale import command as upscale
+from helpers.support import cases
+from srblocks.evaluate import cli as evaluate
+from srblocks.inference import cli as upscale
 from srblocks_export import cli as export
-from srblocks_export.formats.trt_engine import __main__ as builder
-from support import cases
+from srblocks_export.formats.tensorrt.trt_engine import __main__ as builder
 
 WORDS = [
     "",

@@ -1,4 +1,4 @@
-"""Pictures that are damaged or absurd: each is read rightly, and can then be written, or is a PictureError."""
+"""Pictures that are damaged or absurd: each is read rightly, and can then be written, or is a ImageFileError."""
 
 import io
 import struct
@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hostile import damaged
-from srblocks.upscale.images import Picture, PictureError, read_picture, write_picture
-from support import cases
+from helpers.hostile import damaged
+from helpers.support import cases
+from srblocks.inference.images import ImageData, ImageFileError, read_image, write_image
 
 FORMS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 
@@ -26,11 +26,11 @@ def good(form: str, *, deep: bool) -> bytes:
     exif = Image.Exif()
     exif[274], exif[306] = 6, "2026:01:01 00:00:00"
     profile = bytes(16) + b"RGB XYZ " + bytes(200)
-    picture = Picture(
+    picture = ImageData(
         pixels, None, form, exif=exif.tobytes()[6:], xmp=b"<x:xmpmeta/>", icc_profile=profile, dpi=(72.0, 72.0)
     )
     stream = io.BytesIO()
-    write_picture(picture, stream, format=form)
+    write_image(picture, stream, format=form)
     return stream.getvalue()
 
 
@@ -45,8 +45,8 @@ def test_a_damaged_picture_is_read_and_written_again_or_refused(
     tally["damaged files"] += 1
     content = data.draw(damaged(GOOD[kind]))
     try:
-        picture = read_picture(io.BytesIO(content))
-    except PictureError as error:
+        picture = read_image(io.BytesIO(content))
+    except ImageFileError as error:
         assert "\n" not in str(error)
         assert len(str(error)) < 500
         return
@@ -55,8 +55,8 @@ def test_a_damaged_picture_is_read_and_written_again_or_refused(
     assert picture.pixels.dtype in (np.uint8, np.uint16)
     if height * width < 2**20:
         stream = io.BytesIO()
-        write_picture(picture, stream, format=target)
-        sides = read_picture(stream).pixels.shape[:2]  # a TIFF file is read upright
+        write_image(picture, stream, format=target)
+        sides = read_image(stream).pixels.shape[:2]  # a TIFF file is read upright
         assert sides == (height, width) or (target == "TIFF" and sides == (width, height))
 
 
@@ -66,10 +66,10 @@ def test_a_damaged_picture_is_read_and_written_again_or_refused(
 )
 def test_any_metadata_are_written_or_named(place: str, block: bytes, form: str, tally: Counter[str]) -> None:
     tally["damaged files"] += 1
-    picture = Picture(np.zeros((4, 5, 3), np.uint8), **{place: block})
+    picture = ImageData(np.zeros((4, 5, 3), np.uint8), **{place: block})
     stream = io.BytesIO()
-    remarks = write_picture(picture, stream, format=form)
-    kept = getattr(read_picture(stream), place)
+    remarks = write_image(picture, stream, format=form)
+    kept = getattr(read_image(stream), place)
     assert kept == block or not block or remarks or form == "TIFF" or place == "exif"
 
 
@@ -84,7 +84,7 @@ def png(width: int, height: int, *extra: bytes, rows: bytes = b"") -> bytes:
 
 
 def tiff(**changes: int) -> bytes:
-    """A grey TIFF file of 8x8 pixels in one tile, or with other numbers."""
+    """A gray TIFF file of 8x8 pixels in one tile, or with other numbers."""
     tags = {"width": (256, 8), "height": (257, 8), "bits": (258, 8), "compression": (259, 8), "photometric": (262, 1)}
     tags |= {"samples": (277, 1), "tile_width": (322, 16), "tile_height": (323, 16), "offset": (324, 200)}
     tags |= {"count": (325, 64)}
@@ -123,12 +123,12 @@ def test_bombs_are_refused_before_they_get_memory(tmp_path: Path, tally: Counter
     code = """
 import resource, sys
 from pathlib import Path
-from srblocks.upscale.images import PictureError, read_picture
+from srblocks.inference.images import ImageFileError, read_image
 for path in sorted(Path(sys.argv[1]).iterdir()):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        read = str(read_picture(path).pixels.shape)
-    except PictureError as error:
+        read = str(read_image(path).pixels.shape)
+    except ImageFileError as error:
         read = "refused"
     print(path.name, read, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024, sep=";")
 """

@@ -17,14 +17,16 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from scipy.io import savemat
 
-from hostile import ODD, Payload, changed, damaged, records_of, zipped
-from srblocks import CheckpointError, create_network, load_checkpoint, load_weights, save_checkpoint
-from srblocks.checkpoints.bounds import bounded_construction
-from srblocks.checkpoints.identification import sketch
+from helpers.hostile import ODD, Payload, changed, damaged, records_of, zipped
+from helpers.support import cases
+from srblocks import create_network, load_checkpoint, save_checkpoint
+from srblocks.checkpoints import CheckpointError, load_weights
+from srblocks.checkpoints.build import build_on_meta
+from srblocks.checkpoints.limits import bounded_construction
 from srblocks.integrations.hub import from_pretrained, save_pretrained
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_specs
-from support import cases
+from srblocks.networks import network_specs
+from srblocks.registry import NetworkSpec
 
 KINDS = ("own.safetensors", "state.pth", "legacy.pth", "net.mat", "plain.mat")
 
@@ -138,7 +140,7 @@ def test_odd_arguments_build_a_network_or_are_refused(
     arguments = {**spec.arguments(), "scale": min(spec.scales), **spec.reduced}
     name = data.draw(st.sampled_from(sorted(arguments)))
     try:
-        built = sketch(spec.name, {**arguments, name: value})
+        built = build_on_meta(spec.name, {**arguments, name: value})
     except (ValueError, TypeError, RuntimeError):
         return
     assert sum(1 for _ in built.modules()) < 12_000
@@ -146,7 +148,7 @@ def test_odd_arguments_build_a_network_or_are_refused(
 
 def test_a_network_of_too_many_layers_is_not_built() -> None:
     with pytest.raises(ValueError, match="more than 12000 modules and parameters"):
-        sketch("rcan", {"scale": 2, "groups": 10_000, "blocks_per_group": 10_000})
+        build_on_meta("rcan", {"scale": 2, "groups": 10_000, "blocks_per_group": 10_000})
     with bounded_construction():
         torch.nn.Conv2d(1, 1, 1)
 

@@ -11,8 +11,8 @@ import onnx
 import pytest
 import torch
 
-from hostile import Payload, assert_refused, records_of, zipped
-from srblocks_export.formats.pt2_program import check_expression
+from helpers.hostile import Payload, assert_refused, records_of, zipped
+from srblocks_export.formats.torch_export.program import check_expression
 
 Records = dict[str, bytes]
 

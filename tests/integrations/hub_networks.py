@@ -5,14 +5,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from srblocks import (
-    EDSR,
-    PixelShuffleUp,
-    PostUpsampling,
-    conv,
-)
+from helpers.support import filled
+from srblocks import EDSR, PixelShuffleUp, PostUpsampling, conv
 from srblocks.integrations.hub import HubMixin
-from support import filled
 
 
 class First(HubMixin, EDSR):

@@ -6,7 +6,8 @@ import torch
 from spandrel import MAIN_REGISTRY, ArchRegistry, ImageModelDescriptor
 from torch import Tensor
 
-from srblocks import Network, network_spec, on_rgb, save_checkpoint
+from srblocks import Network, on_rgb, save_checkpoint
+from srblocks.networks import network_spec
 
 
 def saved(net: Network, folder: Path, **options: bool) -> Path:

@@ -12,19 +12,13 @@ import torch
 from huggingface_hub import HfApi, ModelCard
 from safetensors.torch import save_file
 
+from helpers.support import filled, wave_image
 from integrations.hub_networks import First, same_tensors, small
-from srblocks import (
-    CheckpointError,
-    OnLuma,
-    OnYCbCr,
-    UnknownNetworkError,
-    create_network,
-    load_checkpoint,
-    network_name,
-)
+from srblocks import OnLuma, OnYCbCr, create_network, load_checkpoint
+from srblocks.checkpoints import CheckpointError
 from srblocks.integrations.hub import from_pretrained, push_to_hub, save_pretrained
-from srblocks.registry import NetworkSpec
-from support import filled, wave_image
+from srblocks.networks import network_name
+from srblocks.registry import NetworkSpec, UnknownNetworkError
 
 
 @pytest.fixture(autouse=True)

@@ -5,17 +5,11 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from helpers.support import filled
 from integrations.hub_networks import Assembled, First, same_tensors, small
-from srblocks import (
-    EDSR,
-    CheckpointError,
-    PixelShuffleUp,
-    PostUpsampling,
-    conv,
-    optimize,
-)
+from srblocks import EDSR, PixelShuffleUp, PostUpsampling, conv, optimize
+from srblocks.checkpoints import CheckpointError
 from srblocks.integrations.hub import HubMixin, from_pretrained, save_pretrained
-from support import filled
 
 
 class Second(EDSR, HubMixin):
@@ -85,8 +79,8 @@ def test_what_would_not_come_back_is_not_written(tmp_path: Path) -> None:
         (plain, "PostUpsampling is in no registry row"),
         (slots, "Slots: give its constructor numbers, strings and lists alone .*'head'"),
         (altered, "Assembled\\(\\*\\*config\\): .*1 of another shape, first head.weight"),
-        (optimize(small()), "an optimised network has no configuration"),
-        (optimize(filled(First(depth=1, width=8))), "First: an optimised network has no configuration"),
+        (optimize(small()), "an optimized network has no configuration"),
+        (optimize(filled(First(depth=1, width=8))), "First: an optimized network has no configuration"),
     ):
         with pytest.raises(ValueError, match=message):
             save_pretrained(net, tmp_path / "net")

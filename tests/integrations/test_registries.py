@@ -10,11 +10,11 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, Registry
 
+from helpers.support import wave_image
 from srblocks import create_network, list_networks, load_pretrained
 from srblocks.integrations.registries import register
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
-from support import wave_image
 
 FORMS = ["basicsr", "lowered", "mmengine"]
 

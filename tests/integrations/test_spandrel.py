@@ -9,19 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from srblocks import (
-    CheckpointError,
-    create_network,
-    list_pretrained,
-    load_checkpoint,
-    network_name,
-    network_spec,
-    on_rgb,
-)
+from helpers.support import REPOSITORY, relative_error, trained_alike
+from srblocks import create_network, list_pretrained, load_checkpoint, on_rgb
+from srblocks.checkpoints import CheckpointError
+from srblocks.networks import network_name, network_spec
 from srblocks.precision.measured import LIMITED_IN_BF16, MEASURED_IN_FP16
 from srblocks.pretrained import pretrained_path
 from srblocks.registry import NetworkSpec
-from support import REPOSITORY, relative_error, trained_alike
 
 pytest.importorskip("spandrel")
 
@@ -61,7 +55,7 @@ def test_every_network_of_ours_loads_through_spandrel(installed: Install, spec: 
     height, width = 1, whole.min_size + 1
     assert descriptor(torch.rand(1, 3, height, width)).shape == (1, 3, net.scale * height, net.scale * width)
 
-    limited = spec.geometry[net.scale].radius is None
+    limited = spec.size_requirements[net.scale].radius is None
     assert descriptor.tiling == (ModelTiling.DISCOURAGED if limited else ModelTiling.SUPPORTED)
 
     lr = images(whole)

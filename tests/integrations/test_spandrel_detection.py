@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from checkpoints.authors import filled
 from checkpoints.variants import VARIANTS, Variant
-from srblocks import CheckpointError, create_network
+from helpers.support import trained_alike
+from srblocks import create_network
+from srblocks.checkpoints import CheckpointError
 from srblocks.registry import NetworkSpec
-from support import trained_alike
 
 pytest.importorskip("spandrel")
 

@@ -10,9 +10,9 @@ import timm
 import torch
 
 import srblocks.integrations.timm as integration
+from helpers.support import filled, wave_image
 from srblocks import create_network, list_pretrained, load_pretrained, save_checkpoint
 from srblocks.registry import NetworkSpec
-from support import filled, wave_image
 
 
 def test_timm_knows_every_network_and_scale(spec: NetworkSpec) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers.support import REPOSITORY, wave_image
 from srblocks import create_network, list_networks, load_pretrained
 from srblocks.registry import NetworkSpec
-from support import REPOSITORY, wave_image
 
 DOWNLOADED = "owner/srblocks:main"
 

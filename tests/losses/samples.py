@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 SEEDS = st.integers(0, 10_000)
-GREY = (1, 1, 2, 2)
+GRAY = (1, 1, 2, 2)
 
 
 def images(seed: int, *shape: int, count: int = 2) -> list[Tensor]:

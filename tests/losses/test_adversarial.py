@@ -6,9 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from srblocks.losses import (
-    AdversarialLoss,
-)
+from srblocks.losses import AdversarialLoss
 
 KINDS = ["vanilla", "least_squares", "hinge"]
 

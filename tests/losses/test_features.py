@@ -9,12 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from losses.samples import GREY, SEEDS, images
-from srblocks.losses import (
-    ContentLoss,
-    TextureLoss,
-    timm_features,
-)
+from losses.samples import GRAY, SEEDS, images
+from srblocks.losses import ContentLoss, TextureLoss, timm_features
 
 
 class Stages(nn.Module):
@@ -50,7 +46,7 @@ def test_content_sums_the_comparisons_of_all_features(kind: type) -> None:
 def test_content_of_one_tensor_by_hand() -> None:
     features = nn.Conv2d(1, 1, 1, bias=False)
     nn.init.constant_(features.weight, 2.0)
-    assert ContentLoss(features)(torch.full(GREY, 0.75), torch.full(GREY, 0.25)).item() == 1.0
+    assert ContentLoss(features)(torch.full(GRAY, 0.75), torch.full(GRAY, 0.25)).item() == 1.0
 
 
 @pytest.mark.parametrize("loss_class", [ContentLoss, TextureLoss])

@@ -9,17 +9,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from losses.samples import GREY, SEEDS, images
-from srblocks.losses import (
-    CharbonnierLoss,
-    CycleLoss,
-    TotalVariationLoss,
-)
+from losses.samples import GRAY, SEEDS, images
+from srblocks.losses import CharbonnierLoss, CycleLoss, TotalVariationLoss
 
 
 def test_charbonnier_by_hand() -> None:
-    sr = torch.tensor([0.0, 3.0, -4.0, 0.0]).view(GREY)
-    hr = torch.tensor([0.0, 0.0, 4.0, 2.5]).view(GREY)
+    sr = torch.tensor([0.0, 3.0, -4.0, 0.0]).view(GRAY)
+    hr = torch.tensor([0.0, 0.0, 4.0, 2.5]).view(GRAY)
     # roots of 36, 45, 100 and 42.25
     assert CharbonnierLoss(eps=6)(sr, hr).item() == pytest.approx((6 + math.sqrt(45) + 10 + 6.5) / 4)
 
@@ -36,8 +32,8 @@ def test_charbonnier_is_l1_up_to_eps(seed: int, eps: float, height: int, width: 
 
 
 def test_charbonnier_default_is_the_papers_and_is_flat_at_zero() -> None:
-    sr = torch.zeros(GREY, requires_grad=True)
-    loss = CharbonnierLoss()(sr, torch.zeros(GREY))
+    sr = torch.zeros(GRAY, requires_grad=True)
+    loss = CharbonnierLoss()(sr, torch.zeros(GRAY))
     loss.backward()
     assert loss.item() == pytest.approx(1e-3)
     assert sr.grad is not None and not sr.grad.any()
@@ -69,13 +65,13 @@ def test_total_variation_is_symmetric_homogeneous_and_blind_to_brightness(seed: 
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 1, 4), (1, 3, 4, 1), (5,)])
-def test_total_variation_needs_neighbours(shape: tuple[int, ...]) -> None:
+def test_total_variation_needs_neighbors(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=rf"the image is \({', '.join(map(str, shape))},?\); give .* with H, W >= 2"):
         TotalVariationLoss()(torch.rand(shape))
 
 
 def test_cycle_compares_with_the_small_image() -> None:
-    sr = torch.tensor([[1.0, 3.0], [5.0, 7.0]]).view(GREY).requires_grad_()
+    sr = torch.tensor([[1.0, 3.0], [5.0, 7.0]]).view(GRAY).requires_grad_()
     lr = torch.full((1, 1, 1, 1), 6.0)
     loss = CycleLoss(lambda image: image.mean((2, 3), keepdim=True))(sr, lr)
     loss.backward()

@@ -5,14 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from losses.samples import GREY, images
-from srblocks.losses import (
-    CharbonnierLoss,
-    DualRegressionLoss,
-    RecursiveSupervisionLoss,
-    SupervisedLoss,
-    targets_for,
-)
+from losses.samples import GRAY, images
+from srblocks.losses import CharbonnierLoss, DualRegressionLoss, RecursiveSupervisionLoss, SupervisedLoss, targets_for
 
 
 @pytest.mark.parametrize(("size", "small"), [((8, 12), (4, 6)), ((16, 16), (4, 8)), ((9, 7), (3, 7))])
@@ -141,8 +135,8 @@ def test_a_dual_to_another_size_is_refused() -> None:
 
 
 def test_recursive_supervision_by_hand() -> None:
-    hr = torch.zeros(GREY)
-    outputs = [torch.full(GREY, value) for value in (1.0, 2.0, 4.0, 3.0)]
+    hr = torch.zeros(GRAY)
+    outputs = [torch.full(GRAY, value) for value in (1.0, 2.0, 4.0, 3.0)]
     # the recursions' mean square is (1 + 4 + 16) / 3 = 7, the result's is 9
     loss = RecursiveSupervisionLoss()
     assert loss(outputs, hr).item() == pytest.approx(7)
@@ -172,9 +166,9 @@ def test_epochs_that_do_not_exist_are_refused(epoch: int, epochs: int) -> None:
 @pytest.mark.parametrize("alpha", [-0.1, 1.5])
 def test_alpha_outside_its_range_is_refused(alpha: float) -> None:
     with pytest.raises(ValueError, match=f"alpha={alpha}; use 0 <= alpha <= 1"):
-        RecursiveSupervisionLoss(alpha)([torch.rand(GREY)] * 2, torch.rand(GREY))
+        RecursiveSupervisionLoss(alpha)([torch.rand(GRAY)] * 2, torch.rand(GRAY))
 
 
 def test_recursive_supervision_needs_recursions() -> None:
     with pytest.raises(ValueError, match="1 output; give the images of the recursions and the result"):
-        RecursiveSupervisionLoss()([torch.rand(GREY)], torch.rand(GREY))
+        RecursiveSupervisionLoss()([torch.rand(GRAY)], torch.rand(GRAY))

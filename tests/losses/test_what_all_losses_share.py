@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from losses.samples import GREY, images
+from losses.samples import GRAY, images
 from srblocks.losses import (
     CharbonnierLoss,
     ContentLoss,
@@ -35,7 +35,9 @@ def test_a_target_that_would_be_broadcast_is_refused(loss: nn.Module, shape: tup
 
 @named(LISTS)
 def test_one_tensor_is_no_list_of_outputs(loss: nn.Module) -> None:
-    match = rf"{type(loss).__name__}: outputs is one tensor; give a list of images, such as net.supervised\(lr\)"
+    match = (
+        rf"{type(loss).__name__}: outputs is one tensor; give a list of images, such as net.intermediate_outputs\(lr\)"
+    )
     with pytest.raises(TypeError, match=match):
         loss(torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4))
 
@@ -61,7 +63,7 @@ def test_an_output_of_another_shape_is_refused(loss: nn.Module) -> None:
 def test_another_number_of_output_weights_is_refused() -> None:
     loss = SupervisedLoss(nn.L1Loss(), weights=[1, 1, 1])
     with pytest.raises(ValueError, match="SupervisedLoss: 3 weights for 1 outputs; give one per output, or None"):
-        loss([torch.rand(GREY)], torch.rand(GREY))
+        loss([torch.rand(GRAY)], torch.rand(GRAY))
 
 
 def test_losses_are_scalars_that_follow_the_images_type() -> None:

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from small_networks import few_channels, thin
+from helpers.small_networks import few_channels, thin
+from helpers.support import filled, relative_error
 from srblocks import create_network, on_rgb, optimize, save_checkpoint, to_precision
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
 from srblocks.tiling import tiled
-from support import filled, relative_error
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def dead_parameters(net: Network, outputs: list[torch.Tensor]) -> list[str]:
 
 
 def test_the_row_declares_what_the_network_asks_of_its_input(net: Network, spec: NetworkSpec, scale: int) -> None:
-    geometry = spec.geometry[scale]
-    assert (geometry.min_size, geometry.size_multiple) == (net.min_size, net.size_multiple)
+    size_requirements = spec.size_requirements[scale]
+    assert (size_requirements.min_size, size_requirements.size_multiple) == (net.min_size, net.size_multiple)
     assert (net.scale, net.image_channels) == (scale, spec.image_channels)
     assert net.config.get("value_range", 1.0) == spec.value_range
 
 
 @pytest.mark.one_of_each_class
-def test_tracing_generalises_over_sizes(net: Network) -> None:
+def test_tracing_generalizes_over_sizes(net: Network) -> None:
     traced = torch.jit.trace(net, image(net, 1, 12, 18))
     lr = image(net, 2, 11, 9)
     assert relative_error(traced(lr), net(lr)) < 1e-5
@@ -54,7 +54,7 @@ def test_tracing_generalises_over_sizes(net: Network) -> None:
 
 def test_supervised_images_end_with_the_output(net: Network) -> None:
     lr = image(net, 1, 9, 14)
-    images = net.supervised(lr)
+    images = net.intermediate_outputs(lr)
     assert torch.equal(images[-1], net(lr))
     assert all(item.shape[2] % lr.shape[2] == 0 for item in images)
 
@@ -67,7 +67,9 @@ def multi_scale(spec: NetworkSpec) -> Network:
 
 def test_one_set_of_weights_serves_all_scales_and_every_parameter_at_one_of_them(spec: NetworkSpec) -> None:
     net = multi_scale(spec).train()
-    outputs = [output for scale in net.scales for output in net.at_scale(scale).supervised(image(net, 2, 9, 14))]
+    outputs = [
+        output for scale in net.scales for output in net.at_scale(scale).intermediate_outputs(image(net, 2, 9, 14))
+    ]
     assert dead_parameters(net, outputs) == []
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from srblocks import SRGANDiscriminator
+from srblocks.networks import SRGANDiscriminator
 
 
 def small() -> SRGANDiscriminator:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from helpers.support import facts, filled, summary, wave_image
 from srblocks import create_network
-from support import facts, filled, summary, wave_image
 
 NETWORKS = {
     "RCAN G10R20 x2": ("rcan", {"scale": 2}),

@@ -7,9 +7,10 @@ import json
 
 import torch
 
+from helpers.support import FACTS
 from srblocks import create_network
-from srblocks.registry import NetworkSpec, network_specs
-from support import FACTS
+from srblocks.networks import network_specs
+from srblocks.registry import NetworkSpec
 
 RECORD = FACTS / "keys.json"
 

@@ -52,7 +52,7 @@ def macs(net: Network) -> float:
     for layer in net.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             layer.register_forward_hook(add)
-    net.supervised(torch.empty(1, net.image_channels, side, side, device="meta"))
+    net.intermediate_outputs(torch.empty(1, net.image_channels, side, side, device="meta"))
     return total * (1280 // net.scale) * (720 // net.scale) / side**2 / 1e9
 
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from srblocks import SRGANDiscriminator, create_network
-from support import facts
+from helpers.support import facts
+from srblocks import create_network
+from srblocks.networks import SRGANDiscriminator
 
 COUNTS = {family: rows for family, rows in facts("params.json").items() if not family.startswith("_")}
 ALL_ROWS = [(family, row) for family, rows in COUNTS.items() for row in rows]

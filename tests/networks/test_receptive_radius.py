@@ -9,7 +9,8 @@ from torch import nn
 
 from srblocks import create_network
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_specs
+from srblocks.networks import network_specs
+from srblocks.registry import NetworkSpec
 
 
 def positive(net: Network, power: float = 0.75) -> Network:
@@ -46,7 +47,7 @@ def narrow(spec: NetworkSpec, scale: int, width: int) -> Network:
 
 @pytest.mark.one_of_each_class
 def test_gradients_reach_as_far_as_declared_and_no_farther(spec: NetworkSpec, scale: int) -> None:
-    radius = spec.geometry[scale].radius
+    radius = spec.size_requirements[scale].radius
     if radius is None:
         net = positive(create_network(spec.name, scale=scale, width=16, **spec.reduced).double(), power=1)
         side = 24
@@ -58,8 +59,8 @@ def test_gradients_reach_as_far_as_declared_and_no_farther(spec: NetworkSpec, sc
 
 if __name__ == "__main__":
     for row in network_specs():
-        for each, geometry in row.geometry.items():
-            if geometry.radius is not None:
+        for each, sizes in row.size_requirements.items():
+            if sizes.radius is not None:
                 network, size = positive(narrow(row, each, 4).double()), 32
                 while (found := reach(network, size)) >= size // 2 - 2:
                     size *= 2

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from small_networks import LAYOUTS, images, thin
+from helpers.small_networks import LAYOUTS, images, thin
+from helpers.support import PORTABLE, Unshuffled, cases
 from srblocks import load_pretrained, optimize
 from srblocks.network import Network
-from srblocks.registry import network_spec
+from srblocks.networks import network_spec
+from srblocks_export.config import ExportConfig
 from srblocks_export.errors import InputError
 from srblocks_export.export import network_shapes
 from srblocks_export.formats import FORMATS
 from srblocks_export.manifest import describe
-from srblocks_export.request import ExportRequest
 from srblocks_export.runtime import Artifact, load
-from support import PORTABLE, Unshuffled, cases
 
 NETWORKS = {
     "fsrcnn": lambda: load_pretrained("fsrcnn", scale=2),
@@ -37,7 +37,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     name, format_name = request.param
     torch.manual_seed(0)
     net = NETWORKS[name]()
-    asked = ExportRequest(formats=(format_name,), out=tmp_path_factory.mktemp("artifact"))
+    asked = ExportConfig(formats=(format_name,), out=tmp_path_factory.mktemp("artifact"))
     exported = optimize(net)
     shapes = network_shapes(exported, asked)
     path = Path(asked.out) / f"net{FORMATS[format_name].suffix}"

@@ -8,12 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from small_networks import images, thin
+from helpers.small_networks import images, thin
+from helpers.support import cases, trained_alike
 from srblocks import create_network
-from srblocks.memory import LiveTensors
+from srblocks._utils.memory import LiveTensors
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_specs
-from support import cases, trained_alike
+from srblocks.networks import network_specs
+from srblocks.registry import NetworkSpec
 
 SINGLE = 1e-4
 """Largest error of float32, relative to the output's standard deviation."""

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import srblocks
-from block_rows import ROWS, Row
-from small_networks import LAYOUTS
-from support import cases
+from helpers.block_rows import ROWS, Row
+from helpers.small_networks import LAYOUTS
+from helpers.support import cases
 
 TRIED = "cases of properties of blocks"
 BLOCKS = {

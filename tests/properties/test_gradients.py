@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from small_networks import images, thin
+from helpers.small_networks import images, thin
+from helpers.support import cases, filled
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
-from support import cases, filled
 
 
 def gradients(net: Network, outputs: list[Tensor]) -> dict[str, Tensor | None]:
@@ -37,10 +37,10 @@ def test_gradients_reach_every_parameter_and_are_finite_whatever_the_images(
 ) -> None:
     net = filled(thin(spec, scale)).train()
     lr = data.draw(images(net, batches=(2, 2), steps=4, more=3)).requires_grad_()
-    found = gradients(net, net.supervised(lr))
+    found = gradients(net, net.intermediate_outputs(lr))
     assert broken(found) == []
     assert lr.grad is not None
     assert lr.grad.isfinite().all()
     noise = torch.rand_like(lr)
-    assert dead(gradients(net, net.supervised(noise))) == []
+    assert dead(gradients(net, net.intermediate_outputs(noise))) == []
     tally["cases of properties of networks"] += 2

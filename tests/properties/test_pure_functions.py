@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from small_networks import LAYOUTS, images, thin
+from helpers.small_networks import LAYOUTS, images, thin
+from helpers.support import cases, relative_error
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
-from support import cases, relative_error
 
 ROUNDING = 1e-9
 """Of float64, relative to the output's standard deviation, where sums are made in another order."""

@@ -13,12 +13,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_arguments import arguments
-from small_networks import images, thin, unlike_fresh
-from srblocks import create_network, load_checkpoint, load_weights, network_name, optimize, save_checkpoint
+from helpers.network_arguments import arguments
+from helpers.small_networks import images, thin, unlike_fresh
+from helpers.support import cases
+from srblocks import create_network, load_checkpoint, optimize, save_checkpoint
+from srblocks.checkpoints import load_weights
 from srblocks.network import Network
+from srblocks.networks import network_name
 from srblocks.registry import NetworkSpec
-from support import cases
 
 TRIED = "cases of properties of networks"
 
@@ -97,7 +99,7 @@ def test_what_optimize_makes_is_the_same_after_copies_and_is_not_saved(
         assert torch.equal(again(lr), net(lr))
         assert str(again.rewrites) == str(net.rewrites)
         tally[TRIED] += 1
-    with pytest.raises(ValueError, match="an optimised network has no configuration"):
+    with pytest.raises(ValueError, match="an optimized network has no configuration"):
         save_checkpoint(net, tmp_path / "net.safetensors")
     assert not list(tmp_path.iterdir())
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from small_networks import narrowest, thin
+from helpers.small_networks import narrowest, thin
+from helpers.support import cases
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
 from srblocks.tiling import receptive_radius
-from support import cases
 
 EXACT = 1e-9
 
@@ -42,7 +42,7 @@ def shifted(net: Network, lr: Tensor, moves: tuple[int, int], radius: int) -> tu
 def test_a_moved_image_gives_the_moved_output_beyond_the_radius(
     spec: NetworkSpec, scale: int, moves: tuple[int, int], more: int, seed: int, tally: Counter[str]
 ) -> None:
-    if spec.geometry[scale].radius is None:
+    if spec.size_requirements[scale].radius is None:
         net, radius = thin(spec, scale), 3
         moves = (moves[0] + 1, moves[1])
     else:
@@ -53,7 +53,7 @@ def test_a_moved_image_gives_the_moved_output_beyond_the_radius(
     moved, there = shifted(net, scene(net, seed, height, width), moves, radius)
     assert moved.shape == there.shape
     difference = float((moved - there).abs().max() / there.std())
-    if spec.geometry[scale].radius is None:
+    if spec.size_requirements[scale].radius is None:
         assert difference > 1e-6, "the registry declares that it looks at the whole image"
     else:
         assert difference < EXACT

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from small_networks import thin, unlike_fresh
+from helpers.small_networks import thin, unlike_fresh
+from helpers.support import relative_error
 from srblocks import optimize
 from srblocks.blocks import conv
 from srblocks.frameworks import PostUpsampling
 from srblocks.network import Network
-from srblocks.registry import network_spec
+from srblocks.networks import network_spec
 from srblocks.rewrites import REWRITES
-from support import relative_error
 
 EXACT = 1e-12
 """Largest difference in float64, relative to the output's standard deviation."""
@@ -67,7 +67,7 @@ def assert_equal(rewritten: Network, net: Network, *sizes: tuple[int, int], tole
 
 
 def checked(net: Network, *sizes: tuple[int, int], **options: Any) -> Network:
-    """Optimise a network, check that the result computes the same, and give it."""
+    """Optimize a network, check that the result computes the same, and give it."""
     rewritten = optimize(net, **options)
     assert_equal(rewritten, net, *sizes)
     return rewritten

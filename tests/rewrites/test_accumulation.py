@@ -59,7 +59,7 @@ FUSIONS = {
     "own convolution": lambda: FeatureFusion(two(), Negated(12, 6, 1)),
     "own sequence": lambda: FeatureFusion(two(), Squaring(conv(12, 6, 1))),
     "one block twice": lambda: FeatureFusion(two()[:1] * 2, conv(12, 6, 1)),
-    "normalised": lambda: FeatureFusion(two(), PreActivatedConv(12, 6, 1)),
+    "normalized": lambda: FeatureFusion(two(), PreActivatedConv(12, 6, 1)),
 }
 
 

@@ -1,4 +1,4 @@
-"""Transposed convolutions and nearest-neighbour enlargements become convolutions and pixel shuffles."""
+"""Transposed convolutions and nearest-neighbor enlargements become convolutions and pixel shuffles."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Normalisations and multipliers become part of convolutions, where one stands directly ahead of them."""
+"""Normalizations and multipliers become part of convolutions, where one stands directly ahead of them."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Modules that compute something else than their class says: hooks, parametrisations, forwards of an instance."""
+"""Modules that compute something else than their class says: hooks, parametrizations, forwards of an instance."""
 
 import types
 from collections.abc import Callable
@@ -61,12 +61,12 @@ PLACES: dict[str, tuple[Callable[[], Network], str, str]] = {
     "convolution behind an enlargement": (
         lambda: up(InterpolateUp(6, 2, mode="nearest"), conv(6, 3)), "nearest_convolution", "upsampler.1",
     ),
-    "range": (lambda: around(normalise=Rescale(3.0), head=conv(3, 6)), "value_range_folding", "normalise"),
+    "range": (lambda: around(normalize=Rescale(3.0), head=conv(3, 6)), "value_range_folding", "normalise"),
     "mean": (
-        lambda: around(normalise=nn.Sequential(MeanShift(-1)), head=conv(3, 6)), "value_range_folding", "normalise.0",
+        lambda: around(normalize=nn.Sequential(MeanShift(-1)), head=conv(3, 6)), "value_range_folding", "normalise.0",
     ),
     "convolution behind a range": (
-        lambda: around(normalise=Rescale(3.0), head=conv(3, 6)), "value_range_folding", "head",
+        lambda: around(normalize=Rescale(3.0), head=conv(3, 6)), "value_range_folding", "head",
     ),
     "convolution of a tail": (
         lambda: around(upsampler=nn.Sequential(conv(6, 32), nn.PixelShuffle(2)), tail=conv(8, 3)), "tail_collapse",
@@ -144,26 +144,26 @@ def test_a_forward_of_the_instance_is_respected(place: str) -> None:
 
 
 class Squared(nn.Module):
-    """A parametrisation that cannot be undone."""
+    """A parametrization that cannot be undone."""
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight.square() - 0.1
 
 
 CONVOLUTIONS = [place for place in PLACES if "convolution" in place or place == "fuse"]
-PARAMETRISATIONS = {
+PARAMETRIZATIONS = {
     "weight norm": parametrizations.weight_norm,
     "spectral norm": parametrizations.spectral_norm,
     "own": lambda module: parametrize.register_parametrization(module, "weight", Squared()),
 }
 
 
-@pytest.mark.parametrize("kind", PARAMETRISATIONS)
+@pytest.mark.parametrize("kind", PARAMETRIZATIONS)
 @pytest.mark.parametrize("place", CONVOLUTIONS)
-def test_parametrised_weights_are_folded_as_they_are(place: str, kind: str) -> None:
+def test_parametrized_weights_are_folded_as_they_are(place: str, kind: str) -> None:
     build, rewrite, path = PLACES[place]
     net = build()
-    PARAMETRISATIONS[kind](net.get_submodule(path))
+    PARAMETRIZATIONS[kind](net.get_submodule(path))
     net.eval()
     assert rewrite in names(checked(net, without=all_but(rewrite)))
 

@@ -1,4 +1,4 @@
-"""Every network of the registry computes the same when optimised; widths are small, structures are whole."""
+"""Every network of the registry computes the same when optimized; widths are small, structures are whole."""
 
 import copy
 from collections import Counter
@@ -8,14 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_arguments import arguments
-from small_networks import images, thin, unlike_fresh
+from helpers.network_arguments import arguments
+from helpers.small_networks import images, thin, unlike_fresh
+from helpers.support import cases
 from srblocks import create_network, optimize
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_spec
+from srblocks.networks import network_spec
+from srblocks.registry import NetworkSpec
 from srblocks.rewrites import REWRITES
 from srblocks.upsampling import NearestConvUp
-from support import cases
 
 from .comparison import all_but, around, assert_equal, exactness, names, pair, shared_tensors
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from helpers.support import relative_error
 from srblocks import optimize
 from srblocks.blocks import (
     RCAB,
@@ -20,7 +21,6 @@ from srblocks.blocks import (
     ResidualGroup,
     conv,
 )
-from support import relative_error
 
 from .comparison import EXACT, all_but, around, assert_equal, checked, image, names
 
@@ -35,13 +35,13 @@ def overwriting_layer(in_channels: int, growth: int) -> nn.Module:
     return PreActivatedConv(in_channels, growth, norm=None, act=OVERWRITING)
 
 
-def normalised_layer(in_channels: int, growth: int) -> nn.Module:
+def normalized_layer(in_channels: int, growth: int) -> nn.Module:
     return PreActivatedConv(in_channels, growth, act=OVERWRITING)
 
 
 LAYERS = {
     "convolution and activation": lambda inputs, growth: nn.Sequential(conv(inputs, growth), nn.LeakyReLU(0.2)),
-    "normalised": normalised_layer,
+    "normalized": normalized_layer,
     "overwriting": overwriting_layer,
     "overwriting alone": lambda inputs, growth: nn.Sequential(nn.SiLU(inplace=True), conv(inputs, growth)),
     "view": lambda inputs, growth: nn.Sequential(conv(inputs, growth), nn.Unflatten(1, (growth, 1)), nn.Flatten(1, 2)),
@@ -245,7 +245,7 @@ class Averaging(nn.Module):
 BRANCHES = {
     "scaled": lambda: ResidualBlock(6, res_scale=0.3),
     "expanded": lambda: ResidualBlock(6, attention=lambda channels: Averaging()),
-    "normalised": lambda: ResidualBlock(6, norm=nn.BatchNorm2d),
+    "normalized": lambda: ResidualBlock(6, norm=nn.BatchNorm2d),
     "without convolution": lambda: ResidualBlock(6, attention=lambda channels: nn.Hardtanh(inplace=True)),
 }
 

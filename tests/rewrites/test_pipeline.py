@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers.support import relative_error
 from srblocks import OnLuma, OnYCbCr, create_network, optimize, save_checkpoint
 from srblocks.blocks import NonLocal, RegionNonLocal, ResidualBlock, conv
 from srblocks.frameworks import PostUpsampling
 from srblocks.network import Network
-from srblocks.registry import network_spec
+from srblocks.networks import network_spec
 from srblocks.rewrites import REWRITES, Decision, Report, tail_collapse
 from srblocks.upsampling import PixelShuffleUp
-from support import relative_error
 
 from .comparison import EXACT, around, assert_equal, checked, image, names, pair, shared_tensors, thin, unlike_fresh
 
@@ -36,21 +36,21 @@ def test_an_unknown_rewrite_is_refused_by_name() -> None:
         optimize(luma_tail(), without="tail_collapse")
 
 
-def test_an_optimised_network_is_not_optimised_again() -> None:
-    with pytest.raises(ValueError, match="optimised already; give the one that it was made from"):
+def test_an_optimized_network_is_not_optimized_again() -> None:
+    with pytest.raises(ValueError, match="optimized already; give the one that it was made from"):
         optimize(optimize(luma_tail()))
-    with pytest.raises(ValueError, match="optimised already"):
+    with pytest.raises(ValueError, match="optimized already"):
         optimize(optimize(luma_tail(), without=REWRITES))
 
 
 @pytest.mark.parametrize("wrap", [False, True])
-def test_an_optimised_network_has_one_scale_and_no_checkpoint(wrap: bool, tmp_path: Path) -> None:
+def test_an_optimized_network_has_one_scale_and_no_checkpoint(wrap: bool, tmp_path: Path) -> None:
     net = thin(network_spec("fsrcnn"))
     rewritten = optimize(OnLuma(net) if wrap else net)
-    with pytest.raises(ValueError, match="optimised for x2 alone; call at_scale before optimize"):
+    with pytest.raises(ValueError, match="optimized for x2 alone; call at_scale before optimize"):
         rewritten.at_scale(2)
     for part in (rewritten, rewritten.net) if wrap else (rewritten,):
-        with pytest.raises(ValueError, match="an optimised network has no configuration"):
+        with pytest.raises(ValueError, match="an optimized network has no configuration"):
             save_checkpoint(part, tmp_path / "net.safetensors")
     assert not list(tmp_path.iterdir())
 
@@ -95,7 +95,7 @@ def test_every_decision_names_a_rewrite_and_a_place_of_the_network(name: str) ->
 
 
 @pytest.mark.parametrize("name", MULTI_SCALE)
-def test_a_network_of_several_scales_is_optimised_at_its_own_and_stays_as_it_was(name: str) -> None:
+def test_a_network_of_several_scales_is_optimized_at_its_own_and_stays_as_it_was(name: str) -> None:
     spec = network_spec(name)
     arguments = {**spec.reduced, "width": 16}
     whole = create_network(name, scale=None if "scales" in spec.arguments() else max(spec.scales), **arguments)
@@ -143,7 +143,7 @@ def test_a_network_on_ycbcr_is_rewritten() -> None:
     assert rewritten.min_size == rewritten.net.min_size == tail_collapse.SMALLEST
 
 
-def test_a_network_of_several_scales_inside_another_is_optimised_at_its_scale() -> None:
+def test_a_network_of_several_scales_inside_another_is_optimized_at_its_scale() -> None:
     net = OnLuma(thin(network_spec("lapsrn"), 4))
     rewritten = checked(net)
     assert (rewritten.scales, len(net.scales) > 1) == ((4,), True)
@@ -172,7 +172,7 @@ def test_a_tail_behind_attention_by_quarters_is_rewritten() -> None:
 
 
 @pytest.mark.parametrize("name", ["edsr_baseline", "memnet", "dbpn_ss", "rdn", "fsrcnn"])
-def test_copies_pickles_and_states_of_an_optimised_network_are_the_same(name: str) -> None:
+def test_copies_pickles_and_states_of_an_optimized_network_are_the_same(name: str) -> None:
     rewritten = pair(name, 2)[1]
     lr = image(rewritten, 5, 6)
     stored = io.BytesIO()

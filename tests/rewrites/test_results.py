@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from helpers.support import relative_error
 from srblocks import create_network, optimize
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
 from srblocks.rewrites import tail_collapse
-from support import relative_error
 
 from .comparison import assert_equal, exactness, image, names, pair, shared_tensors, thin
 

@@ -6,13 +6,13 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from helpers.support import relative_error
 from srblocks import optimize
 from srblocks.blocks import ResidualBlock, conv
 from srblocks.frameworks import PostUpsampling
 from srblocks.network import Network
 from srblocks.rewrites import tail_collapse
 from srblocks.upsampling import PixelShuffleUp
-from support import relative_error
 
 from .comparison import all_but, around, assert_equal, checked, image, names, reasons
 
@@ -234,7 +234,7 @@ class Peeking(PostUpsampling):
 class Supervising(PostUpsampling):
     """A network that supervises what stands between upsampler and tail."""
 
-    def supervised(self, lr: Tensor) -> list[Tensor]:
+    def intermediate_outputs(self, lr: Tensor) -> list[Tensor]:
         return [self.upsampler(self.body(self.head(lr))), self(lr)]
 
 
@@ -252,8 +252,8 @@ def test_what_a_network_supervises_between_is_respected() -> None:
     rewritten = optimize(net, **ALONE)
     assert_equal(rewritten, net)
     lr = image(rewritten, 5, 6)
-    between, sr = rewritten.supervised(lr)
-    assert relative_error(between, net.supervised(lr)[0]) < 1e-12
+    between, sr = rewritten.intermediate_outputs(lr)
+    assert relative_error(between, net.intermediate_outputs(lr)[0]) < 1e-12
     assert torch.equal(sr, rewritten(lr))
 
 

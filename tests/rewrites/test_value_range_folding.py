@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from srblocks import optimize
-from srblocks.blocks import DIV2K_MEAN, MeanShift, Rescale, conv, normalisation
+from srblocks.blocks import DIV2K_MEAN, MeanShift, Rescale, conv, normalization
 from srblocks.frameworks import PreUpsampling
 from srblocks.network import Network
 from srblocks.upsampling import BicubicResize, InterpolateUp
@@ -54,7 +54,7 @@ def test_ranges_ahead_of_any_convolution_are_exact(
     padding = tuple(side - 1 for side in kernel) if padded else (0, 0)
     head = nn.Conv2d(3, 6, kernel, padding=padding, padding_mode=mode, bias=bias)
     sized = nn.Sequential(head, nn.AdaptiveAvgPool2d(size))  # back to the size of the image
-    rewritten = checked(around(normalise=steps, head=sized, min_size=3), size, **ALONE)
+    rewritten = checked(around(normalize=steps, head=sized, min_size=3), size, **ALONE)
     assert names(rewritten) == {"value_range_folding"}
     bordered = padded and mode == "zeros" and padding != (0, 0)
     shifted = any(isinstance(step, MeanShift) for step in steps.modules())
@@ -74,7 +74,7 @@ def test_ranges_behind_a_convolution_and_shuffles_are_exact(
     scale = int(torch.tensor([1, *factors]).prod())
     last = nn.Conv2d(6, 3 * scale**2, 3, padding=1, padding_mode=mode, bias=bias)
     tail = nn.Sequential(last, *(nn.PixelShuffle(factor) for factor in factors))
-    net = around(scale=scale, upsampler=nn.Identity(), tail=tail, denormalise=steps, min_size=2)
+    net = around(scale=scale, upsampler=nn.Identity(), tail=tail, denormalize=steps, min_size=2)
     rewritten = checked(net, (2, 3), (5, 4), **ALONE)
     assert (kinds(rewritten), names(rewritten)) == ([], {"value_range_folding"})
 
@@ -93,7 +93,7 @@ def naive(net: Network) -> Network:
 
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_folding_the_shift_into_the_bias_would_be_wrong_at_the_border_alone(kernel: int) -> None:
-    net = around(normalise=inside(), head=conv(3, 6, kernel), upsampler=conv(6, 12, 1), tail=nn.PixelShuffle(2))
+    net = around(normalize=inside(), head=conv(3, 6, kernel), upsampler=conv(6, 12, 1), tail=nn.PixelShuffle(2))
     checked(net, **ALONE)
     lr = image(net, 11, 12)
     with torch.no_grad():
@@ -108,29 +108,29 @@ def test_folding_the_shift_into_the_bias_would_be_wrong_at_the_border_alone(kern
 @pytest.mark.parametrize("border", ["symmetric", "replicate"])
 @pytest.mark.parametrize("scale", [1, 2, 3])
 def test_ranges_pass_an_interpolation_of_the_image(mode: str, border: str, scale: int) -> None:
-    normalise, denormalise = normalisation(3, 255, DIV2K_MEAN)
+    normalize, denormalize = normalization(3, 255, DIV2K_MEAN)
     upsampler = InterpolateUp(3, scale, mode=mode, border=border)
     slots = {"head": conv(3, 6, 5), "body": nn.Softplus(), "tail": conv(6, 3)}
     net = PreUpsampling(
-        scale=scale, image_channels=3, upsampler=upsampler, normalise=normalise, denormalise=denormalise, **slots
+        scale=scale, image_channels=3, upsampler=upsampler, normalize=normalize, denormalize=denormalize, **slots
     )
     assert kinds(checked(unlike_fresh(net), **ALONE)) == ["Subtract"]
 
 
 def test_ranges_pass_a_fixed_resize() -> None:
     slots = {"upsampler": BicubicResize(3, 2), "head": conv(3, 6), "body": nn.Softplus(), "tail": conv(6, 3)}
-    net = unlike_fresh(PreUpsampling(scale=2, image_channels=3, normalise=inside(), size_multiple=2, **slots))
+    net = unlike_fresh(PreUpsampling(scale=2, image_channels=3, normalize=inside(), size_multiple=2, **slots))
     assert kinds(checked(net, **ALONE)) == ["Subtract"]
 
 
 def test_an_image_that_a_skip_also_reads_keeps_its_range() -> None:
-    normalise, denormalise = normalisation(3, 255, DIV2K_MEAN)
+    normalize, denormalize = normalization(3, 255, DIV2K_MEAN)
     slots = {"upsampler": InterpolateUp(3, 2), "head": conv(3, 6), "body": nn.Softplus(), "tail": conv(6, 3)}
     net = PreUpsampling(
-        scale=2, image_channels=3, image_skip=True, normalise=normalise, denormalise=denormalise, **slots
+        scale=2, image_channels=3, image_skip=True, normalize=normalize, denormalize=denormalize, **slots
     )
     assert kinds(checked(unlike_fresh(net), **ALONE)) == ["MeanShift", "MeanShift", "Rescale", "Rescale"]
-    skipped = around(normalise=inside(), head=conv(3, 6), image_skip=InterpolateUp(3, 2), denormalise=Rescale(0.5))
+    skipped = around(normalize=inside(), head=conv(3, 6), image_skip=InterpolateUp(3, 2), denormalize=Rescale(0.5))
     assert names(checked(skipped, **ALONE)) == set()
 
 
@@ -155,14 +155,14 @@ class Projecting(InterpolateUp):
 
 
 LEFT_ALONE = {
-    "grouped": lambda: around(normalise=inside(), head=conv(3, 6, groups=3)),
-    "activation": lambda: around(normalise=nn.Sequential(inside(), nn.Softplus()), head=conv(3, 6)),
-    "transposed": lambda: around(normalise=inside(), head=nn.ConvTranspose2d(3, 6, 3, padding=1)),
-    "own convolution": lambda: around(normalise=inside(), head=Absolute(3, 6, 3, padding=1)),
-    "own range": lambda: around(normalise=Clamped(0.5), head=conv(3, 6)),
-    "padding": lambda: around(normalise=nn.Sequential(inside(), nn.ZeroPad2d(1)), head=nn.Conv2d(3, 6, 3)),
+    "grouped": lambda: around(normalize=inside(), head=conv(3, 6, groups=3)),
+    "activation": lambda: around(normalize=nn.Sequential(inside(), nn.Softplus()), head=conv(3, 6)),
+    "transposed": lambda: around(normalize=inside(), head=nn.ConvTranspose2d(3, 6, 3, padding=1)),
+    "own convolution": lambda: around(normalize=inside(), head=Absolute(3, 6, 3, padding=1)),
+    "own range": lambda: around(normalize=Clamped(0.5), head=conv(3, 6)),
+    "padding": lambda: around(normalize=nn.Sequential(inside(), nn.ZeroPad2d(1)), head=nn.Conv2d(3, 6, 3)),
     "shuffle of its own": lambda: around(
-        upsampler=conv(6, 12), tail=Halving(2), denormalise=nn.Sequential(Rescale(3.0), MeanShift(1))
+        upsampler=conv(6, 12), tail=Halving(2), denormalize=nn.Sequential(Rescale(3.0), MeanShift(1))
     ),
     "shuffle ahead": lambda: around(
         head=nn.Sequential(conv(3, 12), nn.Softplus()), channels=3, body=nn.Sequential(nn.PixelShuffle(2), inside()),
@@ -170,13 +170,13 @@ LEFT_ALONE = {
     ),
     "resize of its own": lambda: unlike_fresh(
         PreUpsampling(
-            scale=2, image_channels=3, normalise=inside(), upsampler=Projecting(3, 2), head=conv(3, 6),
+            scale=2, image_channels=3, normalize=inside(), upsampler=Projecting(3, 2), head=conv(3, 6),
             body=nn.Softplus(), tail=conv(6, 3),
         )
     ),
     "activated resize": lambda: unlike_fresh(
         PreUpsampling(
-            scale=2, image_channels=3, normalise=inside(), upsampler=InterpolateUp(3, 2, act=nn.Softplus),
+            scale=2, image_channels=3, normalize=inside(), upsampler=InterpolateUp(3, 2, act=nn.Softplus),
             head=conv(3, 6), body=nn.Softplus(), tail=conv(6, 3),
         )
     ),
@@ -189,17 +189,17 @@ def test_ranges_without_a_plain_convolution_beside_them_stay(build: object) -> N
 
 
 def test_the_report_says_what_was_kept_and_why() -> None:
-    rewritten = checked(around(normalise=inside(), head=conv(3, 6)), **ALONE)
+    rewritten = checked(around(normalize=inside(), head=conv(3, 6)), **ALONE)
     assert "one subtraction, the rest part of the convolution behind it" in str(rewritten.rewrites)
-    grouped = checked(around(normalise=inside(), head=conv(3, 6, groups=3)), **ALONE)
+    grouped = checked(around(normalize=inside(), head=conv(3, 6, groups=3)), **ALONE)
     (reason,) = reasons(grouped, "value_range_folding")
     assert reason.startswith("no ungrouped convolution beside it")
 
 
 @pytest.mark.parametrize("step", ["mean shift", "rescale"])
-def test_a_range_that_loses_a_colour_is_exact(step: str) -> None:
+def test_a_range_that_loses_a_color_is_exact(step: str) -> None:
     lossy = MeanShift(-1) if step == "mean shift" else nn.Sequential(Rescale(0.0), MeanShift(1))
-    net = around(normalise=lossy, head=conv(3, 6))
+    net = around(normalize=lossy, head=conv(3, 6))
     if isinstance(lossy, MeanShift):
         lossy.weight.fill_(0.25)
     checked(net, **ALONE)
@@ -213,6 +213,6 @@ def test_two_ranges_around_one_convolution_are_both_folded() -> None:
 
 def test_a_range_that_also_stands_elsewhere_stays_there() -> None:
     shared = Rescale(3.0)
-    net = around(normalise=shared, head=conv(3, 6), body=nn.Sequential(nn.Softplus(), shared, nn.Softplus()))
+    net = around(normalize=shared, head=conv(3, 6), body=nn.Sequential(nn.Softplus(), shared, nn.Softplus()))
     rewritten = checked(net, **ALONE)
     assert (names(rewritten), kinds(rewritten)) == ({"value_range_folding"}, ["Rescale"])

@@ -1,4 +1,4 @@
-"""Optimised networks in single precision, in channels_last layout, scripted, traced and exported."""
+"""Optimized networks in single precision, in channels_last layout, scripted, traced and exported."""
 
 import warnings
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers.support import relative_error, trained_alike
 from srblocks import create_network, optimize
 from srblocks.network import Network
-from srblocks.registry import NetworkSpec, network_specs
-from support import relative_error, trained_alike
+from srblocks.networks import network_specs
+from srblocks.registry import NetworkSpec
 
 from .comparison import assert_equal, exactness, image, names, pair
 
@@ -18,42 +19,42 @@ SINGLE = {"san": 1e-3}
 
 
 @pytest.fixture
-def optimised(spec: NetworkSpec) -> Network:
+def optimized(spec: NetworkSpec) -> Network:
     return pair(spec.name, min(spec.scales))[1]
 
 
 @pytest.mark.one_of_each_class
-def test_scripted_it_computes_the_same_at_two_sizes(optimised: Network, tmp_path: Path) -> None:
-    torch.jit.script(optimised).save(tmp_path / "net.pt")
+def test_scripted_it_computes_the_same_at_two_sizes(optimized: Network, tmp_path: Path) -> None:
+    torch.jit.script(optimized).save(tmp_path / "net.pt")
     scripted = torch.jit.load(tmp_path / "net.pt")
     for size in ((1, 1), (7, 10)):
-        lr = image(optimised, *size)
-        assert relative_error(scripted(lr), optimised(lr)) <= exactness(optimised)
+        lr = image(optimized, *size)
+        assert relative_error(scripted(lr), optimized(lr)) <= exactness(optimized)
 
 
 @pytest.mark.one_of_each_class
-def test_traced_it_computes_the_same_at_other_sizes(optimised: Network) -> None:
-    traced = torch.jit.trace(optimised, image(optimised, 8, 11, batch=1))
+def test_traced_it_computes_the_same_at_other_sizes(optimized: Network) -> None:
+    traced = torch.jit.trace(optimized, image(optimized, 8, 11, batch=1))
     for size in ((1, 1), (7, 10)):
-        lr = image(optimised, *size)
-        assert relative_error(traced(lr), optimised(lr)) <= exactness(optimised)
+        lr = image(optimized, *size)
+        assert relative_error(traced(lr), optimized(lr)) <= exactness(optimized)
 
 
-def test_images_in_channels_last_layout_give_the_same(optimised: Network) -> None:
+def test_images_in_channels_last_layout_give_the_same(optimized: Network) -> None:
     for size in ((1, 1), (7, 10)):
-        lr = image(optimised, *size)
-        assert relative_error(optimised(lr.contiguous(memory_format=torch.channels_last)), optimised(lr)) <= exactness(
-            optimised
+        lr = image(optimized, *size)
+        assert relative_error(optimized(lr.contiguous(memory_format=torch.channels_last)), optimized(lr)) <= exactness(
+            optimized
         )
 
 
-def test_parts_of_larger_images_and_mirrored_ones_give_the_same(optimised: Network) -> None:
-    least = optimised.min_size
-    wide = image(optimised, 2 * least, 3 * least)
+def test_parts_of_larger_images_and_mirrored_ones_give_the_same(optimized: Network) -> None:
+    least = optimized.min_size
+    wide = image(optimized, 2 * least, 3 * least)
     part = wide[:, :, least:, least : 2 * least]
-    assert relative_error(optimised(part), optimised(part.contiguous())) <= exactness(optimised)
+    assert relative_error(optimized(part), optimized(part.contiguous())) <= exactness(optimized)
     mirrored = wide.transpose(2, 3)
-    assert relative_error(optimised(mirrored), optimised(mirrored.contiguous())) <= exactness(optimised)
+    assert relative_error(optimized(mirrored), optimized(mirrored.contiguous())) <= exactness(optimized)
 
 
 @pytest.mark.one_of_each_class
@@ -65,10 +66,10 @@ def test_in_single_precision_it_agrees_with_the_plain_network(spec: NetworkSpec)
 
 
 def test_whole_in_channels_last_layout_it_agrees_with_the_plain_network(spec: NetworkSpec) -> None:
-    net, optimised = pair(spec.name, min(spec.scales))
+    net, optimized = pair(spec.name, min(spec.scales))
     rewritten = optimize(net).to(memory_format=torch.channels_last)
-    lr = image(optimised, 7, 10).contiguous(memory_format=torch.channels_last)
-    assert relative_error(rewritten(lr), net(lr)) <= exactness(optimised)
+    lr = image(optimized, 7, 10).contiguous(memory_format=torch.channels_last)
+    assert relative_error(rewritten(lr), net(lr)) <= exactness(optimized)
 
 
 EXPORTED = ("dbpn_ss", "edsr_baseline", "fsrcnn_s", "memnet", "prosr_s", "rcan", "rdn", "srresnet")
@@ -77,14 +78,14 @@ EXPORTED = ("dbpn_ss", "edsr_baseline", "fsrcnn_s", "memnet", "prosr_s", "rcan",
 @pytest.mark.parametrize("name", EXPORTED)
 def test_exported_with_dynamic_sizes_it_computes_the_same(name: str) -> None:
     spec = next(spec for spec in network_specs() if spec.name == name)
-    optimised = pair(name, min(spec.scales))[1]
+    optimized = pair(name, min(spec.scales))[1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         sides = {0: torch.export.Dim("n"), 2: torch.export.Dim("h", min=4), 3: torch.export.Dim("w", min=4)}
-        program = torch.export.export(optimised, (image(optimised, 8, 11),), dynamic_shapes=(sides,)).module()
+        program = torch.export.export(optimized, (image(optimized, 8, 11),), dynamic_shapes=(sides,)).module()
     for size, batch in (((4, 4), 1), ((5, 13), 3)):
-        lr = image(optimised, *size, batch=batch)
-        assert relative_error(program(lr), optimised(lr)) <= exactness(optimised)
+        lr = image(optimized, *size, batch=batch)
+        assert relative_error(program(lr), optimized(lr)) <= exactness(optimized)
 
 
 def test_the_exported_networks_hold_every_rewrite_of_the_registry() -> None:

@@ -63,7 +63,7 @@ def test_a_given_activation_is_there(name: str) -> None:
     assert any(isinstance(module, nn.Tanh) for module in FAMILY[name](4, 2, act=nn.Tanh).modules())
 
 
-def test_icnr_starts_as_nearest_neighbour() -> None:
+def test_icnr_starts_as_nearest_neighbor() -> None:
     y = PixelShuffleUp(4, 4, icnr=True)(torch.rand(1, 4, 5, 6))
     coarse = y[..., ::2, ::2]
     torch.testing.assert_close(y, coarse.repeat_interleave(2, 2).repeat_interleave(2, 3))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from srblocks.protocol import imresize
+from srblocks.resize import imresize
 from srblocks.upsampling import BicubicResize, InterpolateUp
 
 FACTORS = [(2, 1), (3, 1), (4, 1), (8, 1), (3, 4)]

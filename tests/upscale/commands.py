@@ -4,10 +4,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from srblocks.upscale.command import main
-from support import outcome
+from helpers.support import outcome
+from srblocks.inference.cli import main
 
-COMMAND = [sys.executable, "-m", "srblocks.upscale"]
+COMMAND = [sys.executable, "-m", "srblocks.inference"]
 called = partial(outcome, main)
 
 

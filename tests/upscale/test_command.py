@@ -12,11 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.support import authors_state, filled, run
 from srblocks import create_network, load_pretrained, on_rgb, save_checkpoint
-from srblocks.upscale import of_network
-from srblocks.upscale.images import read_picture
-from srblocks.upscale.jobs import upscale_picture
-from support import authors_state, filled, run
+from srblocks.inference import from_network
+from srblocks.inference.batch import upscale_image
+from srblocks.inference.images import read_image
 from upscale.commands import COMMAND, called, contents
 from upscale.pictures import waves
 
@@ -27,10 +27,10 @@ def test_a_folder_becomes_a_folder(capsys: pytest.CaptureFixture[str], photos: P
     assert out.startswith("2 of 2 enlarged x3 by fsrcnn (bundled weights), ")
     assert out.endswith(" images/s\n")
     assert sorted(contents(tmp_path / "big")) == ["first.png", "summer/second.tif"]
-    upscaler = of_network(on_rgb(load_pretrained("fsrcnn", scale=3)), "fsrcnn")
+    upscaler = from_network(on_rgb(load_pretrained("fsrcnn", scale=3)), "fsrcnn")
     for name in contents(tmp_path / "big"):
-        found = read_picture(tmp_path / "big" / name)
-        expected = upscale_picture(upscaler, read_picture(photos / name))
+        found = read_image(tmp_path / "big" / name)
+        expected = upscale_image(upscaler, read_image(photos / name))
         assert found.pixels.dtype == expected.pixels.dtype
         steps = 1 if found.pixels.dtype == np.uint8 else 2
         assert np.abs(found.pixels.astype(int) - expected.pixels).max() <= steps, name
@@ -67,7 +67,7 @@ def test_an_artifact_gives_what_its_network_gives(
     assert run(capsys, "--color", color, "--name", "net", "--verify", "off", "-o", tmp_path)[0] == 0
     for model, out in (("fsrcnn", "a.png"), (tmp_path / "net.onnx", "b.png")):
         assert called(capsys, photos / "first.png", "-o", tmp_path / out, "--model", model, "-q") == (0, "", "")
-    found, expected = (read_picture(tmp_path / name).pixels.astype(int) for name in ("b.png", "a.png"))
+    found, expected = (read_image(tmp_path / name).pixels.astype(int) for name in ("b.png", "a.png"))
     assert np.abs(found - expected).max() <= 1
 
 
@@ -78,8 +78,8 @@ def test_weights_of_ones_own(capsys: pytest.CaptureFixture[str], photos: Path, t
         capsys, photos / "first.png", "-o", tmp_path / "a.png", "--model", tmp_path / "own.safetensors"
     )
     assert (code, out.startswith("1 of 1 enlarged x2 by edsr_baseline (own.safetensors)")) == (0, True)
-    expected = upscale_picture(of_network(net, "own"), read_picture(photos / "first.png")).pixels
-    assert np.abs(read_picture(tmp_path / "a.png").pixels.astype(int) - expected).max() <= 1
+    expected = upscale_image(from_network(net, "own"), read_image(photos / "first.png")).pixels
+    assert np.abs(read_image(tmp_path / "a.png").pixels.astype(int) - expected).max() <= 1
 
 
 def test_existing_outputs_are_kept_unless_asked_for(
@@ -110,12 +110,12 @@ def test_resuming_skips_what_is_finished_and_not_older(
     code, out, _ = called(capsys, photos, "-o", big, "--resume")
     assert (code, out.endswith(" images/s, 1 skipped\n")) == (0, True)
     assert (big / "first.png").read_text() == "finished"
-    assert read_picture(big / "summer" / "second.tif").pixels.shape == (50, 36, 3)
+    assert read_image(big / "summer" / "second.tif").pixels.shape == (50, 36, 3)
     future = time.time_ns() + 10**10
     os.utime(photos / "first.png", ns=(future, future))
     report = json.loads(called(capsys, photos, "-o", big, "--resume", "--json")[1])
     assert [outcome["status"] for outcome in report["outcomes"]] == ["skipped", "done"]
-    assert read_picture(big / "first.png").pixels.shape == (40, 62, 3)
+    assert read_image(big / "first.png").pixels.shape == (40, 62, 3)
 
 
 def test_a_terminal_sees_how_far_it_is(photos: Path, tmp_path: Path) -> None:

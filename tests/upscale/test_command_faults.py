@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srblocks.upscale import jobs, running
-from srblocks.upscale.images import Picture, write_picture
+from srblocks.inference import batch as jobs
+from srblocks.inference import run as running
+from srblocks.inference.images import ImageData, write_image
 from upscale.commands import called, contents
 
 
@@ -39,15 +40,15 @@ def test_an_interruption_keeps_what_is_finished(
 def test_a_full_disk_ends_it_and_leaves_nothing_half_written(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = jobs.write_picture
+    real = jobs.write_image
 
-    def full(picture: Picture, target: Path, **options: object) -> object:
+    def full(picture: ImageData, target: Path, **options: object) -> object:
         if target.suffix == ".png":
             return real(picture, target, **options)
         target.write_bytes(b"half a picture")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(jobs, "write_picture", full)
+    monkeypatch.setattr(jobs, "write_image", full)
     code, out, err = called(capsys, photos, "-o", tmp_path / "big")
     assert (code, list(contents(tmp_path / "big"))) == (3, ["first.png"])
     assert err.endswith("second.tif cannot be written (No space left on device)\n")
@@ -61,7 +62,7 @@ def test_a_full_device_has_its_own_name_in_every_format(suffix: str, tmp_path: P
     for white in (255, 65535):
         with pytest.raises(OSError, match="No space left on device"):
             samples = np.random.default_rng(0).integers(0, white, (90, 90, 3))
-            write_picture(Picture(samples.astype(np.uint8 if white == 255 else np.uint16)), tmp_path / f"a{suffix}")
+            write_image(ImageData(samples.astype(np.uint8 if white == 255 else np.uint16)), tmp_path / f"a{suffix}")
 
 
 def test_an_output_that_cannot_be_written_is_said_before_the_work(

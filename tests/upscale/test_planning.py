@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from srblocks.upscale import UpscaleError
-from srblocks.upscale.planning import Job, plan_jobs
+from srblocks.inference import UpscaleError
+from srblocks.inference.paths import Job, plan_jobs
 
 
 @pytest.fixture

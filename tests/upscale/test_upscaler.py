@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from helpers.support import PORTABLE, Unshuffled, trained_alike
 from srblocks import OnLuma, PostUpsampling, conv, create_network, load_pretrained, on_rgb, save_checkpoint
+from srblocks.inference import UpscaleError, Upscaler, from_artifact, from_network, open_upscaler
 from srblocks.network import Network
-from srblocks.upscale import UpscaleError, Upscaler, of_artifact, of_network, open_upscaler
 from srblocks_export import runtime
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
-from srblocks_export.request import ExportRequest
-from support import PORTABLE, Unshuffled, trained_alike
 
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -32,7 +32,7 @@ def whole(net: Network, pixels: np.ndarray) -> np.ndarray:
 
 
 def exported(net: Network, folder: Path, *formats: str, **request: object) -> list[Path]:
-    reports = export_network(net, ExportRequest(formats=formats, out=folder, verify="off", **request))
+    reports = export_network(net, ExportConfig(formats=formats, out=folder, verify="off", **request))
     assert [report.error for report in reports] == [None] * len(formats)
     return [report.path for report in reports if report.path]
 
@@ -49,7 +49,7 @@ def test_tiles_of_a_picture_are_the_whole_picture_rounded(dtype: type) -> None:
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(8, 20))
 def test_any_size_is_taken(height: int, width: int, tile: int) -> None:
     net = trained_alike(Unshuffled())
-    upscaler, pixels = of_network(copy.deepcopy(net), "even sizes"), noise(height, width, 1)
+    upscaler, pixels = from_network(copy.deepcopy(net), "even sizes"), noise(height, width, 1)
     assert upscaler.radius == 3
     padded = np.pad(pixels, [(0, max(4, side + side % 2) - side) for side in (height, width)] + [(0, 0)], "symmetric")
     expected = whole(net, padded)[: 2 * height, : 2 * width]
@@ -58,7 +58,7 @@ def test_any_size_is_taken(height: int, width: int, tile: int) -> None:
 
 def test_what_tiles_change_is_measured_and_said() -> None:
     net = trained_alike(create_network("rcan", scale=2, width=16, groups=1, blocks_per_group=2))
-    upscaler, pixels = of_network(net, "rcan"), noise(100, 140, 3)
+    upscaler, pixels = from_network(net, "rcan"), noise(100, 140, 3)
     assert upscaler.radius is None
     assert upscaler.is_exact((100, 140), tile=140)
     assert not upscaler.is_exact((100, 140), tile=100)
@@ -93,7 +93,7 @@ def test_artifacts_tile_as_their_networks_do(kind: str, color: str, tmp_path: Pa
     found = dataclasses.replace(upscaler, run=watched).enlarge(pixels, tile=64)
     assert set(seen) == {(1, 3, 61, 64)}
     assert np.abs(found - whole(on_rgb(net), pixels)).max() <= 0.5 + 1e-3
-    assert of_artifact(path).color == ("y" if color == "y" else "rgb")
+    assert from_artifact(path).color == ("y" if color == "y" else "rgb")
 
 
 def test_artifacts_of_one_size_and_batch_enlarge_pictures_of_any(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_manifests_record_the_radius(tmp_path: Path) -> None:
 def test_chroma_looks_farther_than_a_network_of_single_pixels(tmp_path: Path) -> None:
     slots = {"head": conv(1, 4, 1), "body": nn.Identity(), "upsampler": nn.PixelShuffle(2), "tail": nn.Identity()}
     (path,) = exported(PostUpsampling(scale=2, image_channels=1, **slots), tmp_path, "torchscript")
-    assert of_artifact(path).radius == 0
+    assert from_artifact(path).radius == 0
     assert open_upscaler(path).radius == 2
 
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_opened_is_said(model: str, options: dict, code: int, mes
         ({"name": "espcn", "image_channels": 2}, {}, r"\.ts works on other; export it with --color rgb"),
     ],
 )
-def test_artifacts_of_another_scale_or_colour_are_refused(
+def test_artifacts_of_another_scale_or_color_are_refused(
     network: dict, options: dict, message: str, tmp_path: Path
 ) -> None:
     net = create_network(**network, scale=2)

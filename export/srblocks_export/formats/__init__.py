@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from srblocks.network import Network
 
-    from ..request import ExportRequest
+    from ..config import ExportConfig
     from ..shapes import Shapes
 
 
@@ -49,7 +49,7 @@ class FormatModule(Protocol):
     ARRAYS: str
 
     def write(
-        self, net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], request: ExportRequest
+        self, net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], request: ExportConfig
     ) -> dict[str, Any]:
         """Export `net` to `path` with `metadata` inside; give what the manifest should say of the file.
 
@@ -108,7 +108,8 @@ class Format:
     @property
     def module(self) -> FormatModule:
         """The file with this format's functions; imports the libraries behind it."""
-        return cast("FormatModule", importlib.import_module(f"{__name__}.{self.name.replace('-', '_')}"))
+        package = {"pt2": "torch_export", "trt": "tensorrt", "torch-trt": "torch_tensorrt"}.get(self.name, self.name)
+        return cast("FormatModule", importlib.import_module(f"{__name__}.{package}.format"))
 
     @property
     def portable(self) -> bool:

@@ -13,15 +13,15 @@ import pytest
 import torch
 from torch._inductor import config, exc
 
+from helpers.support import filled
 from srblocks import create_network
 from srblocks_export.cli import main
+from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError, InputError
 from srblocks_export.export import export_network
-from srblocks_export.formats import aoti
+from srblocks_export.formats.aoti import format as aoti
 from srblocks_export.manifest import FILE
-from srblocks_export.request import ExportRequest
 from srblocks_export.runtime import load
-from support import filled
 
 pytestmark = pytest.mark.skipif(aoti.compiler() is None, reason="needs a C++ compiler")
 
@@ -69,7 +69,7 @@ def test_two_exports_write_the_same_bytes(tmp_path: Path) -> None:
     net = filled(create_network("espcn", scale=2))
     paths = []
     for name in ("first", "second-with-a-longer-name"):
-        (report,) = export_network(net, ExportRequest(formats=("aoti",), out=tmp_path / name, verify="off"))
+        (report,) = export_network(net, ExportConfig(formats=("aoti",), out=tmp_path / name, verify="off"))
         assert report.path is not None
         paths.append(report.path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
@@ -87,7 +87,7 @@ def test_float32_stays_float32_on_a_gpu_while_the_code_runs() -> None:
 
 def test_compiling_for_a_gpu_needs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    request = ExportRequest(formats=("aoti",), out=tmp_path, device="cuda", verify="off")
+    request = ExportConfig(formats=("aoti",), out=tmp_path, device="cuda", verify="off")
     (report,) = export_network(create_network("espcn", scale=2), request)
     assert str(report.error).startswith("E402 aoti: no usable CUDA device; ")
 
@@ -133,7 +133,7 @@ def test_a_failed_compilation_says_why_in_one_line(
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", fail)
-    request = ExportRequest(formats=("aoti",), out=tmp_path / "out", verify="off", optimize=False)
+    request = ExportConfig(formats=("aoti",), out=tmp_path / "out", verify="off", optimize=False)
     (report,) = export_network(create_network("espcn", scale=2), request)
     assert report.error is not None
     with pytest.raises(ExportError, match=message):
@@ -150,7 +150,7 @@ def test_a_compiler_of_another_name_is_used(tmp_path: Path, monkeypatch: pytest.
         raise RuntimeError("enough")
 
     monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", record)
-    request = ExportRequest(formats=("aoti",), out=tmp_path, verify="off", name="a")
+    request = ExportConfig(formats=("aoti",), out=tmp_path, verify="off", name="a")
     monkeypatch.delenv("CXX", raising=False)
     export_network(create_network("espcn", scale=2), request)
     monkeypatch.setattr(aoti.shutil, "which", lambda name: name if name == "clang++" else None)

@@ -12,16 +12,16 @@ import pytest
 import torch
 
 from export.aoti.packages import STEM, records
-from srblocks import create_network, load_pretrained, network_spec, optimize
-from srblocks.registry import network_specs
+from helpers.support import Unshuffled, filled, relative_error, trained_alike
+from srblocks import create_network, load_pretrained, optimize
+from srblocks.networks import network_spec, network_specs
+from srblocks_export.config import ExportConfig
 from srblocks_export.errors import InputError
 from srblocks_export.export import export_network, network_shapes
-from srblocks_export.formats import aoti
+from srblocks_export.formats.aoti import format as aoti
 from srblocks_export.manifest import FILE, SCHEMA, describe
-from srblocks_export.request import ExportRequest
 from srblocks_export.runtime import Artifact, load
-from srblocks_export.verify import References, Worker
-from support import Unshuffled, filled, relative_error, trained_alike
+from srblocks_export.verification.process import References, Worker
 
 pytestmark = pytest.mark.skipif(aoti.compiler() is None, reason="needs a C++ compiler")
 TOLERANCE = 2e-5
@@ -32,7 +32,7 @@ TOLERANCE = 2e-5
 def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, worker: Worker) -> None:
     spec = network_spec(name)
     net = filled(create_network(name, scale=min(spec.scales), **spec.reduced))
-    request = ExportRequest(formats=("aoti",), out=tmp_path)
+    request = ExportConfig(formats=("aoti",), out=tmp_path)
     exported = optimize(net)
     shapes = network_shapes(exported, request)
     path = tmp_path / "artifact.aoti.pt2"
@@ -47,7 +47,7 @@ def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_is_close_to_the_network_and_takes_any_strides(precision: str, tmp_path: Path) -> None:
     net = trained_alike(create_network("edsr_baseline", depth=1, width=16, value_range=1.0))
-    (report,) = export_network(net, ExportRequest(formats=("aoti",), out=tmp_path, precision=precision))
+    (report,) = export_network(net, ExportConfig(formats=("aoti",), out=tmp_path, precision=precision))
     assert report.error is None
     assert report.path is not None
     half = load(report.path)
@@ -93,7 +93,7 @@ import os, sys, tempfile, torch
 from srblocks_export.runtime import load
 sr = load(sys.argv[1])(torch.rand(1, 1, 9, 7))
 assert sr.shape == (1, 1, 18, 14) and torch.isfinite(sr).all()
-assert not {"torch._inductor.codecache", "srblocks_export.formats.pt2"} & set(sys.modules)
+assert not {"torch._inductor.codecache", "srblocks_export.formats.torch_export.format"} & set(sys.modules)
 left = [name for folder, _, files in os.walk(tempfile.gettempdir()) for name in files]
 assert left == [], left
 """
@@ -157,7 +157,7 @@ def test_inputs_are_not_changed_and_outputs_are_the_callers(artifact: Artifact) 
 
 @pytest.mark.slow
 def test_sizes_out_of_range_are_refused_though_the_machine_code_would_take_them(tmp_path: Path) -> None:
-    (report,) = export_network(Unshuffled(), ExportRequest(formats=("aoti",), out=tmp_path, maximum=(4, 1, 32, 64)))
+    (report,) = export_network(Unshuffled(), ExportConfig(formats=("aoti",), out=tmp_path, maximum=(4, 1, 32, 64)))
     assert report.path is not None, report.error
     even = load(report.path)
     assert even(torch.rand(3, 1, 6, 10)).shape == (3, 1, 12, 20)

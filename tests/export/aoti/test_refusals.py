@@ -7,9 +7,10 @@ import torch
 from PIL import Image
 
 from export.aoti.packages import STEM, records, tampered, written
-from srblocks.evaluate.command import main as evaluate
+from srblocks.evaluate.cli import main as evaluate
 from srblocks_export.errors import ExportError
-from srblocks_export.formats import aoti, aoti_package
+from srblocks_export.formats.aoti import format as aoti
+from srblocks_export.formats.aoti.format import package as aoti_package
 from srblocks_export.runtime import load
 
 pytestmark = pytest.mark.skipif(aoti.compiler() is None, reason="needs a C++ compiler")

@@ -3,8 +3,8 @@
 import pytest
 
 from export.torch_trt.programs import HOST
-from srblocks_export.formats import torch_trt
-from torch_tensorrt_standin import VERSIONS, Standin, install
+from helpers.torch_tensorrt_standin import VERSIONS, Standin, install
+from srblocks_export.formats.torch_tensorrt import format as torch_trt
 
 
 @pytest.fixture(params=VERSIONS)

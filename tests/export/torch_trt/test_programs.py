@@ -20,11 +20,11 @@ import torch
 from torch import nn
 
 from export.torch_trt.programs import HOST, fsrcnn, write, written
+from helpers.support import Unshuffled, trained_alike
+from helpers.torch_tensorrt_standin import SURFACES, VERSIONS, Standin, surface, version_of
 from srblocks import create_network, to_precision
-from srblocks_export.formats import torch_trt
-from srblocks_export.formats.trt_engine import BuildOptions
-from support import Unshuffled, trained_alike
-from torch_tensorrt_standin import SURFACES, VERSIONS, Standin, surface, version_of
+from srblocks_export.formats.tensorrt.trt_engine import BuildOptions
+from srblocks_export.formats.torch_tensorrt import format as torch_trt
 
 WHEEL = "SRBLOCKS_TORCH_TENSORRT"
 # Every argument that we give, by function.

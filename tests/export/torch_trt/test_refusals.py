@@ -10,15 +10,16 @@ import pytest
 import torch
 
 from export.torch_trt.programs import HOST, fsrcnn, written
+from helpers.torch_tensorrt_standin import Standin
 from srblocks.network import Network
 from srblocks_export import runtime
+from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError
 from srblocks_export.export import network_shapes
-from srblocks_export.formats import FORMATS, Format, Loaded, torch_trt
-from srblocks_export.formats.trt_engine import BuildOptions, EngineError
+from srblocks_export.formats import FORMATS, Format, Loaded
+from srblocks_export.formats.tensorrt.trt_engine import BuildOptions, EngineError
+from srblocks_export.formats.torch_tensorrt import format as torch_trt
 from srblocks_export.manifest import describe
-from srblocks_export.request import ExportRequest
-from torch_tensorrt_standin import Standin
 
 
 def test_hardware_that_torch_tensorrt_cannot_build_for_is_refused(newest: Standin, tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_what_is_no_such_program_is_refused_unread(
     newest.calls.clear()
     plain = tmp_path / "plain.pt2"
     net = fsrcnn()
-    request = ExportRequest(formats=("pt2",), out=tmp_path)
+    request = ExportConfig(formats=("pt2",), out=tmp_path)
     shapes = network_shapes(net, request)
     FORMATS["pt2"].module.write(net, plain, shapes=shapes, metadata=describe(net, shapes), request=request)
     contents = {"half": whole[: len(whole) // 2], "text": b"hello", "empty": b"", "plain": plain.read_bytes()}

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-import tensorrt_standin
+from helpers import tensorrt_standin
+from helpers.tensorrt_standin import MAJORS, Standin
 from srblocks import load_pretrained, to_precision
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import network_shapes
 from srblocks_export.formats import FORMATS
 from srblocks_export.manifest import describe
-from srblocks_export.request import ExportRequest
-from tensorrt_standin import MAJORS, Standin
 
 
 @pytest.fixture(params=MAJORS)
@@ -22,9 +22,9 @@ def standin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """FSRCNN as typed ONNX files in two precisions, and with one fixed shape."""
     folder = tmp_path_factory.mktemp("models")
-    request = ExportRequest(formats=("onnx",), out=folder)
+    request = ExportConfig(formats=("onnx",), out=folder)
     net = load_pretrained("fsrcnn", scale=2)
-    fixed = ExportRequest(formats=("onnx",), out=folder, shape=(1, 1, 8, 8))
+    fixed = ExportConfig(formats=("onnx",), out=folder, shape=(1, 1, 8, 8))
     found = {"fp32": (net, request), "fp16": (to_precision(net, "fp16"), request), "fixed": (net, fixed)}
     for name, (model, wanted) in found.items():
         shapes = network_shapes(model, wanted)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from srblocks_export.formats.trt_engine import BuildOptions, EngineError, build_engine, misfit
-from srblocks_export.formats.trt_engine.__main__ import main
-from srblocks_export.formats.trt_engine.host import compute_capability
-from tensorrt_standin import Standin
+from helpers.tensorrt_standin import Standin
+from srblocks_export.formats.tensorrt.trt_engine import BuildOptions, EngineError, build_engine, misfit
+from srblocks_export.formats.tensorrt.trt_engine.__main__ import main
+from srblocks_export.formats.tensorrt.trt_engine.host import compute_capability
 
 PROFILE = [(1, 1, 4, 4), (1, 1, 16, 16), (2, 1, 32, 48)]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from helpers.support import REPOSITORY
+from helpers.tensorrt_standin import Standin
 from srblocks import load_pretrained
+from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
-from srblocks_export.formats import trt_engine
-from srblocks_export.formats.trt_engine.__main__ import main
-from srblocks_export.request import ExportRequest
-from support import REPOSITORY
-from tensorrt_standin import Standin
+from srblocks_export.formats.tensorrt import trt_engine
+from srblocks_export.formats.tensorrt.trt_engine.__main__ import main
 
 FOLDER = Path(trt_engine.__file__).parent
 
@@ -38,7 +38,7 @@ def test_a_model_that_is_not_its_manifests_is_refused(
 
 
 def exported(folder: Path, **options: Any) -> Path:
-    request = ExportRequest(formats=("onnx",), out=folder, verify="off", **options)
+    request = ExportConfig(formats=("onnx",), out=folder, verify="off", **options)
     (report,) = export_network(load_pretrained("fsrcnn", scale=2), request)
     assert report.path is not None
     return report.path
@@ -87,7 +87,7 @@ def test_the_command_says_whether_an_engine_fits(
     engine = model.with_suffix(".engine")
     assert main([str(model)]) == 0
     assert main([str(model), str(engine), "--check"]) == 0
-    monkeypatch.setattr("srblocks_export.formats.trt_engine.host.compute_capability", lambda number=0: "7.5")
+    monkeypatch.setattr("srblocks_export.formats.tensorrt.trt_engine.host.compute_capability", lambda number=0: "7.5")
     assert main([str(model), str(engine), "--check"]) == 8
     assert "E801 fsrcnn_x2_fp32_1x1x8x8.engine: built for a GPU of compute" in capsys.readouterr().err
     assert main([str(model), str(tmp_path / "other.engine"), "--check"]) == 9
@@ -162,7 +162,7 @@ def test_the_folder_alone_is_enough(tmp_path: Path) -> None:
 def test_the_command_needs_no_torch() -> None:
     code = (
         "import sys; sys.modules.update(torch=None, numpy=None, srblocks=None)\n"
-        "from srblocks_export.formats.trt_engine.__main__ import main\n"
+        "from srblocks_export.formats.tensorrt.trt_engine.__main__ import main\n"
         "sys.exit(main(['absent.onnx']))"
     )
     done = subprocess.run(

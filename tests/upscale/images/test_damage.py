@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from srblocks.upscale.images import Picture, PictureError, read_picture, write_picture
+from srblocks.inference.images import ImageData, ImageFileError, read_image, write_image
 from upscale.pictures import PROFILE, XMP, exif_block, noise, picture_of, written
 
 
 def whole_files() -> Iterator[tuple[str, bytes]]:
-    picture = Picture(noise(24, 24, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
+    picture = ImageData(noise(24, 24, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
     deep = picture_of(noise(24, 24, 4, np.uint16), exif=exif_block(), icc_profile=PROFILE)
     for form in ("PNG", "JPEG", "WEBP", "TIFF", "BMP"):
         yield form, written(picture, form)
@@ -29,8 +29,8 @@ FILES = dict(whole_files())
 def test_truncated_files_are_named_as_such(form: str) -> None:
     whole = FILES[form]
     cut = whole[: len(whole) * 2 // 3]
-    with pytest.raises(PictureError, match="damaged or truncated"):
-        read_picture(io.BytesIO(cut))
+    with pytest.raises(ImageFileError, match="damaged or truncated"):
+        read_image(io.BytesIO(cut))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,18 +43,18 @@ def test_damage_raises_nothing_else(form: str, data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         del content[data.draw(st.integers(0, len(content))) :]
     try:
-        picture = read_picture(io.BytesIO(bytes(content)))
-    except PictureError:
+        picture = read_image(io.BytesIO(bytes(content)))
+    except ImageFileError:
         return
     if picture.pixels.size < 10**6:
         for target in ("PNG", "JPEG", "TIFF"):
-            write_picture(picture, io.BytesIO(), format=target)
+            write_image(picture, io.BytesIO(), format=target)
 
 
 def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 24 // 2 - 1)
     for content in FILES.values():
-        with pytest.raises(PictureError, match="exceeds limit of 574 pixels"):
-            read_picture(io.BytesIO(content))
+        with pytest.raises(ImageFileError, match="exceeds limit of 574 pixels"):
+            read_image(io.BytesIO(content))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 24 - 1)
-    assert read_picture(io.BytesIO(FILES["PNG"])).pixels.shape == (24, 24, 3)
+    assert read_image(io.BytesIO(FILES["PNG"])).pixels.shape == (24, 24, 3)

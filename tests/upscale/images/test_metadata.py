@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from srblocks.upscale.images import Picture, read_picture, write_picture
-from srblocks.upscale.images.metadata import exif_of_size
+from srblocks.inference.images import ImageData, read_image, write_image
+from srblocks.inference.images.metadata import exif_of_size
 from upscale.pictures import PROFILE, XMP, exif_block, noise, stream_at_start, written
 
 
@@ -19,19 +19,19 @@ from upscale.pictures import PROFILE, XMP, exif_block, noise, stream_at_start, w
 @pytest.mark.parametrize("channels", [1, 3])
 def test_metadata_is_kept_to_the_byte(form: str, channels: int) -> None:
     exif = exif_of_size(exif_block(), 20, 30)
-    picture = Picture(noise(20, 30, channels), exif=exif, xmp=XMP, icc_profile=PROFILE)
-    found = read_picture(io.BytesIO(written(picture, form)))
+    picture = ImageData(noise(20, 30, channels), exif=exif, xmp=XMP, icc_profile=PROFILE)
+    found = read_image(io.BytesIO(written(picture, form)))
     assert (found.exif, found.xmp, found.icc_profile) == (exif, XMP, PROFILE)
-    again = read_picture(io.BytesIO(written(found, form)))
+    again = read_image(io.BytesIO(written(found, form)))
     assert (again.exif, again.xmp, again.icc_profile) == (exif, XMP, PROFILE)
     assert found.pixels.shape[2] == (3 if form == "WEBP" else channels)
 
 
 @pytest.mark.parametrize("first,second", [("JPEG", "TIFF"), ("TIFF", "JPEG"), ("TIFF", "TIFF"), ("PNG", "TIFF")])
 def test_the_tags_survive_a_tiff(first: str, second: str) -> None:
-    picture = Picture(noise(20, 30, 3), exif=exif_block(), dpi=(300.0, 300.0), icc_profile=PROFILE, xmp=XMP)
-    found = read_picture(io.BytesIO(written(picture, first)))
-    found = read_picture(io.BytesIO(written(found, second)))
+    picture = ImageData(noise(20, 30, 3), exif=exif_block(), dpi=(300.0, 300.0), icc_profile=PROFILE, xmp=XMP)
+    found = read_image(io.BytesIO(written(picture, first)))
+    found = read_image(io.BytesIO(written(found, second)))
     assert found.exif is not None
     exif = Image.Exif()
     exif.load(b"Exif\0\0" + found.exif)
@@ -52,10 +52,10 @@ def test_a_picture_is_never_turned_twice(orientation: int, tmp_path: Path) -> No
         with Image.open(tmp_path / f"given{suffix}") as given:
             expected = np.asarray(ImageOps.exif_transpose(given))
         for target in (".png", ".tif"):
-            write_picture(read_picture(tmp_path / f"given{suffix}"), tmp_path / f"new{target}")
+            write_image(read_image(tmp_path / f"given{suffix}"), tmp_path / f"new{target}")
             with Image.open(tmp_path / f"new{target}") as new:
                 assert np.array_equal(np.asarray(ImageOps.exif_transpose(new)), expected), (suffix, target)
-    assert np.array_equal(read_picture(tmp_path / "given.png").pixels, np.asarray(image))
+    assert np.array_equal(read_image(tmp_path / "given.png").pixels, np.asarray(image))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -85,13 +85,13 @@ def test_damaged_exif_blocks_stay_as_they_are_or_of_their_length(block: bytes, c
 
 
 def test_metadata_that_a_format_lacks_are_named() -> None:
-    picture = Picture(noise(5, 5, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
-    lost = write_picture(picture, io.BytesIO(), format="BMP")
-    assert [remark.partition(" left out")[0] for remark in lost] == ["EXIF", "colour profile", "XMP"]
-    assert write_picture(picture, io.BytesIO(), format="WEBP") == ("resolution (dpi) left out: WEBP cannot hold it",)
+    picture = ImageData(noise(5, 5, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
+    lost = write_image(picture, io.BytesIO(), format="BMP")
+    assert [remark.partition(" left out")[0] for remark in lost] == ["EXIF", "color profile", "XMP"]
+    assert write_image(picture, io.BytesIO(), format="WEBP") == ("resolution (dpi) left out: WEBP cannot hold it",)
     large = replace(picture, exif=exif_block(thumbnail=bytes(70000)), xmp=XMP * 1000)
     stream = io.BytesIO()
-    remarks = write_picture(large, stream, format="JPEG")
+    remarks = write_image(large, stream, format="JPEG")
     assert remarks == ("EXIF left out: JPEG cannot hold it", "XMP left out: JPEG cannot hold it")
-    assert read_picture(stream_at_start(stream)).icc_profile == PROFILE
-    assert write_picture(large, io.BytesIO(), format="PNG") == ()
+    assert read_image(stream_at_start(stream)).icc_profile == PROFILE
+    assert write_image(large, io.BytesIO(), format="PNG") == ()

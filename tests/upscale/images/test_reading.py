@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from srblocks.upscale.images import PictureError, read_picture
+from srblocks.inference.images import ImageFileError, read_image
 from upscale.pictures import SAMPLES, noise, samples_of, stream_at_start, swapped
 
 
@@ -24,7 +24,7 @@ def by_opencv(samples: np.ndarray, suffix: str) -> io.BytesIO:
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_files_of_opencv_are_read_in_full_depth(suffix: str, channels: int, dtype: type) -> None:
     samples = noise(13, 17, channels, dtype)
-    picture = read_picture(by_opencv(samples, suffix))
+    picture = read_image(by_opencv(samples, suffix))
     assert picture.pixels.dtype == dtype
     assert np.array_equal(samples_of(picture), samples)
     assert (picture.remarks, picture.lossy) == ((), False)
@@ -39,17 +39,17 @@ def test_deep_tiffs_of_both_byte_orders_are_read(channels: int, order: str, opti
     kind[4] = kind[3] | {"extrasamples": ["unassalpha"]}
     tifffile.imwrite(stream, samples.squeeze(), byteorder=order, **kind[channels], **options)
     stream.seek(0)
-    assert np.array_equal(samples_of(read_picture(stream)), samples)
+    assert np.array_equal(samples_of(read_image(stream)), samples)
 
 
-def test_premultiplied_colours_are_divided_by_their_opacity() -> None:
+def test_premultiplied_colors_are_divided_by_their_opacity() -> None:
     color, alpha = noise(9, 11, 3, np.uint16), np.full((9, 11, 1), 40000, np.uint16)
     multiplied = np.rint(color.astype(float) * alpha / 65535).astype(np.uint16)
     stream = io.BytesIO()
     premultiplied = np.concatenate((multiplied, alpha), 2)
     tifffile.imwrite(stream, premultiplied, photometric="rgb", extrasamples=["assocalpha"])
     stream.seek(0)
-    picture = read_picture(stream)
+    picture = read_image(stream)
     assert picture.alpha is not None
     assert np.array_equal(picture.alpha, alpha)
     assert np.abs(picture.pixels.astype(int) - color).max() <= 1
@@ -59,7 +59,7 @@ def test_white_is_zero_is_inverted() -> None:
     samples, stream = noise(6, 7, 1, np.uint16), io.BytesIO()
     tifffile.imwrite(stream, samples[..., 0], photometric="miniswhite")
     stream.seek(0)
-    assert np.array_equal(read_picture(stream).pixels, 65535 - samples)
+    assert np.array_equal(read_image(stream).pixels, 65535 - samples)
 
 
 def png(kind: int, depth: int, size: tuple[int, int], rows: bytes, *chunks: tuple[bytes, bytes], interlace: int = 0):
@@ -77,15 +77,15 @@ def test_interlaced_deep_pngs_are_read(channels: int, kind: int) -> None:
     passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
     parts = [samples[top::down, left::right].astype(">u2") for top, left, down, right in passes]
     rows = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
-    assert np.array_equal(samples_of(read_picture(png(kind, 16, (11, 13), rows, interlace=1))), samples)
+    assert np.array_equal(samples_of(read_image(png(kind, 16, (11, 13), rows, interlace=1))), samples)
 
 
 @pytest.mark.parametrize("depth,key", [(2, 2), (4, 7), (8, 77), (16, 7777)])
-def test_one_transparent_grey_becomes_alpha(depth: int, key: int) -> None:
+def test_one_transparent_gray_becomes_alpha(depth: int, key: int) -> None:
     white = 2**depth - 1
     values = np.array([[0, key, white, key, 1, key, 0, white]])
     packed = np.packbits((values[..., None] >> np.arange(depth)[::-1]) & 1).tobytes()
-    picture = read_picture(png(0, depth, (1, 8), b"\0" + packed, (b"tRNS", struct.pack(">H", key))))
+    picture = read_image(png(0, depth, (1, 8), b"\0" + packed, (b"tRNS", struct.pack(">H", key))))
     full = 65535 if depth == 16 else 255
     assert picture.alpha is not None
     assert np.array_equal(picture.alpha[..., 0], np.where(values == key, 0, full))
@@ -93,40 +93,40 @@ def test_one_transparent_grey_becomes_alpha(depth: int, key: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_one_transparent_colour_becomes_alpha(dtype: type) -> None:
+def test_one_transparent_color_becomes_alpha(dtype: type) -> None:
     samples = noise(3, 4, 3, dtype)
     samples[1, 2] = samples[2, 0] = [3, 4, 5]
     rows = b"".join(b"\0" + row.astype(samples.dtype.newbyteorder(">")).tobytes() for row in samples)
     depth = 8 * samples.itemsize
-    picture = read_picture(png(2, depth, (3, 4), rows, (b"tRNS", struct.pack(">3H", 3, 4, 5))))
+    picture = read_image(png(2, depth, (3, 4), rows, (b"tRNS", struct.pack(">3H", 3, 4, 5))))
     assert picture.alpha is not None
     assert np.argwhere(picture.alpha[..., 0] == 0).tolist() == [[1, 2], [2, 0]]
     assert np.array_equal(picture.pixels, samples)
 
 
-def test_palettes_become_colours_with_their_opacity() -> None:
+def test_palettes_become_colors_with_their_opacity() -> None:
     colors = noise(1, 5, 3)[0]
     indices = SAMPLES.integers(0, 5, (6, 7), np.uint8)
     rows = b"".join(b"\0" + row.tobytes() for row in indices)
     opaque = png(3, 8, (6, 7), rows, (b"PLTE", colors.tobytes()))
-    assert np.array_equal(read_picture(opaque).pixels, colors[indices])
-    assert read_picture(opaque := io.BytesIO(opaque.getvalue())).alpha is None
+    assert np.array_equal(read_image(opaque).pixels, colors[indices])
+    assert read_image(opaque := io.BytesIO(opaque.getvalue())).alpha is None
     opacity = np.array([0, 90, 255, 255, 255], np.uint8)
-    picture = read_picture(png(3, 8, (6, 7), rows, (b"PLTE", colors.tobytes()), (b"tRNS", opacity[:2].tobytes())))
+    picture = read_image(png(3, 8, (6, 7), rows, (b"PLTE", colors.tobytes()), (b"tRNS", opacity[:2].tobytes())))
     assert np.array_equal(samples_of(picture), np.concatenate((colors[indices], opacity[indices][..., None]), 2))
 
 
-def test_one_bit_becomes_grey() -> None:
+def test_one_bit_becomes_gray() -> None:
     stream, bits = io.BytesIO(), SAMPLES.integers(0, 2, (5, 9)).astype(bool)
     Image.fromarray(bits).save(stream, "PNG")
-    assert np.array_equal(read_picture(stream_at_start(stream)).pixels[..., 0], bits * 255)
+    assert np.array_equal(read_image(stream_at_start(stream)).pixels[..., 0], bits * 255)
 
 
 def test_cmyk_becomes_srgb_without_its_profile() -> None:
     image = Image.fromarray(np.full((8, 8, 3), [200, 60, 30], np.uint8)).convert("CMYK")
     stream = io.BytesIO()
     image.save(stream, "TIFF", icc_profile=b"no profile that can be used")
-    picture = read_picture(stream_at_start(stream))
+    picture = read_image(stream_at_start(stream))
     assert picture.pixels[4, 4].tolist() == [200, 60, 30]
     assert (picture.icc_profile, picture.remarks) == (None, ("CMYK became sRGB",))
 
@@ -137,22 +137,22 @@ def test_what_reading_leaves_out_is_named(tmp_path: Path) -> None:
         frames[0].save(
             tmp_path / name, save_all=True, append_images=frames[1:], **({"lossless": True} if "w" in name else {})
         )
-        picture = read_picture(tmp_path / name)
+        picture = read_image(tmp_path / name)
         assert picture.remarks == ("only the first of 3 pictures in the file",), name
         assert np.array_equal(picture.pixels, np.asarray(frames[0])), name
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Title", "a title")
     texts.add(b"gAMA", struct.pack(">I", 100000))
     frames[0].save(tmp_path / "text.png", pnginfo=texts)
-    assert read_picture(tmp_path / "text.png").remarks == ("text left out: Title", "gamma left out: 1.0")
+    assert read_image(tmp_path / "text.png").remarks == ("text left out: Title", "gamma left out: 1.0")
     frames[0].save(tmp_path / "comment.jpg", comment=b"a comment")
-    assert read_picture(tmp_path / "comment.jpg").remarks == ("text left out: comment",)
+    assert read_image(tmp_path / "comment.jpg").remarks == ("text left out: comment",)
 
 
 def test_phones_files_of_several_pictures_are_jpegs(tmp_path: Path) -> None:
     frames = [Image.fromarray(noise(16, 16, 3)) for _ in range(2)]
     frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
-    picture = read_picture(tmp_path / "a.jpg")
+    picture = read_image(tmp_path / "a.jpg")
     assert (picture.format, picture.lossy, len(picture.remarks)) == ("JPEG", True, 1)
 
 
@@ -185,11 +185,11 @@ def test_other_kinds_are_refused(kind: str, message: str) -> None:
         "postscript": lambda: stream.write(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
     }
     kinds[kind]()
-    with pytest.raises(PictureError, match=message):
-        read_picture(stream_at_start(stream))
+    with pytest.raises(ImageFileError, match=message):
+        read_image(stream_at_start(stream))
 
 
 def test_a_missing_file_or_a_folder_is_the_system_s_error(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.png", tmp_path):
         with pytest.raises(OSError):
-            read_picture(path)
+            read_image(path)

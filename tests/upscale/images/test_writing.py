@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from srblocks.upscale.images import Picture, PictureError, check_size, read_picture, write_picture
-from srblocks.upscale.images.metadata import exif_of_size
+from srblocks.inference.images import ImageData, ImageFileError, check_size, read_image, write_image
+from srblocks.inference.images.metadata import exif_of_size
 from upscale.pictures import (
     PROFILE,
     XMP,
@@ -27,7 +27,7 @@ from upscale.pictures import (
 
 
 @st.composite
-def pictures(draw: st.DrawFn) -> Picture:
+def pictures(draw: st.DrawFn) -> ImageData:
     dtype = draw(st.sampled_from([np.uint8, np.uint16]))
     shape = draw(st.integers(1, 40)), draw(st.integers(1, 40)), draw(st.sampled_from([1, 2, 3, 4]))
     samples = np.random.default_rng(draw(st.integers(0, 9999))).integers(0, np.iinfo(dtype).max, shape, dtype, True)
@@ -42,16 +42,16 @@ def pictures(draw: st.DrawFn) -> Picture:
 
 @settings(max_examples=60, deadline=None)
 @given(picture=pictures())
-def test_a_png_holds_everything(picture: Picture) -> None:
+def test_a_png_holds_everything(picture: ImageData) -> None:
     stream = io.BytesIO()
-    assert write_picture(picture, stream, format="PNG") == ()
-    found = read_picture(stream_at_start(stream))
+    assert write_image(picture, stream, format="PNG") == ()
+    found = read_image(stream_at_start(stream))
     assert np.array_equal(samples_of(found), samples_of(picture))
     for name in ("exif", "xmp", "icc_profile"):
         assert getattr(found, name) == getattr(picture, name), name
     assert found.dpi == (None if picture.dpi is None else pytest.approx(picture.dpi, rel=1e-4))
     channels = samples_of(picture).shape[2]
-    seen = seen_by_opencv(stream.getvalue())  # which makes four channels of grey with alpha
+    seen = seen_by_opencv(stream.getvalue())  # which makes four channels of gray with alpha
     expected = samples_of(picture)[..., [0, 0, 0, 1]] if channels == 2 else samples_of(picture)
     assert seen.dtype == expected.dtype
     assert np.array_equal(seen, expected)
@@ -59,14 +59,14 @@ def test_a_png_holds_everything(picture: Picture) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(picture=pictures())
-def test_a_tiff_holds_everything(picture: Picture) -> None:
+def test_a_tiff_holds_everything(picture: ImageData) -> None:
     stream = io.BytesIO()
     samples = samples_of(picture)
     becomes_rgb = samples.shape[2] == 2 and samples.dtype == np.uint16
-    assert write_picture(picture, stream, format="TIFF") == (("grey became RGB",) if becomes_rgb else ())
+    assert write_image(picture, stream, format="TIFF") == (("gray became RGB",) if becomes_rgb else ())
     expected = samples[..., [0, 0, 0, 1]] if becomes_rgb else samples
     if picture.exif is None:  # Pillow turns a TIFF file upright
-        assert np.array_equal(samples_of(read_picture(stream_at_start(stream))), expected)
+        assert np.array_equal(samples_of(read_image(stream_at_start(stream))), expected)
     with tifffile.TiffFile(stream_at_start(stream)) as file:
         page = file.pages.first
         assert np.array_equal(page.asarray().reshape(expected.shape), expected)
@@ -89,27 +89,27 @@ def test_a_tiff_holds_everything(picture: Picture) -> None:
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
 def test_whatever_is_written_can_be_read(form: str, channels: int, dtype: type) -> None:
     picture = picture_of(noise(12, 13, channels, dtype))
-    found = read_picture(io.BytesIO(written(picture, form)))
+    found = read_image(io.BytesIO(written(picture, form)))
     assert found.pixels.shape[:2] == (12, 13)
     assert (found.alpha is None) is (picture.alpha is None or form in ("JPEG", "BMP"))
 
 
 @pytest.mark.parametrize("form,kept", [("PNG", True), ("TIFF", False), ("WEBP", False)])
-def test_a_profile_of_grey_is_not_given_to_colours(form: str, kept: bool) -> None:
+def test_a_profile_of_gray_is_not_given_to_colors(form: str, kept: bool) -> None:
     profile = PROFILE[:16] + b"GRAY" + PROFILE[20:]
     picture = picture_of(noise(12, 13, 2, np.uint16), icc_profile=profile)
     stream = io.BytesIO()
-    remarks = write_picture(picture, stream, format=form)
-    assert (f"colour profile left out: {form} cannot hold it" in remarks) is not kept
-    assert read_picture(stream_at_start(stream)).icc_profile == (profile if kept else None)
+    remarks = write_image(picture, stream, format=form)
+    assert (f"color profile left out: {form} cannot hold it" in remarks) is not kept
+    assert read_image(stream_at_start(stream)).icc_profile == (profile if kept else None)
 
 
 @pytest.mark.parametrize("channels,suffix", [(3, ".bmp"), (1, ".bmp"), (3, ".webp"), (4, ".webp")])
 def test_what_was_lossless_stays_so(channels: int, suffix: str, tmp_path: Path) -> None:
     samples = noise(21, 34, channels)
-    write_picture(picture_of(samples), tmp_path / f"a{suffix}")
+    write_image(picture_of(samples), tmp_path / f"a{suffix}")
     assert np.array_equal(seen_by_opencv((tmp_path / f"a{suffix}").read_bytes()), samples)
-    picture = read_picture(tmp_path / f"a{suffix}")
+    picture = read_image(tmp_path / f"a{suffix}")
     assert not picture.lossy
     assert np.array_equal(samples_of(picture), samples)
 
@@ -121,33 +121,33 @@ def test_webp_files_with_and_without_losses_are_told_apart(kind: str) -> None:
     for lossless in (True, False):
         stream = io.BytesIO()
         image.save(stream, "WEBP", lossless=lossless, **options)
-        picture = read_picture(stream_at_start(stream))
+        picture = read_image(stream_at_start(stream))
         assert picture.lossy is not lossless
-        again = read_picture(io.BytesIO(written(picture, "WEBP")))
+        again = read_image(io.BytesIO(written(picture, "WEBP")))
         assert np.array_equal(again.pixels, picture.pixels) is lossless
-    assert read_picture(io.BytesIO(written(replace(picture, lossy=False), "WEBP", quality=80))).lossy
+    assert read_image(io.BytesIO(written(replace(picture, lossy=False), "WEBP", quality=80))).lossy
 
 
-def test_jpegs_are_fine_and_in_full_colour() -> None:
+def test_jpegs_are_fine_and_in_full_color() -> None:
     y, x = np.mgrid[:64, :64]
     waves = np.dstack([np.sin(y / 5 + x / 9 + channel) for channel in range(3)])
     samples = (127.5 + 100 * waves).astype(np.uint8)
-    content = written(Picture(samples), "JPEG")
+    content = written(ImageData(samples), "JPEG")
     assert np.abs(seen_by_opencv(content).astype(int) - samples).mean() < 1.5
     with Image.open(io.BytesIO(content)) as image:
         assert [component[1:3] for component in image.layer] == [(1, 1)] * 3
         assert {table[0] for table in image.quantization.values()} == {2}  # libjpeg's at quality 95
-    assert len(written(Picture(samples), "JPEG", quality=50)) < len(content)
+    assert len(written(ImageData(samples), "JPEG", quality=50)) < len(content)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "BMP"])
 def test_depth_that_a_format_lacks_is_rounded_and_said(form: str) -> None:
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
     stream = io.BytesIO()
-    remarks = write_picture(Picture(values), stream, format=form)
+    remarks = write_image(ImageData(values), stream, format=form)
     assert remarks == (f"16 bits rounded to the 8 of {form}",)
     if form == "BMP":
-        found = read_picture(stream_at_start(stream)).pixels
+        found = read_image(stream_at_start(stream)).pixels
         assert np.array_equal(found, np.rint(values / 257).astype(np.uint8))
 
 
@@ -155,18 +155,18 @@ def test_depth_that_a_format_lacks_is_rounded_and_said(form: str) -> None:
 def test_transparency_that_a_format_lacks_is_laid_on_white(channels: int) -> None:
     samples = noise(9, 9, channels)
     stream = io.BytesIO()
-    remarks = write_picture(picture_of(samples), stream, format="BMP")
+    remarks = write_image(picture_of(samples), stream, format="BMP")
     assert remarks == ("transparency laid on white: BMP has none",)
     opacity = samples[..., -1:] / 255
     expected = samples[..., :-1] * opacity + 255 * (1 - opacity)
-    assert np.abs(read_picture(stream_at_start(stream)).pixels - expected).max() <= 0.51
+    assert np.abs(read_image(stream_at_start(stream)).pixels - expected).max() <= 0.51
 
 
 def test_sides_that_a_format_cannot_hold_are_refused() -> None:
     for form, side in (("JPEG", 65501), ("WEBP", 16384)):
-        with pytest.raises(PictureError, match=f"{form} holds sides of up to {side - 1} pixels, not {side}x1"):
-            write_picture(Picture(np.zeros((1, side, 3), np.uint8)), io.BytesIO(), format=form)
+        with pytest.raises(ImageFileError, match=f"{form} holds sides of up to {side - 1} pixels, not {side}x1"):
+            write_image(ImageData(np.zeros((1, side, 3), np.uint8)), io.BytesIO(), format=form)
         check_size(form, 1, side - 1)
-        assert written(Picture(np.zeros((1, side - 1, 3), np.uint8)), form)
-    with pytest.raises(PictureError, match="GIF files are not written; use PNG, JPEG, WEBP, TIFF, BMP"):
-        write_picture(Picture(noise(2, 2, 3)), io.BytesIO(), format="GIF")
+        assert written(ImageData(np.zeros((1, side - 1, 3), np.uint8)), form)
+    with pytest.raises(ImageFileError, match="GIF files are not written; use PNG, JPEG, WEBP, TIFF, BMP"):
+        write_image(ImageData(noise(2, 2, 3)), io.BytesIO(), format="GIF")

@@ -1,0 +1,242 @@
+"""What TensorRT's ONNX parsers refuse, or read otherwise than ONNX means it, found before the slow build.
+
+Facts from onnx/onnx-tensorrt (docs/operators.md of 8.5, 9.2 and 10.15, docs/Changelog.md up to 10.15, the importers of
+8.x, the static checkers of 9.x and 10.x), the release notes of NVIDIA/TensorRT 11.0 to 11.5 with an operator table of
+11.2, NVIDIA/TensorRT#3467 (axes of reductions) and #3560 (antialiasing). For 8.6 the operators are those that the
+parser of its wheel names. Nothing here was found by building engines.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ExportError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+    from ..onnx.graph import Values
+
+Version = tuple[int, int]
+TARGETS: dict[str, Version] = {"8.6": (8, 6), "10": (10, 16), "11": (11, 5)}
+"""What a file is looked at for where no version is named; a major stands for its newest release known here."""
+
+_OPERATORS = """
+Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast Ceil Celu Clip Concat
+Constant ConstantOfShape Conv ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal
+Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements GatherND Gemm GlobalAveragePool GlobalLpPool
+GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Identity If
+InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax Loop
+LpNormalization LpPool MatMul Max MaxPool Mean MeanVarianceNormalization Min Mod Mul Neg NonMaxSuppression NonZero Not
+OneHot Or PRelu Pad Pow QuantizeLinear RNN RandomNormal RandomNormalLike RandomUniform RandomUniformLike Range
+Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+ReduceSumSquare Relu Reshape Resize ReverseSequence RoiAlign Round Scan Scatter ScatterElements ScatterND Selu
+Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh
+ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Upsample Where Xor
+"""
+# Operators and types: the first version that takes them. What stands nowhere here is taken by none.
+_IMPORTERS: dict[str, Version] = dict.fromkeys(_OPERATORS.split(), (8, 6)) | {
+    **dict.fromkeys(("CastLike", "Hardmax"), (9, 2)),
+    "DeformConv": (10, 1),
+    **dict.fromkeys(("BlackmanWindow", "HammingWindow", "HannWindow"), (10, 4)),
+    "STFT": (10, 5),
+    "Attention": (10, 14),
+    **dict.fromkeys(("RMSNormalization", "RotaryEmbedding", "TensorScatter"), (10, 15)),
+    **dict.fromkeys(("Gelu", "Mish"), (10, 15)),  # at the latest; no document says since when
+    "Swish": (11, 0),
+    "DFT": (11, 2),
+}
+_TYPES: dict[str, Version] = {
+    **dict.fromkeys(("UNDEFINED", "FLOAT", "FLOAT16", "INT8", "INT32", "INT64", "BOOL", "UINT8"), (8, 6)),
+    **dict.fromkeys(("BFLOAT16", "FLOAT8E4M3FN"), (9, 0)),
+    "INT4": (10, 0),
+    "FLOAT4E2M1": (10, 8),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A node that some TensorRT does not take as ONNX means it.
+
+    Attributes:
+        node: its name.
+        module: the path of the module that it comes from; "" for the network itself.
+        operator: its type.
+        reason: why.
+        targets: the versions of TensorRT that it is so for.
+    """
+
+    node: str
+    module: str
+    operator: str
+    reason: str
+    targets: tuple[str, ...]
+
+
+class _Node:
+    """A node with its attributes as values, and what is known of what it takes and gives."""
+
+    def __init__(self, node: "NodeProto", values: "Values") -> None:
+        from onnx import helper
+
+        self.inputs: list[str] = list(node.input)
+        self.outputs: list[str] = list(node.output)
+        self.attributes: dict[str, Any] = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        self.values = values
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give an attribute."""
+        value = self.attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else value
+
+    def has(self, place: int) -> bool:
+        """Tell whether the input at a place is given."""
+        return len(self.inputs) > place and bool(self.inputs[place])
+
+    def computed(self, place: int) -> bool:
+        """Tell whether the input at a place is given and no constant."""
+        return self.has(place) and self.values.constant(self.inputs[place]) is None
+
+    def resizes(self, mode: str, axes: int) -> bool:
+        """Tell whether this Resize has that mode and changes another axis than the last ones."""
+        if self.get("mode", "nearest") != mode:
+            return False
+        scales = self.values.constant(self.inputs[2]) if self.has(2) else None
+        if scales is not None and scales.size:
+            return any(scale != 1 for scale in scales[:-axes])
+        before, after = self.values.shape(self.inputs[0]), self.values.shape(self.outputs[0])
+        pairs = zip(before[:-axes], after[:-axes], strict=True) if before and after else ()
+        return any(a != b and None not in (a, b) for a, b in pairs)
+
+    def is_diagonal(self) -> bool:
+        """Tell whether a term of this Einsum has an ellipsis or one letter twice."""
+        terms = self.get("equation", "").replace(" ", "").split("->")[0].split(",")
+        return any(len(set(term)) < len(term) for term in terms)
+
+
+_MISREAD = "ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare"
+_TRANSFORMS = (None, "half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric", "align_corners")
+# Operators, what of them is not taken, the first version that does (None for none yet), and when a node has it.
+_RULES: tuple[tuple[str, str, Version | None, Callable[[_Node], bool]], ...] = (
+    # 8.6 silently reduces over all axes.
+    (_MISREAD, "has its axes as an input", (10, 1), lambda n: n.has(1)),
+    (f"{_MISREAD} ReduceSum ReduceLogSum", "has computed axes", None, lambda n: n.computed(1)),
+    ("Resize", "has antialiasing", None, lambda n: bool(n.get("antialias"))),
+    ("Resize", "keeps an aspect ratio", None, lambda n: n.get("keep_aspect_ratio_policy", "stretch") != "stretch"),
+    ("Resize", "maps other coordinates", None, lambda n: n.get("coordinate_transformation_mode") not in _TRANSFORMS),
+    ("Resize", "is cubic on other axes than the last two", None, lambda n: n.resizes("cubic", 2)),
+    ("Resize", "is linear on other axes than the last three", None, lambda n: n.resizes("linear", 3)),
+    ("Resize", "names its axes", (10, 0), lambda n: n.get("axes") is not None),
+    ("AveragePool LpPool MaxPool", "has dilations", None, lambda n: any(each != 1 for each in n.get("dilations", ()))),
+    ("MaxPool", "gives indices", None, lambda n: len(n.outputs) > 1),
+    ("BatchNormalization", "is in training mode", None, lambda n: bool(n.get("training_mode"))),
+    ("ScatterND", "has a reduction", None, lambda n: n.get("reduction", "none") != "none"),
+    ("ScatterElements", "has a reduction", (10, 0), lambda n: n.get("reduction", "none") != "none"),
+    ("EyeLike", "has a dynamic size", None, lambda n: None in (n.values.shape(n.inputs[0]) or (None,))),
+    ("TopK", "is unsorted", None, lambda n: not n.get("sorted", 1)),
+    ("CumSum", "has a computed axis", (10, 8), lambda n: n.computed(1)),
+    ("Squeeze Unsqueeze", "has computed axes", (10, 7), lambda n: n.computed(1)),
+    ("Squeeze", "has no axes", (11, 5), lambda n: not n.has(1) and n.get("axes") is None),
+    ("Slice", "has computed axes", (10, 3), lambda n: n.computed(3)),
+    ("Pad", "has computed axes", (10, 4), lambda n: n.computed(3)),
+    ("Einsum", "has an ellipsis or a diagonal", (10, 12), _Node.is_diagonal),
+    ("GridSample", "takes volumes", (11, 2), lambda n: len(n.values.shape(n.inputs[0]) or ()) == 5),
+)
+
+
+def lint(model: "ModelProto | Path", *, target: str | None = None) -> list[Finding]:
+    """Give what TensorRT's parser does not take, in subgraphs and functions as well.
+
+    Args:
+        model: a model or its file.
+        target: a version such as "8.6", "10.15.1" or "11"; None for all of `TARGETS`.
+    """
+    from ..onnx.graph import Values, scopes
+
+    model = _loaded(model)
+    versions = TARGETS if target is None else {target: TARGETS.get(target) or _version(target)}
+    functions = {(function.domain, function.name) for function in model.functions}
+    bindings = {value.name for value in (*model.graph.input, *model.graph.output)}
+    findings: list[Finding] = []
+    for scope in scopes(model):
+        values = Values(scope)
+        for node in (node for graph in scope for node in graph.node):
+            faults = _call(node) if (node.domain, node.op_type) in functions else _faults(node, values, bindings)
+            for reason, since in faults:
+                refusing = tuple(name for name, version in versions.items() if since is None or version < since)
+                if refusing:
+                    findings.append(Finding(node.name, node.name.rpartition("/")[0], node.op_type, reason, refusing))
+    return findings
+
+
+def check(model: "ModelProto | Path", *, target: str | None = None) -> list[str]:
+    """Refuse what TensorRT `target` does not take, or no version does; give remarks on what only some do not take.
+
+    Raises:
+        ExportError: E503, with the operators, their nodes and modules.
+    """
+    model = _loaded(model)
+    fatal: list[str] = []
+    remarks: list[str] = []
+    found = sorted(lint(model, target=target), key=lambda finding: (finding.operator, finding.reason))
+    for (operator, reason), group in groupby(found, lambda finding: (finding.operator, finding.reason)):
+        first, *others = group
+        module = f", module {first.module}" if first.module else ""
+        more = f", and {len(others)} more" if others else ""
+        text = f"operator {operator} {reason} (node {first.node}{module}{more})"
+        if target or len(first.targets) == len(TARGETS):
+            fatal.append(text)
+        else:
+            remarks.append(f"TensorRT {' and '.join(first.targets)}: {text}")
+    if fatal:
+        able = [name for name in TARGETS if target and not lint(model, target=name)]
+        remedy = f"use TensorRT {able[-1]}, or " if able else ""
+        raise ExportError(503, ", ".join(fatal), f"{remedy}write the modules in other operators, or use onnxruntime")
+    return remarks
+
+
+def _loaded(model: "ModelProto | Path") -> "ModelProto":
+    import onnx
+
+    return onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
+
+
+def _call(node: "NodeProto") -> Iterator[tuple[str, Version | None]]:
+    yield _reason(f"is a function {node.op_type} of the model", (9, 0)), (9, 0)
+
+
+def _faults(node: "NodeProto", values: "Values", bindings: set[str]) -> Iterator[tuple[str, Version | None]]:
+    """Give what of a node is not taken, and the first version that does."""
+    from onnx import TensorProto
+
+    importer = _IMPORTERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    if importer is None:
+        yield "has no TensorRT importer", None
+        return
+    yield f"has no TensorRT importer before {_text(importer)}", importer
+    known = _Node(node, values)
+    for operators, what, since, holds in _RULES:
+        if node.op_type in operators.split() and holds(known):
+            yield _reason(what, since), since
+    names = [*node.input, *node.output]
+    kinds = {values.dtype(name) for name in names} | ({known.get("to")} if node.op_type == "Cast" else set())
+    for kind in sorted(kinds):
+        name = TensorProto.DataType.Name(kind)
+        yield _reason(f"has elements of {name}", _TYPES.get(name)), _TYPES.get(name)
+    if any(values.dtype(name) == TensorProto.UINT8 for name in names if name not in bindings):
+        yield _reason("has elements of UINT8 between nodes", None), None
+
+
+def _reason(what: str, since: Version | None) -> str:
+    return f"{what}, which TensorRT {f'takes from {_text(since)} on' if since else 'does not take'}"
+
+
+def _text(version: Version) -> str:
+    return ".".join(map(str, version))
+
+
+def _version(text: str) -> Version:
+    major, minor, *_ = (*text.split("."), "0")
+    return int(major), int(minor)

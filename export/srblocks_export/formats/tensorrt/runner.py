@@ -1,0 +1,145 @@
+"""Running an engine on torch tensors: their memory is handed over as it is, on the caller's stream."""
+
+import contextlib
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import ExportError, first_line
+from .trt_engine import import_tensorrt, new_logger
+
+# Of the addresses that TensorRT is given, in bytes; what torch allocates has it, slices may not.
+_ALIGNMENT = 256
+
+
+class Engine:
+    """An engine and its one execution context: calls wait for one another, from whatever thread or stream they come.
+
+    Args:
+        plan: the serialized engine.
+        version_compatible: built so; such a plan holds code of its own that must be allowed to run.
+        cuda_graph: capture a CUDA graph of the shape that is given, and replay it while the shape stays.
+        reuse_output: give the same tensor again while the shape stays, instead of a new one.
+
+    Attributes:
+        device: where it runs, the current CUDA device.
+
+    Raises:
+        ExportError: E801, TensorRT does not load the plan; E702, no memory to run it.
+    """
+
+    def __init__(self, plan: bytes, *, version_compatible: bool, cuda_graph: bool, reuse_output: bool) -> None:
+        trt = import_tensorrt()
+        self.device = current_device()
+        self._logger = new_logger(trt)
+        self._runtime = trt.Runtime(self._logger)
+        if version_compatible:
+            self._runtime.engine_host_code_allowed = True
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise ExportError(801, f"TensorRT does not load the engine: {self._logger.last}", "build it again here")
+        self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise ExportError(702, f"no memory to run the engine: {self._logger.last}", "build it with a lower --max")
+        names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]
+        modes = {name: self._engine.get_tensor_mode(name) for name in names}
+        (self._input,) = (name for name in names if modes[name] == trt.TensorIOMode.INPUT)
+        (self._output,) = (name for name in names if modes[name] == trt.TensorIOMode.OUTPUT)
+        self._captures, self._reuses = cuda_graph, reuse_output
+        self._shape: tuple[int, ...] = ()
+        self._lr = self._sr = torch.empty(0)
+        self._graph: Any = None
+        self._lock = threading.Lock()
+        with on_device(self.device):
+            self._side, self._done = torch.cuda.Stream(), torch.cuda.Event()
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        """Enlarge images that lie on the device, float32, N x C x H x W.
+
+        Raises:
+            ExportError: E702, TensorRT does not take the shape or fails to run.
+        """
+        with self._lock, torch.inference_mode(), on_device(self.device), self._stream() as stream:
+            self._logger.forget()
+            lr = lr.resolve_neg().contiguous()
+            if self._shape != tuple(lr.shape):
+                self._set_shape(lr)
+            if self._captures:
+                return self._replay(lr, stream)
+            sr = self._sr if self._reuses else torch.empty_like(self._sr)
+            self._enqueue(lr if lr.data_ptr() % _ALIGNMENT == 0 else lr.clone(), sr, stream)
+            return sr
+
+    def _set_shape(self, lr: Tensor) -> None:
+        """Tell TensorRT a new shape, and make room for the output of it."""
+        self._shape, self._graph = (), None
+        taken = self._context.set_input_shape(self._input, tuple(lr.shape))
+        if not taken or self._context.infer_shapes():
+            size = "x".join(map(str, lr.shape))
+            cause = f"the engine does not take {size}: {self._logger.last}"
+            raise ExportError(702, cause, "build it with this size inside of --min..--max")
+        shape = tuple(self._context.get_tensor_shape(self._output))
+        self._sr = torch.empty(shape, dtype=torch.float32, device=lr.device)
+        self._shape = tuple(lr.shape)
+
+    def _enqueue(self, lr: Tensor, sr: Tensor, stream: Any) -> None:
+        self._context.set_tensor_address(self._input, lr.data_ptr())
+        self._context.set_tensor_address(self._output, sr.data_ptr())
+        if not self._context.execute_async_v3(stream.cuda_stream):
+            raise ExportError(702, f"TensorRT failed to run the engine: {self._logger.last}", "build it again here")
+
+    def _replay(self, lr: Tensor, stream: Any) -> Tensor:
+        """Run by a CUDA graph, which reads and writes memory of its own."""
+        if self._graph is None:
+            self._lr = lr.clone()
+            self._enqueue(self._lr, self._sr, stream)  # what TensorRT puts off until its first run is not captured
+            self._graph = self._captured(stream)
+        self._lr.copy_(lr)
+        self._graph.replay()
+        return self._sr if self._reuses else self._sr.clone()
+
+    def _captured(self, stream: Any) -> Any:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self._side, capture_error_mode="thread_local"):
+                self._enqueue(self._lr, self._sr, self._side)
+        except Exception as error:  # ending the capture raises as well, and leaves its stream the current one
+            torch.cuda.set_stream(stream)
+            cause = f"the engine cannot be captured as a CUDA graph ({first_line(error)})"
+            raise ExportError(702, cause, "load it without cuda_graph") from error
+        return graph
+
+    @contextlib.contextmanager
+    def _stream(self) -> Generator[Any, None, None]:
+        """Give the caller's stream, or one between two waits in place of the default one; the last call is done then.
+
+        On the default stream TensorRT would wait for the whole device.
+        """
+        current = torch.cuda.current_stream()
+        chosen = current if current.cuda_stream else self._side
+        if chosen is not current:
+            chosen.wait_stream(current)
+        chosen.wait_event(self._done)
+        try:
+            with torch.cuda.stream(chosen):
+                yield chosen
+        finally:
+            self._done.record(chosen)
+            for own in (self._lr, self._sr):
+                if own.is_cuda:
+                    own.record_stream(chosen)
+            if chosen is not current:
+                current.wait_stream(chosen)
+
+
+def current_device() -> torch.device:
+    """Give the CUDA device that torch works on."""
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def on_device(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Make a device the current one."""
+    return torch.cuda.device(device)

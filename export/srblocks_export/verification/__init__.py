@@ -1,0 +1,1 @@
+"""Verification of artifacts in a fresh process."""

@@ -1,0 +1,292 @@
+"""The commands in processes that a test can kill, starve and lock out.
+
+Each is a fork of a server that has imported everything, so that it costs what the command does.
+"""
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import os
+import resource
+import runpy
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = {
+    "export": ("srblocks_export.cli", "main"),
+    "upscale": ("srblocks.inference.cli", "main"),
+    "evaluate": ("srblocks.evaluate.cli", "main"),
+    "call": ("commands", "call"),
+}
+EVERYTHING = ["srblocks_export.command", "srblocks.inference.run", "srblocks.evaluate.cli"]
+SECONDS = 240
+_START = "import sys; sys.path[:] = sys.argv[2:]; from commands import serve; serve(sys.argv[1])"
+# A small disk and one that is read-only, which only the server and what it starts see.
+_MOUNT = 'mount -t tmpfs -o size=1m none "$0/small" && mount -t tmpfs -o ro,size=64k none "$0/read-only" && exec "$@"'
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """How a command ended: its exit code, less than 0 for a signal, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Running:
+    """A command that has begun."""
+
+    def __init__(self, server: "Commands", pid: int, texts: Path) -> None:
+        self.pid = pid
+        self._server, self._texts = server, texts
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal; the process may have ended, but its number stays taken until `wait`."""
+        os.kill(self.pid, number)
+
+    def wait(self) -> Finished:
+        """Wait for its end."""
+        code = self._server.ask({"wait": self.pid})
+        out, err = (
+            (self._texts / name).read_text() if (self._texts / name).exists() else "" for name in ("out", "err")
+        )
+        return Finished(code, out, err)
+
+
+class Commands:
+    """Starts commands as forks of one process; use it as a context manager.
+
+    Args:
+        folder: for what it needs; `small` below it is a disk of 1 MiB and `read-only` one that takes nothing, where
+            mounting is allowed.
+        modules: what every command finds imported.
+        warm: whether formats are exported once beforehand, so that what they import is there.
+    """
+
+    def __init__(self, folder: Path, modules: Sequence[str] = EVERYTHING, *, warm: bool = True) -> None:
+        self.folder = folder
+        for name in ("small", "read-only"):
+            (folder / name).mkdir(parents=True)
+        folder.chmod(0o755)
+        python = [sys.executable, "-c", _START, json.dumps({"modules": list(modules), "warm": warm})]
+        command = [*python, str(Path(__file__).parent), *filter(None, sys.path)]
+        mount = ["unshare", "-m", "sh", "-c", _MOUNT, str(folder)]
+        self.can_mount = (
+            shutil.which("unshare") is not None
+            and subprocess.run([*mount, "true"], capture_output=True, check=False).returncode == 0
+        )
+        self._process = subprocess.Popen(
+            [*mount, *command] if self.can_mount else command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            start_new_session=True,
+        )
+        self._count = 0
+
+    def __enter__(self) -> "Commands":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.communicate()
+
+    def seen(self, path: Path) -> Path:
+        """The path of what lies on one of the server's own disks, as this process sees it."""
+        return Path(f"/proc/{self._process.pid}/root{path}")
+
+    def ask(self, request: dict[str, Any]) -> int:
+        """Put a question to the server."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        ready, _, _ = select.select([self._process.stdout], [], [], SECONDS)
+        if not ready and "wait" in request:
+            os.kill(request["wait"], signal.SIGKILL)
+            raise TimeoutError(f"a command took more than {SECONDS} s")
+        return int(self._process.stdout.readline())
+
+    def start(self, program: str, *arguments: object, **conditions: Any) -> Running:
+        """Begin a command.
+
+        Args:
+            program: of `PROGRAMS`; "call" takes a file of Python, the name of a function there and its arguments.
+            arguments: its command line.
+            conditions: what it finds, see `_prepare`.
+        """
+        self._count += 1
+        texts = self.folder / f"texts{self._count}"
+        texts.mkdir()
+        texts.chmod(0o777)
+        request = {"program": program, "arguments": [str(each) for each in arguments], "texts": str(texts)}
+        return Running(self, self.ask(request | {"conditions": conditions}), texts)
+
+    def run(self, program: str, *arguments: object, **conditions: Any) -> Finished:
+        """Run a command to its end."""
+        return self.start(program, *arguments, **conditions).wait()
+
+
+def serve(settings: str) -> None:
+    """Answer requests: start a command (its process number) or wait for one (its exit code)."""
+    chosen = json.loads(settings)
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for module in chosen["modules"]:
+        importlib.import_module(module)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    if chosen["warm"]:
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+            formats = ["--onnx", "--torchscript", "--pt2"]
+            _main("export", [*formats, "--shape", "1x1x8x8", "--verify", "off", "-q", "-o", folder])
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            print(os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1]), file=answers)
+            continue
+        pid = os.fork()
+        if pid == 0:
+            answers.close()
+            os._exit(_child(request))
+        print(pid, file=answers)
+
+
+def _main(program: str, arguments: list[str]) -> int:
+    module, name = PROGRAMS[program]
+    return getattr(importlib.import_module(module), name)(arguments)
+
+
+def _child(request: dict[str, Any]) -> int:
+    """Do what a fresh interpreter does with a script of an entry point."""
+    os.setsid()
+    try:
+        _prepare(Path(request["texts"]), **request["conditions"])
+        code = _main(request["program"], request["arguments"])
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        print(f"Exception ignored while flushing standard output: {error}", file=sys.stderr)
+        code = 120
+    return code or 0
+
+
+def _prepare(
+    texts: Path,
+    *,
+    out: str | None = None,
+    err: str | None = None,
+    temporary: str | None = None,
+    limits: dict[str, int] | None = None,
+    more_memory: int | None = None,
+    nobody: bool = False,
+    absent: Sequence[str] = (),
+    patch: Sequence[str] = (),
+    current: str | None = None,
+    die_at: int | None = None,
+    below: str = "/",
+) -> None:
+    """Make the conditions of a command.
+
+    Args:
+        texts: folder for its standard output and standard error.
+        out: file for the one instead, or "closed".
+        err: file for the other, or "closed".
+        temporary: the folder for temporary files; its own by default.
+        limits: of `resource`, by their names there.
+        more_memory: bytes of address space beyond what is in use.
+        nobody: be a user without rights.
+        absent: modules that are not installed.
+        patch: a file, the name of a function there that is called first, and its arguments.
+        current: the current folder.
+        die_at: be killed ahead of this access to files, counted from 1.
+        below: where accesses count.
+    """
+    _redirect(out or str(texts / "out"), err or str(texts / "err"))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if current:
+        os.chdir(current)
+    os.environ["TMPDIR"] = temporary or str(texts)  # where what a killed command leaves goes with the test
+    tempfile.tempdir = None
+    if absent:
+        sys.meta_path[:] = [_Without(sys.meta_path[:], set(absent))]
+    if patch:
+        call([*patch])
+    if die_at:
+        _die(die_at, below)
+    if nobody and os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    for name, value in (limits or {}).items():
+        resource.setrlimit(getattr(resource, name), (value, value))
+    if more_memory:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (used + more_memory, used + more_memory))
+
+
+def _redirect(out: str, err: str) -> None:
+    """Give the standard streams other files, or close them."""
+    for descriptor, path in ((0, os.devnull), (1, out), (2, err)):
+        if path == "closed":
+            os.close(descriptor)
+            setattr(sys, ("stdin", "stdout", "stderr")[descriptor], None)
+        else:
+            opened = os.open(path, os.O_RDWR | os.O_CREAT if descriptor else os.O_RDONLY, 0o666)
+            os.dup2(opened, descriptor)
+            os.close(opened)
+
+
+class _Without:
+    """Finds every module but those."""
+
+    def __init__(self, finders: list[Any], absent: set[str]) -> None:
+        self._finders, self._absent = finders, absent
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name.partition(".")[0] in self._absent:
+            return None
+        found = (finder.find_spec(name, path, target) for finder in self._finders)
+        return next((spec for spec in found if spec), None)
+
+    def find_distributions(self, *arguments: Any, **names: Any) -> Iterator[Any]:
+        for finder in self._finders:
+            for found in getattr(finder, "find_distributions", lambda *_, **__: ())(*arguments, **names):
+                if str(found.metadata["Name"]).replace("-", "_").lower() not in {n.lower() for n in self._absent}:
+                    yield found
+
+
+def _die(number: int, below: str) -> None:
+    """Be killed ahead of an access to files: opening, renaming, removing, making folders, changing rights."""
+    left = number
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal left
+        if event in ("open", "os.rename", "os.remove", "os.mkdir", "os.chmod") and any(
+            isinstance(each, (str, os.PathLike)) and os.fspath(each).startswith(below) for each in arguments
+        ):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+
+
+def call(arguments: list[str]) -> int:
+    """Call a function of a file with words."""
+    file, name, *words = arguments
+    runpy.run_path(file)[name](*words)
+    return 0

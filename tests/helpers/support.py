@@ -1,0 +1,184 @@
+"""What several tests share: the published fill rule, an upper bound of errors, the data folder."""
+
+import json
+import math
+import os
+import re
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from torch import Tensor, nn
+
+from srblocks.network import Network
+from srblocks_export.cli import main
+from srblocks_export.formats import FORMATS
+from srblocks_export.formats.tensorrt.lint import Finding, lint
+
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text()
+FACTS = Path(__file__).parents[1] / "data"
+TENSORRT = ("8.6", "10.0", "10.15", "11.0", "11.5")
+PORTABLE = [name for name, row in FORMATS.items() if row.portable]
+CASES = int(os.environ.get("SRBLOCKS_CASES", "1"))
+"""How many times as many cases as usual the tests of properties, faults and damaged files try: `make test-thorough`."""
+
+
+def cases(count: int) -> settings:
+    """Settings of a test that tries that many random cases, times `CASES`; always the same ones in the usual suite."""
+    health = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=count * CASES, deadline=None, derandomize=CASES == 1, suppress_health_check=health)
+
+
+class Unshuffled(Network):
+    """Works on 2x2 blocks of pixels, so that H and W must be even."""
+
+    def __init__(self) -> None:
+        super().__init__(scale=2, image_channels=1, min_size=3, size_multiple=2)
+        self.body = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 16, 3, padding=1), nn.PixelShuffle(4))
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.body(lr)
+
+
+def facts(name: str) -> dict:
+    """A JSON file of published figures."""
+    return json.loads((FACTS / name).read_text())
+
+
+def data_folder() -> Path | None:
+    """The folder of published images and weights; None where the variable is not set."""
+    value = os.environ.get("SRBLOCKS_DATA")
+    return Path(value) if value else None
+
+
+@torch.no_grad()
+def fill(net: nn.Module) -> None:
+    """Give every tensor values that depend on its shape alone, so that two implementations can be compared.
+
+    Element j (from 1) is u = 2 frac(sin(12.9898 j) 43758.5453) - 1: matrices 1.2 u / sqrt(fan in), biases 0.05 u, norm
+    weights 1 + 0.05 u, PReLU slopes and bare parameters 0.25 + 0.05 u; mean shifts keep their values.
+    """
+    for name, tensor in net.named_parameters():
+        module = net.get_submodule(name.rpartition(".")[0])
+        norm = isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d))
+        if tensor.ndim >= 2:
+            kind = "matrix"
+        elif norm and name.endswith("weight"):
+            kind = "scale"
+        elif norm or isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            kind = "bias"
+        else:
+            kind = "slope"
+        tensor.copy_(pattern(kind, tuple(tensor.shape)))
+
+
+def pattern(kind: str, shape: tuple[int, ...], start: int = 0) -> Tensor:
+    """The values of the published fill rule, from element `start` on."""
+    j = torch.arange(1 + start, 1 + start + math.prod(shape), dtype=torch.float64)
+    wave = torch.sin(j * 12.9898) * 43758.5453
+    u = (2 * (wave - wave.floor()) - 1).view(shape)
+    if kind == "matrix":
+        return 1.2 * u / math.sqrt(math.prod(shape) / shape[0])
+    return {"scale": 1.0, "bias": 0.0, "slope": 0.25}[kind] + 0.05 * u
+
+
+def filled_by_name(tensors: list[tuple[str, list[int], str | list[float]]]) -> dict[str, Tensor]:
+    """A state dict of which every tensor has its own values, which depend on its name.
+
+    Kinds are those of the fill rule, "keep" for a fresh norm's statistics and counters, and values themselves.
+    """
+    state: dict[str, Tensor] = {}
+    for name, shape, kind in tensors:
+        if isinstance(kind, list):
+            state[name] = torch.tensor(kind, dtype=torch.float64).view(shape)
+        elif kind == "keep":
+            counter = name.endswith("num_batches_tracked")
+            value = 1 if name.endswith("running_var") else 0
+            state[name] = torch.full(shape, value, dtype=torch.int64 if counter else torch.float64)
+        else:
+            state[name] = pattern(kind, tuple(shape), zlib.crc32(name.encode()) % 65536)
+    return state
+
+
+@torch.no_grad()
+def trained_alike(net: Network, gain: float = 1.0) -> Network:
+    """Give every layer weights that neither fade nor grow through a deep network, and put it in eval mode.
+
+    Residual blocks add up: a `gain` below 1 keeps the sum of many of them small.
+    """
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            fan_in = layer.weight.numel() / layer.out_channels / (layer.stride[0] ** 2 if layer.transposed else 1)
+            layer.weight.normal_(0, gain * math.sqrt(2 / fan_in))
+            if layer.bias is not None:
+                layer.bias.normal_(0, 0.05)
+    return net.eval()
+
+
+def wave_image(shape: tuple[int, ...]) -> Tensor:
+    """The published test input in [0, 1], float64."""
+    i = torch.arange(math.prod(shape), dtype=torch.float64)
+    return (0.5 + 0.45 * torch.sin(0.05 * i)).view(shape)
+
+
+def filled(net: Network) -> Network:
+    """Fill a network and put it in eval mode."""
+    fill(net)
+    return net.eval()
+
+
+def authors_state(row: str) -> dict[str, Tensor]:
+    """A recorded layout, filled by name, in single precision."""
+    tensors = filled_by_name(facts("dialects.json")[row]["tensors"])
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def tensorrt_findings(path: Path, *versions: str) -> list[Finding]:
+    """What TensorRT does not take of an ONNX file, in the first and last versions of each major or in those given."""
+    return [found for version in versions or TENSORRT for found in lint(path, target=version)]
+
+
+def summary(output: Tensor) -> dict[str, float]:
+    """The statistics and pixels that are published of an output."""
+    _, _, height, width = output.shape
+    found = {
+        "mean": output.mean(),
+        "std": output.std(correction=0),
+        "first": output[0, 0, 0, 0],
+        "last": output[0, -1, -1, -1],
+        "mid": output[0, 0, height // 2, width // 3],
+    }
+    return {key: float(value) for key, value in found.items()}
+
+
+def relative_error(value: Tensor, reference: Tensor) -> float:
+    """Largest error relative to the reference's standard deviation."""
+    return float(((value - reference).abs().max() / reference.std()).detach())
+
+
+def generated(name: str, document: str = README) -> str:
+    """What stands between the markers of that name in a document."""
+    found = re.search(rf"<!-- {name}: .*? -->\n(.*?)\n?<!-- end -->", document, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def outcome(
+    main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str], *arguments: object
+) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error of a command."""
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+run = partial(outcome, main)
+"""The exporter's command."""

@@ -1,0 +1,93 @@
+"""A stand-in for `tensorrt`, for contract tests without a GPU: it has the names of 8.6, 10 or 11, and no others.
+
+`data/tensorrt.json` lists the names of the real bindings, read from 8.6.0, 10.15.1 and 11.4.0. What a version lacks
+raises AttributeError here as it does there. An engine "runs" by onnxruntime on the memory whose addresses it is given.
+What this proves is that our calls are right in name, order and arguments; evidence comes from TensorRT.
+"""
+
+import enum
+import importlib.machinery
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from helpers.support import facts
+from helpers.tensorrt_parts import PARTS
+
+SURFACES = facts("tensorrt.json")
+MAJORS = list(SURFACES)
+
+
+class _Limited:
+    """An object with the names of its class in the version that stands in, beside private ones."""
+
+    surface: frozenset[str]
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and name not in type(self).surface:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return super().__getattribute__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and name not in type(self).surface:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        super().__setattr__(name, value)
+
+
+class Standin:
+    """The module, and what was done with it.
+
+    Attributes:
+        module: what `import tensorrt` gives.
+        calls: name and arguments of the calls that a test may ask after, in order.
+        faults: what goes wrong: "no_cuda", "refuses", "no_engine", "no_context", "not_taken", "not_run".
+        capturing: calls put off while a CUDA graph is captured; None when none is.
+        current: gives what the current CUDA stream is.
+    """
+
+    def __init__(self, major: str) -> None:
+        surface = SURFACES[major]
+        self.calls: list[tuple[Any, ...]] = []
+        self.faults: dict[str, str] = {}
+        self.capturing: list[Callable[[], None]] | None = None
+        self.current: Callable[[], Any] = lambda: None
+        self.module = module = ModuleType("tensorrt")
+        module.__spec__ = importlib.machinery.ModuleSpec("tensorrt", None)
+        vars(module)["__version__"] = surface["version"]
+        for name, members in surface["enums"].items():
+            setattr(module, name, enum.IntEnum(name, {member: number for number, member in enumerate(members)}))
+        vars(module)["ILogger"] = _logger_class()
+        for base in PARTS:
+            name = base.NAME
+            limits = {"surface": frozenset(surface["classes"][name]), "_here": self}
+            setattr(module, name, type(name, (base, _Limited), limits))
+
+    @property
+    def made(self) -> list[str]:
+        """Names of the calls."""
+        return [str(call[0]) for call in self.calls]
+
+    def arguments(self, name: str) -> list[tuple[Any, ...]]:
+        """Arguments of every call of that name."""
+        return [call[1:] for call in self.calls if call[0] == name]
+
+
+def install(monkeypatch: pytest.MonkeyPatch, major: str) -> Standin:
+    """Let `import tensorrt` give a stand-in on a machine that seems to have a GPU of compute capability 9.0."""
+    standin = Standin(major)
+    monkeypatch.setitem(sys.modules, "tensorrt", standin.module)
+    monkeypatch.setattr("srblocks_export.formats.tensorrt.trt_engine.host.compute_capability", lambda number=0: "9.0")
+    monkeypatch.setattr("srblocks_export.formats._has_cuda", lambda: True)
+    monkeypatch.setattr("srblocks_export.formats.tensorrt.runner.current_device", lambda: torch.device("cpu"))
+    return standin
+
+
+def _logger_class() -> type:
+    class Severity(enum.IntEnum):
+        INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+    return type("ILogger", (), {"Severity": Severity, **Severity.__members__})

@@ -1,0 +1,258 @@
+"""A stand-in for `torch_tensorrt`, for contract tests without a GPU: its functions take what a recorded version takes.
+
+`data/torch_tensorrt.json` lists the parameters of the real functions, which `surface` reads from their sources. What a
+version does not name raises TypeError here, also where the real one would ignore it silently. An "engine" is a part of
+the graph that PyTorch runs on the CPU. What this proves is that our calls are right in name and arguments, and that
+what is done with their results is; evidence comes from TensorRT.
+"""
+
+import ast
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from logging import getLogger
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.fx.passes.split_module import split_module
+
+from helpers.support import facts
+
+SURFACES = facts("torch_tensorrt.json")
+VERSIONS = list(SURFACES)
+# By what torch_tensorrt keeps of them: its functions, and where they are.
+_FUNCTIONS = {
+    "compile": "dynamo/_compiler.py",
+    "export": "dynamo/_exporter.py",
+    "save": "_compile.py",
+    "load": "_compile.py",
+}
+_SETTINGS = ("disable_tf32", "workspace_size", "optimization_level", "hardware_compatible", "version_compatible")
+_DEFAULTS = (*_SETTINGS, "min_block_size", "use_explicit_typing", "use_fp32_acc", "enable_autocast", "truncate_double")
+_GIVEN_PARTS = ("_run_on_acc", "_run_on_gpu_")
+
+
+def surface(read: Callable[[str], str]) -> dict[str, Any]:
+    """What we rely on of a torch_tensorrt, found in its sources: `read` gives the text of a file of the package."""
+    constants = _constants(read("_version.py"))
+    found: dict[str, Any] = {"tensorrt": constants["__tensorrt_version__"], "functions": {}}
+    for name, file in _FUNCTIONS.items():
+        found["functions"][name] = _parameters(_definition(read(file), name))
+    initial = next(
+        node
+        for node in ast.walk(_definition(read("_Input.py"), "Input"))
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    )
+    found["input"] = sorted(set(_keys(initial)))
+    compiled = _definition(read("dynamo/_compiler.py"), "compile")
+    defaults = _constants(read("dynamo/_defaults.py"))
+    named = dict(zip((a.arg for a in compiled.args.kwonlyargs), compiled.args.kw_defaults, strict=True))
+    found["defaults"] = {name: defaults[named[name].attr] for name in _DEFAULTS if name in named}
+    parts = read("dynamo/_compiler.py") + read("dynamo/partitioning/_adjacency_partitioner.py")
+    found["parts"] = [name for name in _GIVEN_PARTS if f'"{name}"' in parts]
+    found["unsupported"] = _definition(
+        read("dynamo/conversion/_TRTInterpreter.py"), "UnsupportedOperatorException"
+    ).name
+    return found
+
+
+def version_of(read: Callable[[str], str]) -> str:
+    """The version that the sources say they are."""
+    return str(_constants(read("_version.py"))["__version__"])
+
+
+def _definition(source: str, name: str) -> Any:
+    return next(node for node in ast.parse(source).body if getattr(node, "name", None) == name)
+
+
+def _parameters(function: ast.FunctionDef) -> dict[str, Any]:
+    arguments = function.args
+    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+    extra = arguments.kwarg is not None
+    return {"positional": names, "keyword": sorted(a.arg for a in arguments.kwonlyargs), "swallows_others": extra}
+
+
+def _keys(function: ast.AST) -> Iterable[str]:
+    """The keywords that a function with **kwargs asks for."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Compare) and _is_kwargs(node.comparators[-1]) and isinstance(node.left, ast.Constant):
+            yield node.left.value
+        elif isinstance(node, ast.Subscript) and _is_kwargs(node.value) and isinstance(node.slice, ast.Constant):
+            yield node.slice.value
+
+
+def _is_kwargs(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "kwargs"
+
+
+def _constants(source: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    return found
+
+
+class Engine(nn.Module):
+    """Stands where the real compilation puts a module around an engine."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = [part]  # out of sight, as a plan is
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.part[0](*inputs)
+
+
+class Input:
+    """The sizes of an input, with the keywords of the version that stands in."""
+
+    known: frozenset[str]
+
+    def __init__(self, **keywords: Any) -> None:
+        _refuse("Input", keywords, self.known)
+        assert ("shape" in keywords) != {"min_shape", "opt_shape", "max_shape"}.issubset(keywords)
+        shape = keywords.get("shape")
+        self.ranges = (shape, shape, shape) if shape else tuple(keywords[f"{k}_shape"] for k in ("min", "opt", "max"))
+        assert all(low <= best <= high for low, best, high in zip(*self.ranges, strict=True))
+        self.dtype = keywords["dtype"]
+
+
+class Standin:
+    """The module, and what was done with it.
+
+    Attributes:
+        module: what `import torch_tensorrt` gives.
+        calls: function and arguments, in order.
+        unsupported: operators that no engine has.
+        fault: raised by the function of that name.
+        tuned: the size that engines are quickest at, found where the real compilation finds it.
+        cached: what the timing cache held ahead of a compilation.
+    """
+
+    def __init__(self, version: str) -> None:
+        self.surface = SURFACES[version]
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.unsupported: set[str] = set()
+        self.fault: dict[str, BaseException] = {}
+        self.tuned: tuple[int, ...] | None = None
+        self.cached: bytes | None = None
+        self.module = module = ModuleType("torch_tensorrt")
+        given: dict[str, Any] = {
+            "__version__": version,
+            "Input": type("Input", (Input,), {"known": frozenset(self.surface["input"])}),
+            "dynamo": ModuleType("torch_tensorrt.dynamo"),
+            "save": self._strict("save", self._save),
+            "load": self._strict("load", self._load),
+        }
+        module.__dict__.update(given)
+        module.dynamo.compile = self._strict("compile", self._compile)
+        module.dynamo.export = self._strict("export", self._export)
+        self.unsupported_error = type(self.surface["unsupported"], (RuntimeError,), {})
+
+    def called(self, name: str) -> dict[str, Any]:
+        """The arguments of the one call of that function."""
+        (arguments,) = [arguments for function, arguments in self.calls if function == name]
+        return arguments
+
+    def _strict(self, name: str, body: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = self.surface["functions"][name]
+
+        def function(*positional: Any, **keywords: Any) -> Any:
+            assert len(positional) <= len(parameters["positional"])
+            _refuse(name, keywords, {*parameters["positional"], *parameters["keyword"]} - {"enabled_precisions"})
+            arguments = dict(zip(parameters["positional"], positional, strict=False)) | keywords
+            assert len(arguments) == len(positional) + len(keywords)
+            self.calls.append((name, arguments))
+            print(f"torch_tensorrt prints in {name}")
+            getLogger("torch_tensorrt.dynamo").warning("a remark of %s", name)
+            warnings.warn("`use_explicit_typing` is deprecated.", DeprecationWarning, stacklevel=2)
+            if name in self.fault:
+                getLogger("torch_tensorrt [TensorRT Conversion Context]").error("TensorRT's own words\nand more")
+                raise self.fault[name]
+            return body(**arguments)
+
+        return function
+
+    def _compile(self, exported_program: Any, arg_inputs: Any, timing_cache_path: str, **settings: Any) -> Any:
+        (ranges,) = arg_inputs
+        low, _, high = ranges.ranges
+        graph = exported_program.module(check_guards=False)
+        (lr,) = [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"]
+        assert ranges.dtype == lr.dtype == torch.float32
+        for size, least, most in zip(lr.shape, low, high, strict=True):
+            if isinstance(size, int):
+                assert least == most == size
+            else:
+                limits = size.node.shape_env.bound_sympy(size.node.expr)
+                assert int(limits.lower) <= max(least, 2)
+                assert int(limits.upper) == most
+        self.tuned = tuple(size if isinstance(size, int) else size.node.hint for size in lr.shape)
+        cache = Path(timing_cache_path)
+        self.cached = cache.read_bytes() if cache.is_file() else None
+        cache.parent.mkdir(exist_ok=True)
+        cache.write_bytes(b"timings")
+        operators = [node for node in graph.graph.nodes if node.op == "call_function"]
+        if sum(str(node.target) not in self.unsupported for node in operators) < settings["min_block_size"]:
+            return graph
+        return self._partition(graph)
+
+    def _partition(self, graph: torch.fx.GraphModule) -> torch.fx.GraphModule:
+        """Split into parts named as the real partitioner does, and put engines in the place of what they can run."""
+        number, before = 0, None
+        place: dict[torch.fx.Node, str] = {}
+        for node in graph.graph.nodes:
+            if node.op == "call_function":
+                kind = "gpu" if str(node.target) in self.unsupported else "acc"
+                number += before is not None and kind != before
+                before = kind
+                place[node] = f"_run_on_{kind}_{number}"
+        whole = split_module(graph, graph, place.__getitem__)
+        for node in whole.graph.nodes:
+            if node.op == "call_module":
+                part, name = whole.get_submodule(node.target), node.target.removeprefix("submod_")
+                whole.add_submodule(name, Engine(part) if "acc" in name else part)
+                node.target = name
+        whole.delete_all_unused_submodules()
+        whole.recompile()
+        return whole
+
+    @staticmethod
+    def _export(gm: Any, arg_inputs: Any, dynamic_shapes: Any = None) -> Any:
+        return torch.export.export(gm, arg_inputs, dynamic_shapes=dynamic_shapes)
+
+    @staticmethod
+    def _save(module: Any, file_path: str, extra_files: Mapping[str, str]) -> None:
+        assert isinstance(module, torch.export.ExportedProgram)
+        torch.export.save(module, file_path, extra_files=dict(extra_files), pickle_protocol=2)
+
+    @staticmethod
+    def _load(file_path: str) -> Any:
+        try:
+            return torch.export.load(file_path)
+        except Exception:
+            traceback.print_exc()
+            raise ValueError(f"The file {file_path} doesn't correspond to a valid ExportedProgram.") from None
+
+
+def _refuse(name: str, keywords: Iterable[str], known: Iterable[str]) -> None:
+    if unknown := set(keywords) - set(known):
+        raise TypeError(f"{name}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+
+
+def install(monkeypatch: pytest.MonkeyPatch, version: str) -> Standin:
+    """Put the stand-in in the place of torch_tensorrt, and the CPU in the place of CUDA."""
+    standin = Standin(version)
+    monkeypatch.setitem(sys.modules, "torch_tensorrt", standin.module)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    for owner in (nn.Module, torch.Tensor):
+        monkeypatch.setattr(owner, "cuda", lambda self: self)
+    return standin
