@@ -1,4 +1,4 @@
-"""The vocabulary: blocks that keep the size of their input. Upsamplers are in `srblocks.upsampling`."""
+"""Blocks that keep height and width. Upsamplers are in `srblocks.upsampling`."""
 
 from .attention import RCAB as RCAB
 from .attention import ChannelAttention as ChannelAttention
@@ -6,10 +6,6 @@ from .attention import SecondOrderChannelAttention as SecondOrderChannelAttentio
 from .attention import timm_attention as timm_attention
 from .cascading import CascadingBlock as CascadingBlock
 from .cascading import EfficientResidualBlock as EfficientResidualBlock
-from .color import DIV2K_MEAN as DIV2K_MEAN
-from .color import MeanShift as MeanShift
-from .color import Rescale as Rescale
-from .color import normalization as normalization
 from .conv import DepthwiseSeparableConv as DepthwiseSeparableConv
 from .conv import PreActivatedConv as PreActivatedConv
 from .conv import conv as conv
@@ -18,6 +14,9 @@ from .dense import RRDB as RRDB
 from .dense import DenseBlock as DenseBlock
 from .dense import FeatureFusion as FeatureFusion
 from .dense import ResidualDenseBlock as ResidualDenseBlock
+from .factories import ACTIVATIONS as ACTIVATIONS
+from .factories import Activation as Activation
+from .factories import activation as activation
 from .multi_scale import MultiScale as MultiScale
 from .non_local import CrossScaleNonLocal as CrossScaleNonLocal
 from .non_local import MultiSourceProjection as MultiSourceProjection
@@ -30,3 +29,7 @@ from .recursive import MemoryBlock as MemoryBlock
 from .recursive import RecursiveBlock as RecursiveBlock
 from .residual import ResidualBlock as ResidualBlock
 from .residual import ResidualGroup as ResidualGroup
+from .value_range import DIV2K_MEAN as DIV2K_MEAN
+from .value_range import MeanShift as MeanShift
+from .value_range import Rescale as Rescale
+from .value_range import normalization as normalization

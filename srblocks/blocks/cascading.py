@@ -1,4 +1,4 @@
-"""Cascades: every step sees the outputs of all steps before it through a 1x1 convolution."""
+"""Cascading blocks: each step fuses the outputs of all previous steps with a 1x1 convolution."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,19 +6,21 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from .._utils.compact_repr import CompactRepr
 from .conv import conv
+from .factories import from_factory
 from .residual import ResidualBlock
 
 
 class EfficientResidualBlock(nn.Module):
-    """Two grouped convolutions and a pointwise one, added to the input: ``relu(x + 1x1(relu(3x3(relu(3x3(x))))))``.
+    """Efficient residual block: ``relu(x + conv1x1(relu(conv3x3(relu(conv3x3(x))))))`` with grouped 3x3 convolutions.
 
     Ahn, Kang and Sohn, *Fast, Accurate, and Lightweight Super-Resolution with Cascading Residual Network*, ECCV 2018,
     arXiv:1803.08664, Fig. 3b.
 
     Args:
-        channels: feature channels C, unchanged by the block.
-        groups: groups of the 3x3 convolutions; divides C.
+        channels: feature channels C.
+        groups: groups of the 3x3 convolutions; must divide C.
 
     Shape:
         ``(N, C, H, W) -> (N, C, H, W)``, any H, W >= 1.
@@ -26,7 +28,7 @@ class EfficientResidualBlock(nn.Module):
     Raises:
         ValueError: `groups` does not divide C.
 
-    Example:
+    Examples:
         >>> EfficientResidualBlock(64, groups=4)(torch.rand(1, 64, 8, 8)).shape
         torch.Size([1, 64, 8, 8])
     """
@@ -43,26 +45,27 @@ class EfficientResidualBlock(nn.Module):
         return self.act(x + self.conv3(self.act(self.conv2(self.act(self.conv1(x))))))
 
 
-class CascadingBlock(nn.Module):
-    """Blocks in a row, each behind a 1x1 convolution and ReLU over the input and the outputs of all blocks so far.
+class CascadingBlock(CompactRepr):
+    """Cascading block: a 1x1 convolution after each block fuses the input and the outputs of all blocks so far.
 
     Ahn, Kang and Sohn, *Fast, Accurate, and Lightweight Super-Resolution with Cascading Residual Network*, ECCV 2018,
-    arXiv:1803.08664, Fig. 2 and eq. (3) to (5). With residual blocks it is the local cascade, with cascading blocks
+    arXiv:1803.08664, Fig. 2 and eq. (3) to (5). With residual blocks it is CARN's local cascade, with cascading blocks
     the global one.
 
     Args:
-        channels: feature channels C, unchanged by the block.
+        channels: feature channels C.
         depth: number of blocks (paper: 3).
         block: factory ``channels -> module`` of one block; None for CARN's residual block.
-        shared: one block with one set of weights stands at every position (CARN-M).
+        shared: use one block, with one set of weights, at every position (CARN-M).
 
     Shape:
-        ``(N, C, H, W) -> (N, C, H, W)``; sizes as the blocks take them.
+        ``(N, C, H, W) -> (N, C, H, W)``; H and W as the blocks require.
 
     Raises:
-        ValueError: no block.
+        ValueError: ``depth < 1``.
+        TypeError: `block` is a module instead of a factory.
 
-    Example:
+    Examples:
         >>> CascadingBlock(64, block=CascadingBlock)(torch.rand(1, 64, 8, 8)).shape
         torch.Size([1, 64, 8, 8])
     """
@@ -77,20 +80,20 @@ class CascadingBlock(nn.Module):
     ) -> None:
         super().__init__()
         if depth < 1:
-            raise ValueError(f"CascadingBlock: depth={depth}; use 1 block or more")
-        block = block or partial(ResidualBlock, out_act=nn.ReLU)
-        self.shared = block(channels) if shared else None
-        self.blocks = nn.ModuleList(nn.Identity() if shared else block(channels) for _ in range(depth))
+            raise ValueError(f"CascadingBlock: depth must be >= 1, got {depth}")
+        build = partial(from_factory, "block", block or partial(ResidualBlock, out_act=nn.ReLU), channels)
+        self.shared = build() if shared else None
+        self.blocks = nn.ModuleList(nn.Identity() if shared else build() for _ in range(depth))
         self.fuses = nn.ModuleList(
             nn.Sequential(conv((i + 2) * channels, channels, 1), nn.ReLU()) for i in range(depth)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Cascade over the features ``x``."""
-        seen = x
-        for block, fuse in zip(self.blocks, self.fuses):  # noqa: B905 (torch.jit.script knows no strict=)
+        """Run the cascade on the features ``x``."""
+        features = x
+        for block, fuse in zip(self.blocks, self.fuses):  # noqa: B905 (torch.jit.script has no strict=)
             if self.shared is not None:
                 x = self.shared(x)
-            seen = torch.cat((seen, block(x)), 1)
-            x = fuse(seen)
+            features = torch.cat((features, block(x)), 1)
+            x = fuse(features)
         return x

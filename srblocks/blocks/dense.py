@@ -1,4 +1,4 @@
-"""Dense connections: every layer sees the outputs of those before it."""
+"""Dense blocks: each layer receives the concatenated outputs of all previous layers."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from .conv import conv
+from .factories import from_factory
 
 
 def dense_layer(in_channels: int, growth: int) -> nn.Module:
-    """Convolution and ReLU, the layer of SRDenseNet and RDN."""
+    """Return a 3x3 convolution with ReLU, the dense layer of SRDenseNet and RDN."""
     return nn.Sequential(conv(in_channels, growth), nn.ReLU())
 
 
 class Concatenate(nn.Module):
-    """Maps of one size, their channels one behind another; a module, so that a rewrite can take its place.
+    """Channel concatenation as a module, so that a rewrite can replace it.
 
     Shape:
         list of ``(N, C_i, H, W) -> (N, sum of C_i, H, W)``
@@ -26,26 +27,27 @@ class Concatenate(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Layers that each see the concatenation of what the layers before them gave.
+    """Dense block: each layer receives the concatenated outputs of all previous layers.
 
     Huang et al., *Densely Connected Convolutional Networks*, CVPR 2017, arXiv:1608.06993, Fig. 1; in SR Tong et al.,
     *Image Super-Resolution Using Dense Skip Connections*, ICCV 2017, Fig. 2.
 
     Args:
-        channels: channels C of the input.
-        growth: channels G that each layer adds.
-        depth: number of layers.
+        channels: input channels C.
+        growth: channels G that each layer adds (SRDenseNet: 16).
+        depth: number of layers (SRDenseNet: 8).
         layer: factory ``in_channels, growth -> module`` of one layer.
-        sees_input: every layer sees the block's input, not only the first.
-        gives_input: the output holds the block's input as well, before the layers'.
+        dense_input: every layer receives the input of the block, not only the first.
+        keep_input: the output starts with the input of the block.
 
     Shape:
-        ``(N, C, H, W) -> (N, out_channels, H, W)``; `out_channels` is ``depth * G``, plus C with `gives_input`.
+        ``(N, C, H, W) -> (N, out_channels, H, W)``; `out_channels` is ``depth * G``, plus C with `keep_input`.
 
     Raises:
-        ValueError: no layer.
+        ValueError: ``depth < 1``.
+        TypeError: `layer` is a module instead of a factory.
 
-    Example:
+    Examples:
         >>> block = DenseBlock(64, growth=16, depth=8)
         >>> block.out_channels, block(torch.rand(1, 64, 5, 7)).shape
         (192, torch.Size([1, 192, 5, 7]))
@@ -55,53 +57,62 @@ class DenseBlock(nn.Module):
         self,
         channels: int,
         *,
-        growth: int,
-        depth: int,
+        growth: int = 16,
+        depth: int = 8,
         layer: Callable[[int, int], nn.Module] = dense_layer,
-        sees_input: bool = True,
-        gives_input: bool = True,
+        dense_input: bool = True,
+        keep_input: bool = True,
     ) -> None:
         super().__init__()
         if depth < 1:
-            raise ValueError(f"DenseBlock: depth={depth}; use 1 layer or more")
-        seen = channels if sees_input else 0
-        self.layers = nn.ModuleList(layer(channels if i == 0 else seen + i * growth, growth) for i in range(depth))
-        self.sees_input = sees_input
-        self.gives_input = gives_input
-        self.out_channels = depth * growth + (channels if gives_input else 0)
+            raise ValueError(f"DenseBlock: depth must be >= 1, got {depth}")
+        widths = [channels if i == 0 else (channels if dense_input else 0) + i * growth for i in range(depth)]
+        self.layers = nn.ModuleList(from_factory("layer", layer, width, growth) for width in widths)
+        self.dense_input = dense_input
+        self.keep_input = keep_input
+        self.out_channels = depth * growth + (channels if keep_input else 0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the layers on the features ``x``."""
         return self._concatenated(x)
 
     def _concatenated(self, x: Tensor) -> Tensor:
-        given: list[Tensor] = []
+        outputs: list[Tensor] = []
         for layer in self.layers:
-            seen = [x] + given if self.sees_input or len(given) == 0 else given  # noqa: RUF005 (torch.jit.script)
-            given.append(layer(seen[0] if len(seen) == 1 else torch.cat(seen, 1)))
-        return torch.cat([x] + given if self.gives_input else given, 1)  # noqa: RUF005
+            inputs = [x] + outputs if self.dense_input or len(outputs) == 0 else outputs  # noqa: RUF005 (torch.jit.script)
+            outputs.append(layer(inputs[0] if len(inputs) == 1 else torch.cat(inputs, 1)))
+        return torch.cat([x] + outputs if self.keep_input else outputs, 1)  # noqa: RUF005
+
+    def extra_repr(self) -> str:
+        """Return the flags that differ from their defaults."""
+        flags = {"dense_input": self.dense_input, "keep_input": self.keep_input}
+        return ", ".join(f"{name}=False" for name, value in flags.items() if not value)
 
 
 class ResidualDenseBlock(nn.Module):
-    """Dense block, fused back to the input's channels and added to it: ``x + res_scale * fuse(dense(x))``.
+    """Residual dense block: ``x + res_scale * fuse(dense(x))``.
 
     Zhang et al., *Residual Dense Network for Image Super-Resolution*, CVPR 2018, arXiv:1802.08797, Fig. 3 and
-    eq. (4) to (6). With ``growth=32, depth=4, fuse_kernel=3, res_scale=0.2`` and LeakyReLU it is ESRGAN's dense block
-    (see `RRDB`), with `layer` and ``fuse_bias=False`` ProSR's.
+    eq. (4) to (6). With ``growth=32, depth=4, fuse_kernel=3, res_scale=0.2`` and LeakyReLU it is the dense block of
+    ESRGAN (see `RRDB`), with another `layer` and ``fuse_bias=False`` that of ProSR.
 
     Args:
-        channels: feature channels C (G0 in the paper), unchanged by the block.
-        growth: channels G that each layer adds.
-        depth: number of dense layers (C in the paper).
+        channels: feature channels C (G0 in the paper).
+        growth: channels G that each layer adds (paper: 64).
+        depth: number of dense layers (C in the paper: 8).
         layer: factory ``in_channels, growth -> module`` of one layer.
         fuse_kernel: side of the kernel of the local feature fusion, odd.
-        fuse_bias: the fusion has a bias.
-        res_scale: multiplier of the residual branch, dimensionless.
+        fuse_bias: add a learned bias to the fusion.
+        res_scale: multiplier of the residual branch.
 
     Shape:
-        ``(N, C, H, W) -> (N, C, H, W)``; sizes as the layers take them, any H, W >= 1 with the default.
+        ``(N, C, H, W) -> (N, C, H, W)``; H and W as the layers require, any H, W >= 1 with the default.
 
-    Example:
+    Raises:
+        ValueError: ``depth < 1``.
+        TypeError: `layer` is a module instead of a factory.
+
+    Examples:
         >>> RDB(64, growth=32, depth=6)(torch.rand(1, 64, 8, 8)).shape
         torch.Size([1, 64, 8, 8])
     """
@@ -110,8 +121,8 @@ class ResidualDenseBlock(nn.Module):
         self,
         channels: int,
         *,
-        growth: int,
-        depth: int,
+        growth: int = 64,
+        depth: int = 8,
         layer: Callable[[int, int], nn.Module] = dense_layer,
         fuse_kernel: int = 1,
         fuse_bias: bool = True,
@@ -129,6 +140,10 @@ class ResidualDenseBlock(nn.Module):
             residual = residual * self.res_scale
         return x + residual
 
+    def extra_repr(self) -> str:
+        """Return the residual scale, if it is not 1."""
+        return "" if self.res_scale == 1.0 else f"res_scale={self.res_scale:g}"
+
 
 RDB = ResidualDenseBlock
 
@@ -138,20 +153,20 @@ def _leaky_layer(in_channels: int, growth: int) -> nn.Module:
 
 
 class RRDB(nn.Module):
-    """Residual-in-residual dense block: three dense blocks in a row inside another scaled skip.
+    """Residual-in-residual dense block: three residual dense blocks inside another scaled skip connection.
 
     Wang et al., *ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks*, ECCVW 2018, arXiv:1809.00219,
     Fig. 4 and section 3.1.
 
     Args:
-        channels: feature channels C, unchanged by the block.
+        channels: feature channels C.
         growth: channels that each dense layer adds.
         res_scale: multiplier of all residual branches (paper: 0.2).
 
     Shape:
         ``(N, C, H, W) -> (N, C, H, W)``, any H, W >= 1.
 
-    Example:
+    Examples:
         >>> block = RRDB(64)
         >>> sum(p.numel() for p in block.parameters()), block(torch.rand(1, 64, 8, 8)).shape
         (719424, torch.Size([1, 64, 8, 8]))
@@ -170,24 +185,28 @@ class RRDB(nn.Module):
         self.res_scale = float(res_scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the dense blocks make of the features ``x`` to them."""
+        """Add the scaled output of the dense blocks to the features ``x``."""
         return x + self.blocks(x) * self.res_scale
+
+    def extra_repr(self) -> str:
+        """Return the residual scale."""
+        return f"res_scale={self.res_scale:g}"
 
 
 class FeatureFusion(nn.Module):
-    """Modules in a row whose outputs are all kept, concatenated and fused.
+    """Global feature fusion: concatenate the outputs of all blocks in a sequence and fuse them.
 
-    The global feature fusion of Zhang et al., *Residual Dense Network for Image Super-Resolution*, CVPR 2018,
-    arXiv:1802.08797, eq. (7), over any blocks.
+    Zhang et al., *Residual Dense Network for Image Super-Resolution*, CVPR 2018, arXiv:1802.08797, eq. (7), for blocks
+    of any kind.
 
     Args:
-        blocks: modules features to features.
-        fuse: the concatenation of all their outputs, oldest first, to features.
+        blocks: modules that map features to features.
+        fuse: module that maps the concatenated outputs, oldest first, to features.
 
     Shape:
-        ``(N, C, H, W)`` to what `fuse` makes of the concatenation; sizes as the blocks take them.
+        ``(N, C, H, W)`` to the output of `fuse`; H and W as the blocks require.
 
-    Example:
+    Examples:
         >>> FeatureFusion([conv(8, 8), conv(8, 8)], conv(16, 8, 1))(torch.rand(1, 8, 5, 7)).shape
         torch.Size([1, 8, 5, 7])
     """

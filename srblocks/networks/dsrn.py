@@ -7,7 +7,7 @@ from ..init import he_
 from ..network import Network
 from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import DeconvUp, InterpolateUp
-from ..upsampling.pixel_shuffle import prime_factors
+from ..upsampling.scale import prime_factors
 
 
 class DSRN(Network):

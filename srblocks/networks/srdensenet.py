@@ -10,7 +10,7 @@ from ..frameworks import PostUpsampling
 from ..init import he_
 from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import DeconvUp
-from ..upsampling.pixel_shuffle import prime_factors
+from ..upsampling.scale import prime_factors
 
 
 class _LowAndHigh(nn.Module):
@@ -83,7 +83,7 @@ class SRDenseNet(PostUpsampling):
 
         def block(in_channels: int, out_channels: int) -> nn.Module:
             return DenseBlock(
-                in_channels, growth=out_channels // depth, depth=depth, sees_input=dense_input, gives_input=False
+                in_channels, growth=out_channels // depth, depth=depth, dense_input=dense_input, keep_input=False
             )
 
         if skips == "all":

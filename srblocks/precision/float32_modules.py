@@ -29,8 +29,8 @@ class _One(_Island):
     def gate(self, x: Tensor) -> Tensor:
         return self.module.gate(x.float()).to(x.dtype)
 
-    def paste(self, x: Tensor) -> Tensor:
-        return self.module.paste(x.float()).to(x.dtype)
+    def fold(self, x: Tensor) -> Tensor:
+        return self.module.fold(x.float()).to(x.dtype)
 
     def states(self, x: Tensor) -> list[Tensor]:
         return [state.to(x.dtype) for state in self.module.states(x.float())]

@@ -26,8 +26,8 @@ class BufferedDense(DenseBlock):
     def __init__(self, block: DenseBlock) -> None:
         nn.Module.__init__(self)
         self.layers = block.layers
-        self.sees_input = block.sees_input
-        self.gives_input = block.gives_input
+        self.dense_input = block.dense_input
+        self.keep_input = block.keep_input
         self.out_channels = block.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,17 +43,17 @@ class BufferedDense(DenseBlock):
 
     def _buffered(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
-        ahead = channels if self.sees_input or self.gives_input else 0
-        given = self.out_channels - (channels if self.gives_input else 0)
+        ahead = channels if self.dense_input or self.keep_input else 0
+        given = self.out_channels - (channels if self.keep_input else 0)
         buffer = x.new_empty([x.shape[0], ahead + given, x.shape[2], x.shape[3]])
         buffer[:, :ahead] = x[:, :ahead]
-        start = 0 if self.sees_input else ahead
+        start = 0 if self.dense_input else ahead
         end = ahead
         for i, layer in enumerate(self.layers):
             y = layer(x if i == 0 else buffer[:, start:end])
             buffer[:, end : end + y.shape[1]] = y
             end += y.shape[1]
-        return buffer if self.gives_input else buffer[:, ahead:]
+        return buffer if self.keep_input else buffer[:, ahead:]
 
 
 def rewrite(bench: RewriteContext) -> None:

@@ -1,4 +1,4 @@
-"""The four upsampling strategies: before the network, after it, progressively, iteratively."""
+"""Upsamplers: interpolation, pixel shuffle, transposed convolution, Laplacian pyramids and back-projection."""
 
 from .back_projection import DownProjection as DownProjection
 from .back_projection import UpProjection as UpProjection
@@ -8,6 +8,6 @@ from .laplacian import LaplacianLevel as LaplacianLevel
 from .laplacian import LaplacianUp as LaplacianUp
 from .laplacian import PyramidLevel as PyramidLevel
 from .laplacian import activated_convs as activated_convs
-from .pixel_shuffle import DeconvUp as DeconvUp
-from .pixel_shuffle import NearestConvUp as NearestConvUp
+from .nearest_conv import NearestConvUp as NearestConvUp
 from .pixel_shuffle import PixelShuffleUp as PixelShuffleUp
+from .transposed import DeconvUp as DeconvUp

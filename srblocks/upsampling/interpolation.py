@@ -1,4 +1,4 @@
-"""Upsampling before the network: interpolation of the image itself."""
+"""Upsampling with interpolation, without learned weights."""
 
 import math
 from collections.abc import Callable
@@ -8,12 +8,14 @@ from einops import einsum, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._utils.compact_repr import CompactRepr
 from ..blocks.conv import conv
+from ..blocks.factories import Activation, activation
 from ..resize import MATLAB_A, cubic
 
 
 def _taps(up: int, down: int, a: float) -> tuple[Tensor, int]:
-    """Weights (up, taps) in float64 of `up` output pixels over a block of `down` input pixels, and the first tap."""
+    """Return the float64 weights (up, taps) of `up` output pixels per `down` input pixels, and the first tap."""
     shrink = min(1.0, up / down)
     centers = [(phase + 0.5) * down / up - 0.5 for phase in range(up)]
     first = min(math.floor(center - 2 / shrink) + 1 for center in centers)
@@ -25,31 +27,32 @@ def _taps(up: int, down: int, a: float) -> tuple[Tensor, int]:
 
 def _check_border(border: str) -> None:
     if border not in ("symmetric", "replicate"):
-        raise ValueError(f"border={border!r} is unknown; use 'symmetric' or 'replicate'")
+        raise ValueError(f"border must be 'symmetric' or 'replicate', got {border!r}")
 
 
 class BicubicResize(nn.Module):
     """Bicubic resizing by ``up / down`` as one fixed depthwise convolution and a pixel shuffle.
 
-    The kernel is that of Keys, *Cubic Convolution Interpolation for Digital Image Processing*, IEEE TASSP 1981. With
-    the defaults it is MATLAB's ``imresize(..., 'bicubic')`` in floating point, antialiasing when it shrinks included;
-    with ``a=-0.75, border="replicate"`` it is ``torch.nn.functional.interpolate(mode="bicubic")``. Unlike those it
-    scripts and exports to every format.
+    Uses the kernel of Keys, *Cubic Convolution Interpolation for Digital Image Processing*, IEEE TASSP 1981. The
+    defaults match MATLAB's ``imresize(..., 'bicubic')`` in floating point, including its antialiasing when downscaling;
+    ``a=-0.75, border="replicate"`` matches ``torch.nn.functional.interpolate(mode="bicubic")``. Unlike both, it can be
+    scripted and exported to every format.
 
     Args:
         channels: image or feature channels C.
-        up: numerator of the factor.
-        down: denominator of the factor; H and W must be multiples of it.
-        a: Keys' parameter of the kernel.
+        up: numerator of the scale factor.
+        down: denominator of the scale factor; H and W must be multiples of it.
+        a: parameter of Keys' kernel.
         border: "symmetric" mirrors the two outermost pixels (MATLAB), "replicate" repeats the outermost one.
 
     Shape:
         ``(N, C, H, W) -> (N, C, H * up / down, W * up / down)``, H, W >= `min_size`.
 
     Raises:
-        ValueError: unknown border, no channel, or a factor whose kernel does not reach just two pixels over the border.
+        ValueError: unknown border, ``channels < 1``, or an unsupported scale factor: supported are integers above 1
+            and 3/4, whose kernel reaches exactly two pixels over the border.
 
-    Example:
+    Examples:
         >>> BicubicResize(1, 3, 4)(torch.rand(1, 1, 8, 12)).shape
         torch.Size([1, 1, 6, 9])
     """
@@ -60,12 +63,12 @@ class BicubicResize(nn.Module):
         super().__init__()
         _check_border(border)
         if channels < 1:
-            raise ValueError(f"BicubicResize: channels={channels}; use 1 or more")
+            raise ValueError(f"BicubicResize: channels must be >= 1, got {channels}")
         if up < 1 or down < 1:
-            raise ValueError(f"BicubicResize: the factor {up}/{down} is not positive; use integers of 1 or more")
+            raise ValueError(f"BicubicResize: up and down must be integers >= 1, got {up} and {down}")
         weights, first = _taps(up, down, a)
         if first != -2 or first + weights.shape[1] != down + 2:
-            raise ValueError(f"BicubicResize: the factor {up}/{down} is not supported; use an integer above 1, or 3/4")
+            raise ValueError(f"BicubicResize: up/down must be an integer above 1, or 3/4, got {up}/{down}")
         self.channels = channels
         self.up = up
         self.down = down
@@ -80,7 +83,7 @@ class BicubicResize(nn.Module):
         return repeat(phases, "p q h w -> (c p q) 1 h w", c=self.channels)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
-        """Convert the module; the kernel comes from float64 each time, so that no earlier cast costs precision."""
+        """Convert the module; the kernel is rounded from float64 each time, so earlier casts lose no precision."""
         super()._apply(fn, recurse)
         self.kernel = self._exact_kernel().to(self.kernel)
         return self
@@ -96,21 +99,21 @@ class BicubicResize(nn.Module):
         return F.pixel_shuffle(x, self.up)
 
     def extra_repr(self) -> str:
-        """Show channels, factor and border."""
-        return f"channels={self.channels}, up={self.up}, down={self.down}, border={self.border!r}"
+        """Return the channels, the scale factor, the kernel parameter and the border."""
+        return f"channels={self.channels}, up={self.up}, down={self.down}, a={self.a:g}, border={self.border!r}"
 
 
-class InterpolateUp(nn.Module):
-    """Upsample by interpolation, without learned weights as long as the channels stay.
+class InterpolateUp(CompactRepr):
+    """Interpolation: bicubic, bilinear or nearest, without learned weights unless the number of channels changes.
 
     Args:
         channels: image or feature channels C.
-        scale: enlargement per side; 1 is the identity.
-        out_channels: channels of the output; others than C come from a 1x1 convolution before the interpolation,
-            which is the same as behind it and cheaper. None keeps C.
-        act: factory of an activation behind it; None for none.
+        scale: scale factor, an integer >= 1; 1 is the identity.
+        out_channels: output channels; if they differ from C, a 1x1 convolution comes first (cheaper than after the
+            interpolation, with the same result). None for C.
+        act: name or factory of an activation at the end; None for no activation.
         mode: "bicubic" (MATLAB's with the defaults, see `BicubicResize`), "bilinear" (half-pixel centers) or "nearest".
-        a: Keys' parameter of the bicubic kernel.
+        a: parameter of the bicubic kernel.
         border: border of the bicubic mode, "symmetric" or "replicate".
 
     Shape:
@@ -118,9 +121,9 @@ class InterpolateUp(nn.Module):
         border).
 
     Raises:
-        ValueError: unknown mode or border, or `scale` is no integer of 1 or more.
+        ValueError: unknown mode or border, or `scale` is not an integer >= 1.
 
-    Example:
+    Examples:
         >>> InterpolateUp(3, 2)(torch.rand(1, 3, 5, 7)).shape
         torch.Size([1, 3, 10, 14])
     """
@@ -131,23 +134,23 @@ class InterpolateUp(nn.Module):
         scale: int,
         *,
         out_channels: int | None = None,
-        act: Callable[[], nn.Module] | None = None,
+        act: Activation | None = None,
         mode: str = "bicubic",
         a: float = MATLAB_A,
         border: str = "symmetric",
     ) -> None:
         super().__init__()
         if mode not in ("bicubic", "bilinear", "nearest"):
-            raise ValueError(f"InterpolateUp: mode={mode!r} is unknown; use 'bicubic', 'bilinear' or 'nearest'")
+            raise ValueError(f"InterpolateUp: mode must be 'bicubic', 'bilinear' or 'nearest', got {mode!r}")
         _check_border(border)
         if type(scale) is not int or scale < 1:
-            raise ValueError(f"InterpolateUp: scale={scale} is no enlargement; use an integer of 1 or more")
+            raise ValueError(f"InterpolateUp: scale must be an integer >= 1, got {scale!r}")
         self.scale = scale
         self.mode = mode
         self.min_size = 1
         out = channels if out_channels is None else out_channels
         self.project = nn.Identity() if out == channels else conv(channels, out, 1)
-        self.act = act() if act else nn.Identity()
+        self.act = activation(act)
         if mode == "bicubic" and scale > 1:
             self.bicubic: nn.Module = BicubicResize(out, scale, a=a, border=border)
             self.min_size = 2 if border == "symmetric" else 1
@@ -155,12 +158,12 @@ class InterpolateUp(nn.Module):
             self.bicubic = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Enlarge ``x``."""
+        """Upscale ``x``."""
         x = self.project(x)
         if self.scale == 1 or self.mode == "bicubic":
             return self.act(self.bicubic(x))
         return self.act(F.interpolate(x, size=[x.shape[2] * self.scale, x.shape[3] * self.scale], mode=self.mode))
 
     def extra_repr(self) -> str:
-        """Show scale and mode."""
+        """Return the scale factor and the mode."""
         return f"scale={self.scale}, mode={self.mode!r}"

@@ -1,17 +1,19 @@
-"""Upsampling level by level: each level doubles the features and the image."""
+"""Upsampling with pyramids: each level doubles the features, and the image."""
 
-from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor, nn
 
+from .._utils.compact_repr import CompactRepr
 from ..blocks.conv import conv
+from ..blocks.factories import Activation, activation
 from ..init import bilinear_
-from .pixel_shuffle import DeconvUp, prime_factors
+from .scale import prime_factors
+from .transposed import DeconvUp
 
 
 def activated_convs(channels: int, depth: int, *, bias: bool = True) -> nn.Sequential:
-    """Give `depth` convolutions, each with LeakyReLU 0.2: the body of LapSRN's levels."""
+    """Return `depth` convolutions, each followed by LeakyReLU 0.2: the body of LapSRN's levels."""
     layers: list[nn.Module] = []
     for _ in range(depth):
         layers += [conv(channels, channels, bias=bias), nn.LeakyReLU(0.2)]
@@ -19,27 +21,27 @@ def activated_convs(channels: int, depth: int, *, bias: bool = True) -> nn.Seque
 
 
 class LaplacianLevel(nn.Module):
-    """One level of a Laplacian pyramid: doubles the features, and the image with a predicted residual.
+    """Level of a Laplacian pyramid: double the features, and the image with a predicted residual.
 
     Lai et al., *Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution*, CVPR 2017,
     arXiv:1704.03915, Fig. 1 and section 3.1. Differs from the paper's text, as the authors' released networks do:
-    the features are enlarged by a 3x3 transposed convolution whose last row and column are dropped.
+    the features are upscaled by a 3x3 transposed convolution whose last row and column are dropped.
 
     Args:
         channels: feature channels C.
-        body: features to features, ahead of the enlargement; shared levels give it the recursion of MS-LapSRN.
-        image_channels: channels of the image, 1 = Y.
-        upconv_kernel: side of the features' transposed kernel: 3 (released), or 4 with padding 1 (the paper's text).
-        bias: convolutions of the features have a bias.
-        act: factory of the activation behind the enlarged features; None for none.
+        body: module that maps features to features before the upscaling; the recursive body of MS-LapSRN goes here.
+        image_channels: image channels, 1 = Y.
+        upconv_kernel: side of the transposed kernel of the features: 3 (released), or 4 with padding 1 (paper's text).
+        bias: add learned biases to the convolutions of the features.
+        act: name or factory of the activation after the upscaled features; None for no activation.
 
     Shape:
         ``x (N, C, H, W), image (N, image_channels, H, W) -> (N, C, 2H, 2W), (N, image_channels, 2H, 2W)``
 
     Raises:
-        ValueError: another transposed kernel.
+        ValueError: `upconv_kernel` is neither 3 nor 4.
 
-    Example:
+    Examples:
         >>> x, image = LaplacianLevel(64, body=conv(64, 64))(torch.rand(1, 64, 5, 7), torch.rand(1, 1, 5, 7))
         >>> x.shape, image.shape
         (torch.Size([1, 64, 10, 14]), torch.Size([1, 1, 10, 14]))
@@ -53,11 +55,11 @@ class LaplacianLevel(nn.Module):
         image_channels: int = 1,
         upconv_kernel: int = 3,
         bias: bool = True,
-        act: Callable[[], nn.Module] | None = partial(nn.LeakyReLU, 0.2),
+        act: Activation | None = partial(nn.LeakyReLU, 0.2),
     ) -> None:
         super().__init__()
         if upconv_kernel not in (3, 4):
-            raise ValueError(f"LaplacianLevel: upconv_kernel={upconv_kernel} is unknown; use 3 or 4")
+            raise ValueError(f"LaplacianLevel: upconv_kernel must be 3 or 4, got {upconv_kernel}")
         self.body = body
         self.upsampler = DeconvUp(channels, 2, kernel_size=upconv_kernel, padding=upconv_kernel - 3, bias=bias, act=act)
         self.residual = conv(channels, image_channels, bias=bias)
@@ -65,25 +67,25 @@ class LaplacianLevel(nn.Module):
         bilinear_(self.image_up.deconv.weight)
 
     def forward(self, x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Enlarge the features ``x`` and the ``image``."""
+        """Upscale the features ``x`` and the ``image``."""
         x = self.upsampler(self.body(x))
         return x, self.image_up(image) + self.residual(x)
 
 
 class PyramidLevel(nn.Module):
-    """One level of a pyramid of features: blocks at one size, then a doubling: ``up(x + body(x))``.
+    """Level of a feature pyramid: blocks at one size, then an upsampler: ``up(x + body(x))`` or ``up(body(x))``.
 
     Wang et al., *A Fully Progressive Approach to Single-Image Super-Resolution*, CVPRW 2018, arXiv:1804.02900, Fig. 2.
 
     Args:
-        body: features to features.
-        upsampler: features to features, twice as large.
-        skip: add the features to what `body` makes of them; otherwise ``up(body(x))``.
+        body: module that maps features to features.
+        upsampler: module that upscales features by 2.
+        skip: add the input to the output of `body`.
 
     Shape:
-        ``(N, C, H, W)`` to twice H and W, in the channels of `upsampler`; sizes as `body` takes them.
+        ``(N, C, H, W)`` to twice H and W, with the channels of `upsampler`; H and W as `body` requires.
 
-    Example:
+    Examples:
         >>> PyramidLevel(conv(8, 8), DeconvUp(8, 2), skip=True)(torch.rand(1, 8, 5, 7)).shape
         torch.Size([1, 8, 10, 14])
     """
@@ -95,32 +97,36 @@ class PyramidLevel(nn.Module):
         self.skip = skip
 
     def forward(self, x: Tensor) -> Tensor:
-        """Work on the features ``x`` and double them."""
+        """Run the body on the features ``x`` and double their size."""
         residual = self.body(x)
         return self.upsampler(x + residual if self.skip else residual)
 
+    def extra_repr(self) -> str:
+        """Return the skip flag."""
+        return f"skip={self.skip}"
 
-class LaplacianUp(nn.Module):
-    """Enlarge features by a Laplacian pyramid: level by level, a smooth enlargement plus a predicted residual.
+
+class LaplacianUp(CompactRepr):
+    """Laplacian pyramid upsampler of features: each level adds a predicted residual to a smooth upscaling.
 
     The levels of Lai et al., *Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution*, CVPR 2017,
-    arXiv:1704.03915 (see `LaplacianLevel`), as an upsampler of features: a 1x1 convolution gives the coarsest "image",
-    which has `out_channels` channels.
+    arXiv:1704.03915 (see `LaplacianLevel`), as an upsampler of features: a 1x1 convolution computes the coarsest
+    "image", which has `out_channels` channels.
 
     Args:
-        channels: feature channels of the input.
-        scale: enlargement per side, a power of 2.
-        out_channels: channels of the output; None keeps `channels`.
+        channels: input channels.
+        scale: scale factor, a power of 2.
+        out_channels: output channels; None for `channels`.
         depth: convolutions with LeakyReLU in each level.
-        act: factory of an activation behind it; None for none.
+        act: name or factory of an activation at the end; None for no activation.
 
     Shape:
         ``(N, channels, H, W) -> (N, out_channels, scale * H, scale * W)``, any H, W >= 1.
 
     Raises:
-        ValueError: ``scale`` is no power of 2 above 1.
+        ValueError: `scale` is not a power of 2 above 1.
 
-    Example:
+    Examples:
         >>> LaplacianUp(16, 4)(torch.rand(1, 16, 5, 7)).shape
         torch.Size([1, 16, 20, 28])
     """
@@ -132,21 +138,21 @@ class LaplacianUp(nn.Module):
         *,
         out_channels: int | None = None,
         depth: int = 1,
-        act: Callable[[], nn.Module] | None = None,
+        act: Activation | None = None,
     ) -> None:
         super().__init__()
         steps = prime_factors(scale)
         if set(steps) != {2}:
-            raise ValueError(f"LaplacianUp: scale={scale} is no pyramid of doublings; use 2, 4, 8, ...")
+            raise ValueError(f"LaplacianUp: scale must be a power of 2 (2, 4, 8, ...), got {scale}")
         out = channels if out_channels is None else out_channels
         self.image = conv(channels, out, 1)
         self.levels = nn.ModuleList(
             LaplacianLevel(channels, body=activated_convs(channels, depth), image_channels=out) for _ in steps
         )
-        self.act = act() if act else nn.Identity()
+        self.act = activation(act)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Enlarge the features ``x``."""
+        """Upscale the features ``x``."""
         image = self.image(x)
         for level in self.levels:
             x, image = level(x, image)

@@ -73,7 +73,7 @@ class Chained(nn.Module):
 
     def __init__(self, blocks: int) -> None:
         super().__init__()
-        dense = partial(DenseBlock, 128, growth=16, depth=8, sees_input=False, gives_input=False)
+        dense = partial(DenseBlock, 128, growth=16, depth=8, dense_input=False, keep_input=False)
         self.blocks = nn.ModuleList(dense() for _ in range(blocks))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from srblocks.blocks import FeatureFusion, MultiScale
 @given(channels=st.integers(1, 4), growth=st.integers(1, 3), depth=st.integers(1, 4), sees=st.booleans())
 @settings(deadline=None, max_examples=25)
 def test_every_layer_sees_what_those_before_it_gave(*, channels: int, growth: int, depth: int, sees: bool) -> None:
-    block = DenseBlock(channels, growth=growth, depth=depth, sees_input=sees, gives_input=not sees)
+    block = DenseBlock(channels, growth=growth, depth=depth, dense_input=sees, keep_input=not sees)
     x = torch.randn(1, channels, 3, 4)
     given_so_far: list[torch.Tensor] = []
     for i, layer in enumerate(block.layers):

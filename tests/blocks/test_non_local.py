@@ -18,7 +18,7 @@ def features(*shape: int) -> torch.Tensor:
     side=st.sampled_from([2, 3, 4, 6]), stride=st.integers(1, 3), padding=st.integers(0, 2), channels=st.integers(1, 3)
 )
 @settings(deadline=None, max_examples=30)
-def test_patches_are_unfold_and_paste_is_fold(side: int, stride: int, padding: int, channels: int) -> None:
+def test_patches_are_unfold_and_fold_is_fold(side: int, stride: int, padding: int, channels: int) -> None:
     patches = Patches(channels, side, stride=stride, padding=padding).double()
     x = features(2, channels, 7, 9)
     unfolded = F.unfold(x, side, stride=stride, padding=padding)
@@ -27,7 +27,7 @@ def test_patches_are_unfold_and_paste_is_fold(side: int, stride: int, padding: i
     height, width = ((n - 1) * stride + side - 2 * padding for n in found.shape[2:])
     if min(height, width) > 0:
         folded = F.fold(unfolded, (height, width), side, stride=stride, padding=padding)
-        torch.testing.assert_close(patches.paste(found), folded)
+        torch.testing.assert_close(patches.fold(found), folded)
 
 
 @pytest.mark.parametrize("pool", [1, 2])

@@ -150,7 +150,7 @@ ROWS: dict[str, Row] = {
     "DeconvUp, cropped": enlarging(lambda: DeconvUp(C, 2, kernel_size=3, padding=0, act=nn.PReLU), 2),
     "DenseBlock": Row(lambda: DenseBlock(C, growth=4, depth=3), maps(C + 12)),
     "DenseBlock, without its input": Row(
-        lambda: DenseBlock(C, growth=4, depth=3, sees_input=False, gives_input=False), maps(12)
+        lambda: DenseBlock(C, growth=4, depth=3, dense_input=False, keep_input=False), maps(12)
     ),
     "DepthwiseSeparableConv": Row(lambda: DepthwiseSeparableConv(C, 12, dilation=2), maps(12)),
     "DownProjection": Row(lambda: DownProjection(C, 2), maps(up=1, down=2), multiple=2),

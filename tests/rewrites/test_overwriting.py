@@ -45,16 +45,16 @@ LAYERS = {
     "overwriting": overwriting_layer,
     "overwriting alone": lambda inputs, growth: nn.Sequential(nn.SiLU(inplace=True), conv(inputs, growth)),
     "view": lambda inputs, growth: nn.Sequential(conv(inputs, growth), nn.Unflatten(1, (growth, 1)), nn.Flatten(1, 2)),
-    "dense": lambda inputs, growth: DenseBlock(inputs, growth=growth // 2, depth=2, gives_input=False),
+    "dense": lambda inputs, growth: DenseBlock(inputs, growth=growth // 2, depth=2, keep_input=False),
 }
 
 
-@pytest.mark.parametrize("gives_input", [True, False])
-@pytest.mark.parametrize("sees_input", [True, False])
+@pytest.mark.parametrize("keep_input", [True, False])
+@pytest.mark.parametrize("dense_input", [True, False])
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("depth", [1, 3])
-def test_dense_blocks_of_any_layers_are_exact(layer: str, depth: int, sees_input: bool, gives_input: bool) -> None:
-    options = {"layer": LAYERS[layer], "sees_input": sees_input, "gives_input": gives_input}
+def test_dense_blocks_of_any_layers_are_exact(layer: str, depth: int, dense_input: bool, keep_input: bool) -> None:
+    options = {"layer": LAYERS[layer], "dense_input": dense_input, "keep_input": keep_input}
     block = DenseBlock(6, growth=4, depth=depth, **options)
     net = around(block, out_channels=block.out_channels)
     for without in (all_but("dense_buffer"), ()):

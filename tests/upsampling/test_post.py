@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from srblocks.init import icnr_
 from srblocks.upsampling import DeconvUp, NearestConvUp, PixelShuffleUp
-from srblocks.upsampling.pixel_shuffle import prime_factors
+from srblocks.upsampling.scale import prime_factors
 
 SIZES = st.integers(1, 6)
 ALL = [PixelShuffleUp, partial(PixelShuffleUp, stepwise=False), NearestConvUp, DeconvUp]
