@@ -1,1 +1,1 @@
-"""What docs/generate.py writes, and how."""
+"""Generators of the documentation's figures and API pages."""

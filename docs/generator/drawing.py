@@ -1,7 +1,7 @@
-"""Draws what a module does as SVG, readable on light and dark pages.
+"""Draw a module as SVG, for light and dark pages.
 
-Boxes are modules; a box widens or narrows to the right as its output has more or fewer pixels than its input. Dots join
-tensors: + and the minus sign add and subtract, c concatenates. What is dashed is there only when asked for.
+Boxes are modules; a box widens or narrows to the right when its output has more or fewer pixels than its input. Dots
+combine tensors: arithmetic signs, and c for concatenation. Dashed elements are optional.
 """
 
 import math
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from .tracing import ImageData, Node, indexed, nodes_of
+from .tracing import TIMES, Figure, Node, growth, indexed, nodes_of, rows_of
 
 WIDTHS = {"box": 82, "dot": 22, "end": 44}
 GAP, MARGIN, RISE = 26, 14, 13
@@ -38,16 +38,18 @@ Point = tuple[float, float]
 
 
 class Sheet:
-    """A picture: where everything stands, and its lines of SVG.
+    """A figure: the positions of its nodes, and its SVG.
 
-    A line to a node of the same row that has others in between is a skip: it runs above the row, or below it where it
-    comes from a box that narrows.
+    A line to a node of the same lane with others in between is a skip connection. It runs above the lane, or below it
+    if it starts at a box that narrows.
     """
 
-    def __init__(self, picture: ImageData) -> None:
-        self.nodes = nodes_of(picture)
-        self.optional = re.compile(picture.optional)
-        self.rows = min(node.shape[2] for node in self.nodes)
+    def __init__(self, figure: Figure) -> None:
+        self.nodes = nodes_of(figure)
+        self.optional = re.compile(figure.optional)
+        self.title = figure.title
+        self.rows = min((rows_of(node) for node in self.nodes if node.kind == "end" and rows_of(node)), default=1)
+        self.least = min((rows_of(node) for node in self.nodes if rows_of(node)), default=1)
         self.heights = self._skip_heights()
         skips = dict.fromkeys((True, False), 0)
         for source, height in self.heights.items():
@@ -57,7 +59,7 @@ class Sheet:
         right = float(MARGIN)
         for column in sorted({node.column for node in self.nodes}):
             inside = [node for node in self.nodes if node.column == column]
-            width = max(WIDTHS[node.kind] for node in inside)
+            width = max(map(width_of, inside))
             for node in inside:
                 node.x = right + width / 2
                 node.y = MARGIN + self.over + RISE * skips[False] + node.lane * (tallest + 46 + RISE * skips[True])
@@ -67,13 +69,18 @@ class Sheet:
         self.height = max(node.y for node in self.nodes) + self.under + RISE * skips[True] + framed
 
     def _skips(self, node: Node) -> list[Node]:
-        """Give the users of a node that others of its row stand in front of."""
+        """Return the users of a node that are separated from it by other nodes of its lane."""
         columns = [other.column for other in self.nodes if other.lane == node.lane]
         users = [user for user in self.nodes if node in user.sources and user.lane == node.lane]
         return [user for user in users if any(node.column < column < user.column for column in columns)]
 
+    def _blocked(self, source: Node, node: Node) -> bool:
+        """Whether a line along the lane of the source would run into another node."""
+        columns = range(source.column + 1, node.column + 1)
+        return any(other.lane == source.lane and other.column in columns for other in self.nodes)
+
     def _skip_heights(self) -> dict[Node, int]:
-        """Give each node with skips a height beside its row that no other has there, the shortest the least."""
+        """Return a free height for the skips of each node, lowest for the shortest."""
         ends = {node: max(user.column for user in skips) for node in self.nodes if (skips := self._skips(node))}
         heights: dict[Node, int] = {}
         for node in sorted(ends, key=lambda node: ends[node] - node.column):
@@ -88,14 +95,21 @@ class Sheet:
         return heights
 
     def _side(self, node: Node) -> float:
-        """Give the height of a box at the end where these features are."""
-        return 34 + 20 * math.log2(node.shape[2] / self.rows)
+        """Return the height of a box on the side of these features."""
+        return 34 + 20 * growth(node, self.least)
 
     def _size(self, node: Node) -> str:
-        """Give channels and size, such as 64 x 2H x 2W."""
-        times = node.shape[2] // self.rows
-        sides = [f"{times}{side}" if times > 1 else side for side in "HW"]
-        return "\N{MULTIPLICATION SIGN}".join([str(node.shape[1]), *sides])
+        """Return channels and size, such as 64x2Hx2W."""
+        if len(node.shape) != 4 or node.shape[2] != node.shape[3]:
+            return ""
+        ratio = node.shape[2] / self.rows
+        if not rows_of(node):
+            sides = ["1", "1"]
+        elif ratio >= 1:
+            sides = [f"{ratio:g}{side}" if ratio > 1 else side for side in "HW"]
+        else:
+            sides = [f"{side}/{1 / ratio:g}" for side in "HW"]
+        return TIMES.join([str(node.shape[1]), *sides])
 
     def _line(self, source: Node, node: Node) -> str:
         """Draw the line from one node to another."""
@@ -105,9 +119,10 @@ class Sheet:
         if node in self._skips(source):
             sign = 1 if narrows(source) else -1
             bus = source.y + sign * ((self.under if sign > 0 else self.over) + RISE * self.heights[source])
-            points = [start, (leave, source.y), (leave, bus), (node.x, bus), (node.x, node.y + sign * 12)]
+            touch = 12.0 if node.kind == "dot" else self._side(node.sources[0]) / 2 + 1
+            points = [start, (leave, source.y), (leave, bus), (node.x, bus), (node.x, node.y + sign * touch)]
             aside = True
-        elif aside and node.kind == "dot":
+        elif aside and node.kind == "dot" and not self._blocked(source, node):
             points = [start, (node.x, source.y), (node.x, node.y + math.copysign(12, source.y - node.y))]
         elif aside:
             points = [start, (leave, source.y), (leave, node.y), end]
@@ -118,24 +133,29 @@ class Sheet:
         return f'<path class="line{" optional" * optional}" d="{_rounded(points)}" marker-end="url(#tip)"/>'
 
     def _drawn(self, node: Node) -> Iterator[str]:
-        """Draw a node, and what it gives."""
-        x, y, reach, low = node.x, node.y, _reach(node), node.y + 22
+        """Draw a node and the size of its output."""
+        x, y, reach, low, lift = node.x, node.y, _reach(node), node.y + 22, 4.5
         if node.kind == "dot":
             yield f'<circle class="dot" cx="{x:g}" cy="{y:g}" r="{reach:g}"/>'
         elif node.kind == "box":
             left, right = self._side(node.sources[0]) / 2, self._side(node) / 2
+            if not (rows_of(node) and rows_of(node.sources[0])):
+                left = right = 17
             kind = "keep" if left == right else "up" if left < right else "down"
             corners = [(x - reach, y - left), (x + reach, y - right), (x + reach, y + right), (x - reach, y + left)]
             points = " ".join(f"{a:g},{b:g}" for a, b in corners)
             low = y + max(left, right) + 13
             optional = bool(self.optional.fullmatch(node.name))
             yield f'<polygon class="{kind}{" optional" * optional}" points="{points}"/>'
-        yield f'<text x="{x:g}" y="{y + 4.5:g}">{escape(node.label)}</text>'
+        if node.note:
+            lift = 0
+            yield f'<text class="small" x="{x:g}" y="{y + 12:g}">{escape(node.note)}</text>'
+        yield f'<text x="{x:g}" y="{y + lift:g}">{escape(node.text)}</text>'
         if node.kind != "dot":
             yield f'<text class="small" x="{x:g}" y="{low:g}">{self._size(node)}</text>'
 
     def _frames(self) -> Iterator[str]:
-        """Draw the frames, with their names below."""
+        """Draw the frames of opened submodules, with their names below."""
         for frame in dict.fromkeys(node.frame for node in self.nodes if node.frame):
             inside = [node for node in self.nodes if node.frame == frame]
             left, right = (f(node.x + sign * _reach(node) for node in inside) for f, sign in ((min, -1), (max, 1)))
@@ -145,8 +165,8 @@ class Sheet:
             yield f'<text class="small" x="{(left + right) / 2:g}" y="{bottom - 5:g}">{escape(indexed(frame))}</text>'
 
     def svg(self, title: str) -> str:
-        """Draw everything."""
-        lines = [self._line(source, node) for node in self.nodes for source in node.sources]
+        """Return the SVG document."""
+        lines = [self._line(source, node) for node in self.nodes for source in dict.fromkeys(node.sources)]
         drawn = [line for node in self.nodes for line in self._drawn(node)]
         size = f'viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" height="{self.height:g}"'
         card = f'<rect class="card" x="0.5" y="0.5" width="{self.width - 1:g}" height="{self.height - 1:g}" rx="8"/>'
@@ -155,16 +175,21 @@ class Sheet:
 
 
 def narrows(node: Node) -> bool:
-    """Tell whether a node gives fewer rows than it takes."""
-    return bool(node.sources) and node.shape[2] < node.sources[0].shape[2]
+    """Whether the output of a node has fewer rows than its input."""
+    return bool(node.sources) and 0 < rows_of(node) < rows_of(node.sources[0])
+
+
+def width_of(node: Node) -> float:
+    """Return the width of a node: that of its kind, or more for a long label."""
+    return max(WIDTHS[node.kind], 7.3 * len(node.text) + 16 if node.kind == "box" else 0)
 
 
 def _reach(node: Node) -> float:
-    return WIDTHS[node.kind] / 2
+    return width_of(node) / 2
 
 
 def _rounded(points: list[Point]) -> str:
-    """Give the path along points, its corners rounded."""
+    """Return a path with rounded corners."""
     path = f"M{points[0][0]:g} {points[0][1]:g}"
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         radius = min(6.0, *(math.dist(corner, other) / 2 for other in (before, after)))

@@ -1,53 +1,74 @@
-"""What a module does, as nodes in rows and columns: it is traced and run, and nothing is said by hand but the rows."""
+"""Trace a module into the nodes of a figure."""
 
-import operator
+import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from srblocks.blocks import MultiScale
 from srblocks.blocks.dense import Concatenate
 
-DOTS = {operator.add: "+", operator.sub: "\N{MINUS SIGN}", operator.mul: "\N{MULTIPLICATION SIGN}", torch.cat: "c"}
-"""Operations on several tensors -> their sign."""
+TIMES = "\N{MULTIPLICATION SIGN}"
+DOTS = {
+    "add": "+",
+    "sub": "\N{MINUS SIGN}",
+    "mul": TIMES,
+    "truediv": "/",
+    "matmul": "@",
+    "cat": "c",
+    "concat": "c",
+}
+"""Operations that combine tensors, and their signs."""
+
+HIDDEN = set(
+    "clamp contiguous expand flatten getitem permute reshape squeeze to transpose unflatten unsqueeze view".split()
+)
+"""Operations that only rearrange a tensor, which figures leave out."""
+
+LABELS = {"scaled_dot_product_attention": "softmax", "conv_transpose2d": "fold"}
+"""Operations that figures call otherwise than torch."""
 
 
 @dataclass
-class ImageData:
-    """What to draw of a module.
+class Figure:
+    """A module to draw.
 
     Attributes:
         net: the module.
-        inputs: tensors to run it with.
-        inside: types of modules inside it that are drawn as what they consist of, in a frame.
-        lanes: label of a node -> row below the main one in which it stands.
-        optional: pattern of the names of what is there only when asked for.
+        inputs: the tensors to run it with.
+        opened: types of submodules whose contents are drawn, inside a frame, instead of one box.
+        optional: regular expression for the names of nodes that are dashed because they are optional.
+        title: the title; empty for the name of the figure.
     """
 
     net: nn.Module
     inputs: tuple[Tensor, ...]
-    inside: tuple[type[nn.Module], ...] = ()
-    lanes: dict[str, int] = field(default_factory=dict)
+    opened: tuple[type[nn.Module], ...] = ()
     optional: str = "$^"
+    title: str = ""
 
 
 @dataclass(eq=False)
 class Node:
-    """Something that is drawn.
+    """One element of a figure.
 
     Attributes:
-        kind: "end" (the input, the output), "box" (a module) or "dot" (an operation on several tensors).
-        label: what stands on it.
-        name: its name in the module or the trace.
-        sources: where its inputs come from.
-        shape: of its output.
-        frame: the module inside the module that it belongs to; empty for none.
-        column: left to right.
-        lane: row, top to bottom.
-        x: of its middle.
-        y: of its middle.
+        kind: "end" (an input or output), "box" (a module or function) or "dot" (an operation on several tensors).
+        label: its main text.
+        name: its name in the module or in the trace.
+        sources: the nodes of its inputs.
+        shape: shape of its output.
+        frame: path of the opened submodule that contains it; empty for the module itself.
+        repeats: number of consecutive modules of the same kind that it stands for.
+        note: small second line of text.
+        column: position from left to right.
+        lane: position from top to bottom; 0 is the main path.
+        x: horizontal center.
+        y: vertical center.
     """
 
     kind: str
@@ -56,19 +77,39 @@ class Node:
     sources: list["Node"]
     shape: torch.Size
     frame: str = ""
+    repeats: int = 1
+    note: str = ""
     column: int = 0
     lane: int = 0
-    x: float = 0
-    y: float = 0
+    x: float = field(default=0, repr=False)
+    y: float = field(default=0, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The label with its number of repetitions."""
+        return f"{self.label}  {TIMES}{self.repeats}" if self.repeats > 1 else self.label
 
 
 class _Tracer(fx.Tracer):
-    def __init__(self, inside: tuple[type[nn.Module], ...]) -> None:
+    def __init__(self, opened: tuple[type[nn.Module], ...]) -> None:
         super().__init__()
-        self.inside = inside
+        self.opened = opened
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return not isinstance(m, self.inside)
+        inside = type(m) is nn.Sequential and (len(m) > 3 or any(isinstance(child, self.opened) for child in m))
+        return not inside and not self._is_opened(m, module_qualified_name)
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        """Take no branch that depends on a tensor: those are for half precision."""
+        return False
+
+    def _is_opened(self, module: nn.Module, path: str) -> bool:
+        """Whether the contents of a module are drawn: it is of an opened type, and not inside a module of that type."""
+        if not isinstance(module, self.opened):
+            return False
+        parts = path.split(".")
+        around = [self.root.get_submodule(".".join(parts[:i])) for i in range(1, len(parts))]
+        return not any(type(each) is type(module) for each in around)
 
 
 class _Run(fx.Interpreter):
@@ -77,60 +118,205 @@ class _Run(fx.Interpreter):
         return n.meta["value"]
 
 
-def nodes_of(picture: ImageData) -> list[Node]:
-    """Trace, run and place the nodes of a module, in the order in which they run.
+def nodes_of(figure: Figure) -> list[Node]:
+    """Trace and run a module; return its nodes in the order of execution, with columns and lanes.
 
-    Modules that do nothing (identities, concatenations of one tensor) are left out.
+    Identities, concatenations of one tensor and operations that only rearrange values are left out; runs of modules of
+    one kind become one node.
     """
-    graph = _Tracer(picture.inside).trace(picture.net)
+    tracer = _Tracer(figure.opened)
+    graph = tracer.trace(figure.net)
     with torch.no_grad():
-        _Run(fx.GraphModule(picture.net, graph)).run(*picture.inputs)
-    drawn: dict[fx.Node, Node] = {}
+        _Run(fx.GraphModule(figure.net, graph)).run(*figure.inputs)
+    drawn: dict[fx.Node, Node | None] = {}
     for traced in graph.nodes:
-        sources = [drawn[source] for source in traced.all_input_nodes]
-        drawn[traced] = _node(traced, sources, picture)
-    nodes = list(dict.fromkeys(drawn.values()))
-    _place(nodes, picture.lanes)
+        sources = [node for source in traced.all_input_nodes if (node := drawn[source]) is not None]
+        drawn[traced] = _node(traced, sources, figure)
+    ends = [node for node in drawn.values() if node is not None and node.kind == "end"]
+    used, ahead = set(ends), list(ends)
+    while ahead:
+        fresh = [source for source in ahead.pop().sources if source not in used]
+        used.update(fresh)
+        ahead += fresh
+    nodes = [node for node in dict.fromkeys(drawn.values()) if node in used]
+    nodes = _folded(nodes)
+    _place(nodes)
     return nodes
 
 
-def _node(traced: fx.Node, sources: list[Node], picture: ImageData) -> Node:
-    """Give the node that stands for a traced one, which is its only source where it does nothing."""
-    shape = traced.meta["value"].shape
-    if traced.op == "placeholder":
-        return Node("end", traced.name, traced.name, sources, shape)
-    if traced.op == "output":
-        label = "sr" if traced.graph.find_nodes(op="placeholder")[0].name == "lr" else "y"
-        return Node("end", label, traced.name, sources, shape)
-    if traced.op != "call_module":
-        return Node("dot", DOTS[traced.target], traced.name, sources, shape, sources[-1].frame)
-    module, name = picture.net.get_submodule(traced.target), traced.target
-    if isinstance(module, (nn.Identity, Concatenate)) and len(sources) == 1:
-        return sources[0]
-    if isinstance(module, Concatenate):
-        return Node("dot", DOTS[torch.cat], name, sources, shape)
-    around = [name.rpartition(".")[0]]
-    while around[-1]:
-        around.append(around[-1].rpartition(".")[0])
-    frame = next((each for each in around if each and isinstance(picture.net.get_submodule(each), picture.inside)), "")
-    return Node("box", indexed(name.removeprefix(f"{frame}.")), name, sources, shape, frame)
+def describe(module: nn.Module) -> str:
+    """Return the label of a module: the kind of a layer, otherwise the name of its class."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        kind = "deconv" if isinstance(module, nn.ConvTranspose2d) else "conv"
+        details = [f"{kind} {module.kernel_size[0]}{TIMES}{module.kernel_size[1]}"]
+        details += [f"stride {module.stride[0]}"] * (kind == "conv" and module.stride[0] > 1)
+        details += [f"dilation {module.dilation[0]}"] * (module.dilation[0] > 1)
+        details += [f"{module.groups} groups"] * (module.groups > 1)
+        return ", ".join(details)
+    if type(module) is nn.Sequential:
+        return " + ".join(describe(child) for child in module if not isinstance(child, nn.Identity)) or "identity"
+    if isinstance(module, MultiScale):
+        return describe(next(iter(module.branches.children())))
+    return type(module).__name__.strip("_")
 
 
 def indexed(name: str) -> str:
-    """Write the name of a module as Python does."""
+    """Return the name of a submodule as Python writes it."""
     return re.sub(r"\.(\d+)", r"[\1]", name)
 
 
-def _place(nodes: list[Node], lanes: dict[str, int]) -> None:
-    """Columns by the longest way from the input; a frame begins behind the one before it."""
+def _node(traced: fx.Node, sources: list[Node], figure: Figure) -> Node | None:
+    """Return the node of a traced operation: its own, its only source if it is hidden, None if it is not a tensor."""
+    value = traced.meta["value"]
+    if isinstance(value, (tuple, list)) and value and isinstance(value[0], Tensor):
+        value = value[-1] if traced.op == "output" else value[0]
+    if not isinstance(value, Tensor) or traced.op == "get_attr":
+        return None
+    if traced.op in ("placeholder", "output"):
+        first = next(iter(traced.graph.nodes)).name
+        label = traced.name if traced.op == "placeholder" else "sr" if first == "lr" else "y"
+        return Node("end", label, traced.name, sources, value.shape)
+    frame = _frame(traced, figure)
+    if traced.op == "call_module":
+        return _module_node(figure.net.get_submodule(traced.target), traced.target, sources, value.shape, frame)
+    return _function_node(traced, sources, value.shape, frame)
+
+
+def _function_node(traced: fx.Node, sources: list[Node], shape: torch.Size, frame: str) -> Node | None:
+    """Return the node of a function or a method of a tensor."""
+    operation = (traced.target if isinstance(traced.target, str) else traced.target.__name__).strip("_")
+    if not sources or operation in HIDDEN or (operation == "cat" and len(sources) == 1):
+        return sources[-1] if sources else None
+    if operation not in DOTS:
+        return Node("box", LABELS.get(operation, operation), traced.name, sources, shape, frame)
+    if len(sources) > 1:
+        return Node("dot", DOTS[operation], traced.name, sources, shape, frame)
+    numbers = [f"{argument:g}" for argument in traced.args if isinstance(argument, (int, float))]
+    factor = "weight" if any(source.op == "get_attr" for source in traced.all_input_nodes) else "n"
+    return Node("box", f"{DOTS[operation]} {[*numbers, factor][0]}", traced.name, sources, shape, frame)
+
+
+def _module_node(module: nn.Module, name: str, sources: list[Node], shape: torch.Size, frame: str) -> Node:
+    """Return the node of a submodule that is drawn as one box or dot."""
+    if isinstance(module, Concatenate):
+        return sources[0] if len(sources) == 1 else Node("dot", "c", name, sources, shape, frame)
+    if describe(module) in ("Identity", "identity"):
+        return sources[0]
+    slot = indexed(name.removeprefix(f"{frame}.").removeprefix("module.")).replace("normalise", "normalize")
+    plain = slot.startswith("[") or slot.isdecimal()
+    return Node("box", describe(module), name, sources, shape, frame, note="" if plain else slot)
+
+
+def _frame(traced: fx.Node, figure: Figure) -> str:
+    """Return the path of the innermost opened submodule that an operation belongs to."""
+    if traced.op == "call_module":
+        path = traced.target.rpartition(".")[0]
+    else:
+        stack = traced.meta.get("nn_module_stack") or {}
+        path = next(reversed(stack.values()))[0] if stack else ""
+    while path:
+        module = figure.net.get_submodule(path)
+        if isinstance(module, (*figure.opened, nn.Sequential)):
+            return "" if path == "module" else path
+        path = path.rpartition(".")[0]
+    return ""
+
+
+def _folded(nodes: list[Node]) -> list[Node]:
+    """Merge runs of equal consecutive boxes, such as sixteen residual blocks, into one with a number."""
+    while run := next(_runs(nodes), None):
+        first, period, count = run
+        chain, users = nodes[first : first + period * count], {}
+        for node in nodes:
+            for source in node.sources:
+                users.setdefault(source, []).append(node)
+        kept, last = chain[:period], chain[-1]
+        label = " + ".join(node.label for node in kept)
+        merged = Node("box", label, kept[0].name, kept[0].sources, last.shape, last.frame, repeats=count)
+        for user in users.get(last, []):
+            user.sources = [merged if source is last else source for source in user.sources]
+        nodes = [*nodes[:first], merged, *nodes[first + period * count :]]
+    return nodes
+
+
+def _runs(nodes: list[Node]) -> Iterator[tuple[int, int, int]]:
+    """Yield the first index, the period and the count of foldable runs."""
+    uses = {node: sum(other.sources.count(node) for other in nodes) for node in nodes}
+
+    def linked(i: int) -> bool:
+        """Whether node i + 1 is the only user of node i, and both belong together."""
+        here, there = nodes[i], nodes[i + 1]
+        return there.sources == [here] and uses[here] == 1 and here.frame == there.frame
+
+    def key(node: Node) -> tuple[object, ...]:
+        return (node.kind, node.label, node.shape, node.repeats)
+
+    for period in (1, 2, 3):
+        for first in range(len(nodes) - 2 * period + 1):
+            count, end = 1, first + period
+            if not all(node.kind == "box" and node.repeats == 1 for node in nodes[first:end]):
+                continue
+            if not all(linked(i) for i in range(first, end - 1)):
+                continue
+            while (
+                end + period <= len(nodes)
+                and all(linked(i) for i in range(end - 1, end + period - 1))
+                and all(key(nodes[end + i]) == key(nodes[first + i]) for i in range(period))
+            ):
+                count, end = count + 1, end + period
+            if count > 1:
+                yield first, period, count
+
+
+def _place(nodes: list[Node]) -> None:
+    """Set the column of each node by the longest path to it, and a lane of its own for each side branch."""
     least, frame = 0, ""
     for node in nodes:
         if node.frame and node.frame != frame:
-            least, frame = 1 + max(other.column for other in nodes), node.frame
+            behind = [other.column for other in nodes if other.frame and other.frame == frame]
+            least, frame = 1 + max(behind, default=-1), node.frame
         ahead = 1 + max((source.column for source in node.sources), default=-1)
         node.column = max(ahead, least) if node.frame else ahead
-        node.lane = lanes.get(node.label, node.sources[0].lane if node.kind == "end" and node.sources else 0)
-    for node in reversed(nodes):  # what is not in the main row stands as late as it can in its frame
-        users = [user.column for user in nodes if node in user.sources and user.frame == node.frame]
-        if node.lane and users:
-            node.column = min(users) - 1
+    main = _longest_path(nodes)
+    for node in reversed(nodes):  # side branches start as late as they can
+        users = [user.column for user in nodes if node in user.sources]
+        if node not in main and users and node.kind != "end":
+            node.column = max(node.column, min(users) - 1)
+    taken: dict[int, set[int]] = {0: {node.column for node in main}}
+    for node in nodes:
+        if node in main:
+            continue
+        users = [user.column for user in nodes if node in user.sources]
+        stop = min(users, default=node.column + 1)
+
+        def span(lane: int, node: Node = node, stop: int = stop) -> set[int]:
+            """Columns that the node and the line to it need in a lane."""
+            starts = [source.column + 1 for source in node.sources if source.lane != lane]
+            return set(range(min([node.column, *starts]), stop))
+
+        preferred = [source.lane for source in node.sources if source.lane]
+        lanes = [*preferred, *range(1, len(nodes) + 1)]
+        node.lane = next(lane for lane in lanes if not taken.get(lane, set()) & span(lane))
+        taken.setdefault(node.lane, set()).update(span(node.lane))
+
+
+def _longest_path(nodes: list[Node]) -> set[Node]:
+    """Return the nodes of the longest path that ends at the last node."""
+    length: dict[Node, float] = {}
+    for node in nodes:
+        length[node] = 1 + max((length[source] for source in node.sources), default=0)
+    path, node = {nodes[-1]}, nodes[-1]
+    while node.sources:
+        node = max(node.sources, key=lambda source: (length[source], source.kind != "end", source.shape[1]))
+        path.add(node)
+    return path
+
+
+def rows_of(node: Node) -> int:
+    """Return the height of the feature map at a node; 0 if it is none. Figures are drawn with square maps."""
+    return node.shape[2] if len(node.shape) == 4 and node.shape[2] == node.shape[3] > 1 else 0
+
+
+def growth(node: Node, rows: int) -> float:
+    """Return how many times larger than `rows` the map at a node is, as a power of 2."""
+    return math.log2(rows_of(node) / rows) if rows_of(node) else -0.6
