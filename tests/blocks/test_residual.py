@@ -38,7 +38,7 @@ def test_hand_computed_block() -> None:
     assert block(x).flatten().tolist() == [-0.875, 0.125, 0.625, 2.625, 6.625]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(channels=st.integers(1, 4), side=st.sampled_from([1, 3, 5]), height=SIZES, width=SIZES)
 def test_default_block_is_two_convolutions_around_a_relu(channels: int, side: int, height: int, width: int) -> None:
     block = ResidualBlock(channels, kernel_size=side, res_scale=0.1).double()
@@ -49,7 +49,7 @@ def test_default_block_is_two_convolutions_around_a_relu(channels: int, side: in
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_srresnet_block_normalises_behind_both_convolutions(training: bool) -> None:
+def test_srresnet_block_normalizes_after_both_convolutions(training: bool) -> None:
     block = SRRESNET(3).double().train(training)
     for parameter in block.parameters():
         nn.init.uniform_(parameter, -0.5, 1)
@@ -71,13 +71,13 @@ def test_srresnet_block_normalises_behind_both_convolutions(training: bool) -> N
     torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-12)
 
 
-def test_convolutions_have_a_bias_exactly_where_no_norm_follows() -> None:
+def test_convolutions_have_a_bias_only_without_norm() -> None:
     assert "conv1.bias" not in SRRESNET(4).state_dict()
     assert "conv2.bias" not in SRRESNET(4).state_dict()
     assert {"conv1.bias", "conv2.bias"} <= ResidualBlock(4).state_dict().keys()
 
 
-def test_factories_are_asked_for_the_channels() -> None:
+def test_factories_receive_the_channels() -> None:
     norms: list[int] = []
     attentions: list[int] = []
     ResidualBlock(6, norm=lambda c: norms.append(c) or nn.Identity())
@@ -85,14 +85,14 @@ def test_factories_are_asked_for_the_channels() -> None:
     assert (norms, attentions) == ([6, 6], [6])
 
 
-def test_attention_acts_on_the_residual_branch_alone() -> None:
+def test_attention_applies_to_the_residual_branch_only() -> None:
     block = ResidualBlock(2, attention=lambda channels: Rescale(-3), res_scale=0.5)
     x = torch.randn(1, 2, 4, 5)
     torch.testing.assert_close(block(x), x - 1.5 * plain(block, x))
 
 
 def test_an_even_kernel_is_refused() -> None:
-    with pytest.raises(ValueError, match="kernel_size=4 is even; a convolution that keeps the size needs an odd one"):
+    with pytest.raises(ValueError, match="kernel_size must be odd and >= 1 to keep the size, got 4"):
         ResidualBlock(3, kernel_size=4)
 
 
@@ -107,10 +107,10 @@ def test_group_is_its_blocks_a_convolution_and_one_skip() -> None:
 
 @given(depth=st.integers(0, 5), channels=st.integers(1, 5))
 @settings(deadline=None, max_examples=10)
-def test_group_asks_its_factory_once_per_block(depth: int, channels: int) -> None:
-    asked: list[int] = []
-    group = ResidualGroup(channels, depth=depth, block=lambda c: asked.append(c) or nn.Identity())
-    assert asked == [channels] * depth
+def test_group_builds_each_block_once(depth: int, channels: int) -> None:
+    built_for: list[int] = []
+    group = ResidualGroup(channels, depth=depth, block=lambda c: built_for.append(c) or nn.Identity())
+    assert built_for == [channels] * depth
     assert len(group.body) == depth + 1
 
 
@@ -122,20 +122,23 @@ def test_group_without_its_last_convolution_is_the_identity() -> None:
     assert torch.equal(group(x), x)
 
 
-@pytest.mark.parametrize("act", [nn.ReLU, partial(nn.ReLU, inplace=True), nn.PReLU])
-@pytest.mark.parametrize("block", [ResidualBlock, partial(ResidualBlock, norm=nn.BatchNorm2d, res_scale=0.1)])
-def test_input_is_left_alone_and_gradients_are_right(block: partial, act: partial) -> None:
-    module = block(2, act=act).double().eval()
-    x = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
-    before = x.detach().clone()
-    assert torch.autograd.gradcheck(module, x)
+def test_inplace_activation_leaves_the_input_alone() -> None:
+    x = torch.randn(1, 2, 3, 3)
+    before = x.clone()
+    ResidualBlock(2, act=partial(nn.ReLU, inplace=True))(x)
     assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize("factory", [ResidualBlock, SRRESNET, partial(ResidualGroup, depth=2, block=SRRESNET)])
-def test_scripted_it_computes_the_same_at_another_size(factory: partial) -> None:
-    module = factory(3).eval()
-    scripted = torch.jit.script(module)
-    for size in ((4, 4), (3, 8)):
-        x = torch.rand(1, 3, *size)
-        torch.testing.assert_close(scripted(x), module(x))
+def test_optional_layers_are_printed_only_if_present() -> None:
+    assert repr(ResidualBlock(1, res_scale=0.1)) == (
+        "ResidualBlock(\n"
+        "  res_scale=0.1\n"
+        "  (conv1): Conv2d(1, 1, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))\n"
+        "  (act): ReLU()\n"
+        "  (conv2): Conv2d(1, 1, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))\n"
+        ")"
+    )
+    full = ResidualBlock(1, norm=nn.BatchNorm2d, attention=lambda channels: Rescale(2), out_act="relu")
+    assert [line.split(")")[0].strip(" (") for line in repr(full).splitlines()[1:-1]] == list(
+        dict(full.named_children())
+    )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.small_networks import few_channels
+from helpers.small_networks import narrow_arguments
 from helpers.support import PORTABLE, Unshuffled, filled, relative_error, tensorrt_findings, trained_alike
 from srblocks import create_network, optimize
 from srblocks.network import Network
@@ -90,7 +90,7 @@ def format_name(request: pytest.FixtureRequest, spec: NetworkSpec) -> str:
 def test_artifact_equals_the_network_at_several_sizes(
     spec: NetworkSpec, format_name: str, tmp_path: Path, worker: Worker
 ) -> None:
-    net = filled(create_network(spec.name, scale=min(spec.scales), **spec.reduced, **few_channels(spec)))
+    net = filled(create_network(spec.name, scale=min(spec.scales), **spec.reduced, **narrow_arguments(spec)))
     export_and_verify(net, format_name, tmp_path, worker, tolerance_of(spec.name, format_name))
 
 

@@ -13,7 +13,7 @@ import torch
 from onnx import ModelProto, TensorProto
 from torch import Tensor, nn
 
-from helpers.small_networks import few_channels
+from helpers.small_networks import narrow_arguments
 from helpers.support import tensorrt_findings, trained_alike
 from srblocks import create_network, optimize, to_precision
 from srblocks.network import Network
@@ -53,7 +53,7 @@ def reduced(name: str, **channels: int) -> Network:
     ids=lambda spec: spec.name,
 )
 def test_the_typed_graph_is_one_for_every_tensorrt(each: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
-    net = reduced(each.name, **few_channels(each))
+    net = reduced(each.name, **narrow_arguments(each))
     half = to_precision(optimize(net), "fp16")
     request = ExportConfig(formats=("onnx",), out=tmp_path, precision="fp16")
     shapes = network_shapes(half, request)

@@ -1,4 +1,4 @@
-"""Networks of the registry, short and with few channels, and random images: what the tests of properties try."""
+"""Small networks of the registry with random weights, and random images for them."""
 
 import math
 from collections.abc import Callable
@@ -18,8 +18,8 @@ _NARROWEST = {"width": 4, "head_width": 4, "upsampler_width": 4, "growth": 2}
 
 
 @torch.no_grad()
-def unlike_fresh(net: Network) -> Network:
-    """Give every tensor values of its own, statistics, slopes and mean shifts included; float64, in eval mode."""
+def randomize(net: Network) -> Network:
+    """Randomize every tensor, including statistics and mean shifts; return the network in float64 and eval mode."""
     torch.manual_seed(0)
     net.double().eval()
     for module in net.modules():
@@ -44,48 +44,48 @@ def unlike_fresh(net: Network) -> Network:
     return net
 
 
-def few_channels(spec: NetworkSpec) -> dict[str, int]:
-    """Arguments that make a network narrow, of those that it has."""
+def narrow_arguments(spec: NetworkSpec) -> dict[str, int]:
+    """Return the arguments that make the network narrow, of those that it has."""
     defaults = spec.arguments()
     return {name: width for name, width in _NARROW.items() if name in defaults and (defaults[name] or 0) > width}
 
 
-def thin(spec: NetworkSpec, scale: int | None = None) -> Network:
-    """A network of the registry, short and with few channels."""
-    chosen = {**spec.reduced, **few_channels(spec)}
-    return unlike_fresh(create_network(spec.name, scale=scale or min(spec.scales), **chosen))
+def small_network(spec: NetworkSpec, scale: int | None = None) -> Network:
+    """Return a shallow and narrow network of the registry with random weights."""
+    chosen = {**spec.reduced, **narrow_arguments(spec)}
+    return randomize(create_network(spec.name, scale=scale or min(spec.scales), **chosen))
 
 
-def narrowest(
-    spec: NetworkSpec, scale: int, *, whole: bool = False, like: Callable[[Network], Network] = unlike_fresh
+def narrow_network(
+    spec: NetworkSpec, scale: int, *, whole: bool = False, like: Callable[[Network], Network] = randomize
 ) -> Network:
-    """A network with a finite radius, which the channels do not change: short or `whole`, with very few of them."""
+    """Return a very narrow network, shallow or (`whole`) at full depth; its width does not change its radius."""
     few = {name: width for name, width in _NARROWEST.items() if name in spec.arguments()}
     return like(create_network(spec.name, scale=scale, **few, **({} if whole else spec.reduced)).double())
 
 
-LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+MEMORY_LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "channels last": lambda lr: lr.contiguous(memory_format=torch.channels_last),
     "transposed": lambda lr: lr.mT.contiguous().mT,
     "window of a larger image": lambda lr: F.pad(lr, (2, 1, 1, 3), value=math.nan)[:, :, 1:-3, 2:-1],
     "every other pixel": lambda lr: lr.repeat_interleave(2, 3)[..., ::2],
     "channels of a larger image": lambda lr: F.pad(lr, (0, 0, 0, 0, 1, 2), value=math.nan)[:, 1:-2],
 }
-"""Ways to lie in memory for images of the same values; what lies between must not be read."""
+"""Memory layouts of images with the same values; the values in between must not be read."""
 
 
 @st.composite
 def images(
     draw: st.DrawFn, net: Network, *, batches: tuple[int, int] = (1, 3), steps: int = 6, more: int = 0
 ) -> Tensor:
-    """Images of any legal size, in the precision of the network.
+    """Return images of a random legal size, in the precision of the network.
 
     Args:
-        draw: hypothesis gives it.
-        net: the network that takes them.
-        batches: least and most images.
-        steps: how many times `size_multiple` height and width may be above the smallest size.
-        more: the smallest height and width are larger by so many pixels.
+        draw: provided by hypothesis.
+        net: network that takes the images.
+        batches: smallest and largest batch size.
+        steps: how many multiples of `size_multiple` height and width may exceed the smallest size.
+        more: added to the smallest height and width.
     """
     step = net.size_multiple
     least = -(-(net.min_size + more) // step)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.small_networks import few_channels, thin
+from helpers.small_networks import narrow_arguments, small_network
 from helpers.support import filled, relative_error
 from srblocks import create_network, on_rgb, optimize, save_checkpoint, to_precision
 from srblocks.network import Network
@@ -18,7 +18,7 @@ from srblocks.tiling import tiled
 
 @pytest.fixture
 def net(spec: NetworkSpec, scale: int) -> Network:
-    return filled(thin(spec, scale)).float()
+    return filled(small_network(spec, scale)).float()
 
 
 def image(net: Network, batch: int, height: int, width: int) -> torch.Tensor:
@@ -62,7 +62,7 @@ def test_supervised_images_end_with_the_output(net: Network) -> None:
 def multi_scale(spec: NetworkSpec) -> Network:
     """The network with the branches of every scale that one set of weights serves."""
     scale = None if "scales" in spec.arguments() else max(spec.scales)
-    return filled(create_network(spec.name, scale=scale, **spec.reduced, **few_channels(spec)).double())
+    return filled(create_network(spec.name, scale=scale, **spec.reduced, **narrow_arguments(spec)).double())
 
 
 def test_one_set_of_weights_serves_all_scales_and_every_parameter_at_one_of_them(spec: NetworkSpec) -> None:

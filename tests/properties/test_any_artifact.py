@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from helpers.small_networks import LAYOUTS, images, thin
+from helpers.small_networks import MEMORY_LAYOUTS, images, small_network
 from helpers.support import PORTABLE, Unshuffled, cases
 from srblocks import load_pretrained, optimize
 from srblocks.network import Network
@@ -24,7 +24,7 @@ from srblocks_export.runtime import Artifact, load
 
 NETWORKS = {
     "fsrcnn": lambda: load_pretrained("fsrcnn", scale=2),
-    "edsr_baseline": lambda: thin(network_spec("edsr_baseline"), 3).float(),
+    "edsr_baseline": lambda: small_network(network_spec("edsr_baseline"), 3).float(),
     "multiples of two": lambda: Unshuffled().eval(),
 }
 TOLERANCE = 2e-5
@@ -54,9 +54,9 @@ def test_an_artifact_is_the_network_for_images_of_any_size_batch_and_layout(
     net, artifact = pair
     lr = data.draw(images(net, batches=(1, 4), steps=20, more=3))
     before, sr = lr.clone(), net(lr)
-    kind = data.draw(st.sampled_from((*LAYOUTS, "NumPy", "NumPy, reversed", "double", "one image, expanded")))
-    if kind in LAYOUTS:
-        found = artifact(LAYOUTS[kind](lr))
+    kind = data.draw(st.sampled_from((*MEMORY_LAYOUTS, "NumPy", "NumPy, reversed", "double", "one image, expanded")))
+    if kind in MEMORY_LAYOUTS:
+        found = artifact(MEMORY_LAYOUTS[kind](lr))
     elif kind == "NumPy, reversed":
         found = torch.from_numpy(artifact(np.ascontiguousarray(lr.numpy()[..., ::-1])[..., ::-1]))
     elif kind == "NumPy":

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.small_networks import images, thin
+from helpers.small_networks import images, small_network
 from helpers.support import cases, trained_alike
 from srblocks import create_network
 from srblocks._utils.memory import LiveTensors
@@ -37,7 +37,7 @@ def near_one(spec: NetworkSpec, scale: int) -> Network:
 def test_float32_agrees_with_float64_at_any_size(
     spec: NetworkSpec, scale: int, data: st.DataObject, tally: Counter[str]
 ) -> None:
-    net = thin(spec, scale)
+    net = small_network(spec, scale)
     lr = data.draw(images(net, more=2))
     sr = net(lr)
     single = net.float()(lr.float())
@@ -73,7 +73,7 @@ def test_under_autocast_the_output_is_close_and_images_and_weights_stay(
 def test_a_network_that_went_through_other_precisions_and_came_back_is_the_same(
     spec: NetworkSpec, data: st.DataObject, tally: Counter[str]
 ) -> None:
-    net = thin(spec, data.draw(st.sampled_from(spec.scales))).float()
+    net = small_network(spec, data.draw(st.sampled_from(spec.scales))).float()
     lr = data.draw(images(net))
     sr = net(lr)
     there = copy.deepcopy(net).double()
@@ -96,7 +96,7 @@ def test_a_network_that_went_through_other_precisions_and_came_back_is_the_same(
 def test_on_the_meta_device_shapes_follow_without_computing(
     spec: NetworkSpec, data: st.DataObject, tally: Counter[str]
 ) -> None:
-    net = thin(spec, data.draw(st.sampled_from(spec.scales)))
+    net = small_network(spec, data.draw(st.sampled_from(spec.scales)))
     lr = data.draw(images(net))
     sr = net(lr)
     away = copy.deepcopy(net).to("meta")
@@ -119,7 +119,7 @@ def test_on_the_meta_device_shapes_follow_without_computing(
 @torch.inference_mode()
 def test_on_a_gpu_the_output_is_that_of_the_processor(data: st.DataObject, tally: Counter[str]) -> None:
     spec = data.draw(st.sampled_from(network_specs()))
-    net = thin(spec, data.draw(st.sampled_from(spec.scales)))
+    net = small_network(spec, data.draw(st.sampled_from(spec.scales)))
     lr = data.draw(images(net, more=2))
     sr = net(lr)
     there = copy.deepcopy(net).to("cuda")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from helpers.small_networks import images, thin
+from helpers.small_networks import images, small_network
 from helpers.support import cases, filled
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
@@ -35,7 +35,7 @@ def broken(found: dict[str, Tensor | None]) -> list[str]:
 def test_gradients_reach_every_parameter_and_are_finite_whatever_the_images(
     spec: NetworkSpec, scale: int, data: st.DataObject, tally: Counter[str]
 ) -> None:
-    net = filled(thin(spec, scale)).train()
+    net = filled(small_network(spec, scale)).train()
     lr = data.draw(images(net, batches=(2, 2), steps=4, more=3)).requires_grad_()
     found = gradients(net, net.intermediate_outputs(lr))
     assert broken(found) == []

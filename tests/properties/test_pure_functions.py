@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from helpers.small_networks import LAYOUTS, images, thin
+from helpers.small_networks import MEMORY_LAYOUTS, images, small_network
 from helpers.support import cases, relative_error
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
@@ -21,7 +21,7 @@ TRIED = "cases of properties of networks"
 
 @pytest.fixture
 def net(spec: NetworkSpec, scale: int) -> Network:
-    return thin(spec, scale)
+    return small_network(spec, scale)
 
 
 def everything(net: Network) -> dict[str, Tensor]:
@@ -75,8 +75,8 @@ def test_neither_the_layout_in_memory_nor_the_rest_of_the_batch_matters(
         return
     alone = data.draw(st.integers(0, len(lr) - 1))
     assert relative_error(net(lr[alone : alone + 1]), sr[alone : alone + 1]) < ROUNDING
-    layout = data.draw(st.sampled_from(list(LAYOUTS)))
-    assert relative_error(net(LAYOUTS[layout](lr)), sr) < ROUNDING, layout
+    layout = data.draw(st.sampled_from(list(MEMORY_LAYOUTS)))
+    assert relative_error(net(MEMORY_LAYOUTS[layout](lr)), sr) < ROUNDING, layout
     assert relative_error(net(lr[:1].expand(3, -1, -1, -1)), sr[:1].expand(3, -1, -1, -1)) < ROUNDING
     tally[TRIED] += 3
 
@@ -87,7 +87,7 @@ def test_neither_the_layout_in_memory_nor_the_rest_of_the_batch_matters(
 def test_training_is_another_function_only_where_norms_have_statistics(
     spec: NetworkSpec, data: st.DataObject, tally: Counter[str]
 ) -> None:
-    net = thin(spec, data.draw(st.sampled_from(spec.scales)))
+    net = small_network(spec, data.draw(st.sampled_from(spec.scales)))
     lr = data.draw(images(net, batches=(2, 3), more=2))
     before = everything(net)
     sr, trained = net(lr), net.train()(lr)
@@ -106,7 +106,7 @@ def test_training_is_another_function_only_where_norms_have_statistics(
 def test_images_of_other_shapes_are_refused_in_one_line_before_any_layer_sees_them(
     spec: NetworkSpec, data: st.DataObject, tally: Counter[str]
 ) -> None:
-    net = thin(spec, data.draw(st.sampled_from(spec.scales)))
+    net = small_network(spec, data.draw(st.sampled_from(spec.scales)))
     good = data.draw(images(net, batches=(1, 1)))
     wrong = [good[0], good[None], good.repeat(1, 2, 1, 1), good[:, :, :0]]
     wrong += [good[:, :, 1:]] if net.size_multiple > 1 else []

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.network_arguments import arguments
-from helpers.small_networks import images, thin, unlike_fresh
+from helpers.small_networks import images, randomize, small_network
 from helpers.support import cases
 from srblocks import create_network, load_checkpoint, optimize, save_checkpoint
 from srblocks.checkpoints import load_weights
@@ -68,7 +68,7 @@ def test_a_network_of_any_legal_arguments_is_the_same_after_every_round_trip(
     spec: NetworkSpec, data: st.DataObject, tmp_path: Path, tally: Counter[str]
 ) -> None:
     config = data.draw(arguments(spec))
-    net = unlike_fresh(create_network(spec.name, **config))
+    net = randomize(create_network(spec.name, **config))
     assert {name: net.config[name] for name in config} == config
     lr = data.draw(images(net, steps=2))
     sr = net(lr)
@@ -92,7 +92,7 @@ def test_a_network_of_any_legal_arguments_is_the_same_after_every_round_trip(
 def test_what_optimize_makes_is_the_same_after_copies_and_is_not_saved(
     spec: NetworkSpec, data: st.DataObject, tmp_path: Path, tally: Counter[str]
 ) -> None:
-    net = optimize(thin(spec, min(spec.scales)))
+    net = optimize(small_network(spec, min(spec.scales)))
     lr = data.draw(images(net, steps=2))
     for way in ("deepcopy", "pickle"):
         again = WAYS[way](net, spec, tmp_path)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from helpers.small_networks import narrowest, thin
+from helpers.small_networks import narrow_network, small_network
 from helpers.support import cases
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
@@ -43,10 +43,10 @@ def test_a_moved_image_gives_the_moved_output_beyond_the_radius(
     spec: NetworkSpec, scale: int, moves: tuple[int, int], more: int, seed: int, tally: Counter[str]
 ) -> None:
     if spec.size_requirements[scale].radius is None:
-        net, radius = thin(spec, scale), 3
+        net, radius = small_network(spec, scale), 3
         moves = (moves[0] + 1, moves[1])
     else:
-        net = narrowest(spec, scale)
+        net = narrow_network(spec, scale)
         radius = receptive_radius(net)
     step = net.size_multiple
     height, width = (radius + (move + 1) * step + more + net.min_size for move in moves)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from helpers.small_networks import thin, unlike_fresh
+from helpers.small_networks import randomize, small_network
 from helpers.support import relative_error
 from srblocks import optimize
 from srblocks.blocks import conv
@@ -36,7 +36,7 @@ def around(
         "upsampler": nn.Sequential(conv(out_channels, 4 * channels), nn.Softplus(), nn.PixelShuffle(2)),
         "tail": nn.Sequential(nn.Softplus(), conv(channels, 3)),
     }
-    return unlike_fresh(PostUpsampling(**{**arguments, **slots}))
+    return randomize(PostUpsampling(**{**arguments, **slots}))
 
 
 def image(net: Network, height: int, width: int, *, batch: int = 2) -> Tensor:
@@ -93,7 +93,7 @@ def all_but(rewrite: str) -> set[str]:
 @cache
 def pair(name: str, scale: int) -> tuple[Network, Network]:
     """A network of the registry, and what the rewrites make of it; not to be changed."""
-    net = thin(network_spec(name), scale)
+    net = small_network(network_spec(name), scale)
     return net, optimize(net)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.network_arguments import arguments
-from helpers.small_networks import images, thin, unlike_fresh
+from helpers.small_networks import images, randomize, small_network
 from helpers.support import cases
 from srblocks import create_network, optimize
 from srblocks.network import Network
@@ -60,7 +60,7 @@ def test_every_scale_computes_the_same_at_the_smallest_and_at_odd_sizes(spec: Ne
 def test_random_arguments_rewrites_sizes_and_batches_compute_the_same_and_the_network_stays(
     spec: NetworkSpec, data: st.DataObject, tally: Counter[str]
 ) -> None:
-    net = unlike_fresh(create_network(spec.name, **data.draw(arguments(spec))))
+    net = randomize(create_network(spec.name, **data.draw(arguments(spec))))
     state, config, shown = copy.deepcopy(net.state_dict()), dict(net.config), repr(net)
     rewritten = optimize(net, without=data.draw(st.sets(st.sampled_from(sorted(REWRITES)), max_size=3)))
     for _ in range(2):
@@ -109,7 +109,7 @@ def test_every_rewrite_serves_a_network_of_the_registry_or_the_upsampler_of_esrg
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_srresnet_loses_the_norms_that_have_statistics(norm: str) -> None:
     spec = network_spec("srresnet")
-    net = thin(spec)
+    net = small_network(spec)
     if norm == "instance":
         net = type(net)(**{**net.config, "norm": norm}).double().eval()
     left = [module for module in optimize(net).modules() if type(module).__name__.endswith("Norm2d")]
