@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ._utils.compact_repr import CompactRepr
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -20,17 +22,22 @@ _KINDS = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
 
 
 def require_network(net: object, function: str) -> None:
-    """Refuse what is no `Network`.
+    """Raise an error unless `net` is a `Network`.
 
     Args:
-        net: what a user gave.
-        function: which function needs it, for the message.
+        net: the user's argument.
+        function: name of the calling function, for the message.
 
     Raises:
-        TypeError: it is none.
+        TypeError: `net` is not a `Network`; the message names the attribute that unwraps a compiled or parallel one.
     """
-    if not isinstance(net, Network):
-        raise TypeError(f"{function}: {type(net).__name__} is no srblocks.Network; derive the class from it")
+    if isinstance(net, Network):
+        return
+    remedy = "derive your class from srblocks.Network"
+    for attribute in ("module", "_orig_mod"):  # DataParallel and its kin; torch.compile
+        if isinstance(getattr(net, attribute, None), Network):
+            remedy = f"pass net.{attribute}"
+    raise TypeError(f"{function}: expected a srblocks.Network, got {type(net).__name__}; {remedy}")
 
 
 def _is_plain(value: object) -> bool:
@@ -40,7 +47,7 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, (int, float, str))
 
 
-class Network(nn.Module):
+class Network(CompactRepr):
     """A super-resolution network: a pure function from low-resolution to high-resolution images.
 
     ``net(lr)`` takes images (N, `image_channels`, H, W) with values in [0, 1] and gives (N, `image_channels`,

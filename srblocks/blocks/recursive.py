@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .._utils.compact_repr import CompactRepr
 from .conv import PreActivatedConv, conv
 from .factories import Activation, activation, from_factory
 
@@ -16,7 +17,7 @@ def add_skip(x: Tensor, *, skip: str, previous: Tensor, source: Tensor) -> Tenso
     return x + previous if skip == "previous" else x
 
 
-class RecursiveBlock(nn.Module):
+class RecursiveBlock(CompactRepr):
     """Recursive block: one unit of convolutions that runs several times with shared weights, ``x <- skip + unit(x)``.
 
     - DRCN's inference network (Kim et al., CVPR 2016, arXiv:1511.04491, Fig. 3): one post-activated convolution, no
