@@ -1,5 +1,3 @@
-from functools import partial
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,18 +8,17 @@ from torch.nn import functional as F
 from srblocks.upsampling import LaplacianLevel, LaplacianUp, PyramidLevel, activated_convs
 
 SIZES = st.integers(1, 7)
-OPTIONS = [{}, {"upconv_kernel": 4}, {"bias": False}, {"image_channels": 3}, {"act": nn.PReLU}]
 
 
 def lapsrn_level(channels: int, *, depth: int, **options: object) -> LaplacianLevel:
-    """A level with LapSRN's body of convolutions."""
+    """Return a level with LapSRN's body of convolutions."""
     return LaplacianLevel(
         channels, body=activated_convs(channels, depth, bias=bool(options.get("bias", True))), **options
     )
 
 
 def functional(level: LaplacianLevel, x: Tensor, image: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-    """One level with the released 3x3 transposed kernel and leaky ReLUs of slope 0.2."""
+    """One level with the released 3x3 transposed kernel and LeakyReLU 0.2."""
     weights = level.state_dict()
     for layer in range(0, 2 * depth, 2):
         x = F.conv2d(x, weights[f"body.{layer}.weight"], weights.get(f"body.{layer}.bias"), padding=1)
@@ -37,7 +34,7 @@ def functional(level: LaplacianLevel, x: Tensor, image: Tensor, depth: int) -> t
     return x, torch.cat(planes, 1) + residual
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     channels=st.integers(1, 4),
     depth=st.integers(0, 3),
@@ -53,11 +50,11 @@ def test_level_is_convolutions_a_cropped_deconvolution_and_a_residual(
     nn.init.normal_(level.image_up.deconv.weight)
     x = torch.randn(2, channels, height, width, dtype=torch.float64)
     image = torch.rand(2, image_channels, height, width, dtype=torch.float64)
-    features, enlarged = level(x, image)
+    features, upscaled = level(x, image)
     assert features.shape == (2, channels, 2 * height, 2 * width)
-    assert enlarged.shape == (2, image_channels, 2 * height, 2 * width)
+    assert upscaled.shape == (2, image_channels, 2 * height, 2 * width)
     expected = functional(level, x, image, depth)
-    torch.testing.assert_close((features, enlarged), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close((features, upscaled), expected, rtol=0, atol=1e-12)
 
 
 def test_hand_computed_level() -> None:
@@ -72,7 +69,7 @@ def test_hand_computed_level() -> None:
     torch.testing.assert_close(image[0, 0], torch.tensor([[9.6, 11.2], [14.4, 16.0]]))
 
 
-def test_the_kernel_of_the_papers_text_drops_a_pixel_at_every_side() -> None:
+def test_kernel_of_the_papers_text_drops_a_pixel_on_every_side() -> None:
     level = lapsrn_level(2, depth=0, upconv_kernel=4).double()
     x = torch.randn(1, 2, 5, 4, dtype=torch.float64)
     features, _ = level(x, x[:, :1])
@@ -81,18 +78,18 @@ def test_the_kernel_of_the_papers_text_drops_a_pixel_at_every_side() -> None:
     torch.testing.assert_close(features, F.leaky_relu(everything, 0.2), rtol=0, atol=1e-12)
 
 
-def test_the_image_starts_as_its_bilinear_enlargement() -> None:
+def test_image_starts_as_bilinear_upscaling() -> None:
     level = lapsrn_level(2, depth=1, image_channels=3).double()
     nn.init.zeros_(level.residual.weight)
     nn.init.zeros_(level.residual.bias)
     image = torch.rand(1, 3, 6, 5, dtype=torch.float64)
-    _, enlarged = level(torch.rand(1, 2, 6, 5, dtype=torch.float64), image)
+    _, upscaled = level(torch.rand(1, 2, 6, 5, dtype=torch.float64), image)
     bilinear = F.interpolate(image, scale_factor=2, mode="bilinear")
     inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
-    torch.testing.assert_close(enlarged[inside], bilinear[inside], rtol=0, atol=1e-15)
+    torch.testing.assert_close(upscaled[inside], bilinear[inside], rtol=0, atol=1e-15)
 
 
-def test_the_images_enlargement_is_trained() -> None:
+def test_image_upscaling_is_trained() -> None:
     level = lapsrn_level(2, depth=1)
     level(torch.rand(1, 2, 4, 4), torch.rand(1, 1, 4, 4))[1].sum().backward()
     assert level.image_up.deconv.weight.grad.any()
@@ -104,35 +101,25 @@ def test_without_bias_no_layer_has_one() -> None:
     assert biases == ["body.0.bias", "body.2.bias", "upsampler.deconv.bias", "residual.bias"]
 
 
+def test_other_transposed_kernels_are_refused() -> None:
+    with pytest.raises(ValueError, match="^LaplacianLevel: upconv_kernel must be 3 or 4, got 5$"):
+        LaplacianLevel(8, body=nn.Identity(), upconv_kernel=5)
+
+
 def test_every_activation_is_its_own() -> None:
     level = lapsrn_level(4, depth=2, act=nn.PReLU)
     slopes = [name for name, module in level.named_modules() if isinstance(module, (nn.PReLU, nn.LeakyReLU))]
     assert slopes == ["body.1", "body.3", "upsampler.act"]
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-def test_inputs_are_left_alone_gradients_are_right_and_the_script_computes_the_same(options: dict) -> None:
-    level = lapsrn_level(2, depth=1, **options)
-    planes = options.get("image_channels", 1)
-    scripted = torch.jit.script(level)
-    for size in ((4, 4), (3, 8)):
-        inputs = torch.rand(1, 2, *size), torch.rand(1, planes, *size)
-        torch.testing.assert_close(scripted(*inputs), level(*inputs))
-    double = partial(torch.rand, dtype=torch.float64, requires_grad=True)
-    inputs = double(1, 2, 2, 3), double(1, planes, 2, 3)
-    before = [item.detach().clone() for item in inputs]
-    assert torch.autograd.gradcheck(level.double(), inputs)
-    assert all(torch.equal(item, copy) for item, copy in zip(inputs, before, strict=True))
-
-
-def test_a_pyramid_level_doubles_the_features_and_what_its_body_adds() -> None:
+def test_pyramid_level_with_and_without_skip() -> None:
     body, up = nn.Conv2d(2, 2, 1), nn.Upsample(scale_factor=2)
     x = torch.rand(1, 2, 3, 4)
     torch.testing.assert_close(PyramidLevel(body, up, skip=True)(x), up(x + body(x)))
     torch.testing.assert_close(PyramidLevel(body, up, skip=False)(x), up(body(x)))
 
 
-def test_laplacian_up_adds_each_level_to_a_smooth_enlargement() -> None:
+def test_laplacian_up_adds_a_residual_at_each_level() -> None:
     up = LaplacianUp(2, 4, out_channels=3).double()
     x = torch.rand(1, 2, 3, 4, dtype=torch.float64)
     features, image = x, up.image(x)
@@ -141,5 +128,5 @@ def test_laplacian_up_adds_each_level_to_a_smooth_enlargement() -> None:
         features = level.upsampler(level.body(features))
         image = smooth + level.residual(features)
     torch.testing.assert_close(up(x), image)
-    with pytest.raises(ValueError, match="scale=6 is no pyramid of doublings; use 2, 4, 8"):
+    with pytest.raises(ValueError, match=r"^LaplacianUp: scale must be a power of 2 \(2, 4, 8, \.\.\.\), got 6$"):
         LaplacianUp(2, 6)

@@ -1,5 +1,3 @@
-from functools import partial
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,7 +13,7 @@ UNITS = [UpProjection, DownProjection]
 
 
 class Functional:
-    """Eq. (1)-(10) of the paper over the weights of a unit, every layer followed by its own PReLU."""
+    """Eq. (1)-(10) of the paper with the weights of a unit; each layer has its own PReLU."""
 
     def __init__(self, unit: UpProjection | DownProjection, scale: int) -> None:
         self.weights = unit.state_dict()
@@ -45,9 +43,9 @@ def double(unit: nn.Module) -> nn.Module:
     return unit
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(scale=SCALES, channels=st.integers(1, 4), dense=st.none() | st.integers(1, 6), height=SIZES, width=SIZES)
-def test_up_projection_enlarges_what_its_reduction_lost(
+def test_up_projection_adds_the_upscaled_error(
     scale: int, channels: int, dense: int | None, height: int, width: int
 ) -> None:
     unit = double(UpProjection(dense or channels, scale, out_channels=channels))
@@ -61,9 +59,9 @@ def test_up_projection_enlarges_what_its_reduction_lost(
     torch.testing.assert_close(y, first + step.up(error, "up2"), rtol=0, atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(scale=SCALES, channels=st.integers(1, 4), dense=st.none() | st.integers(1, 6), height=SIZES, width=SIZES)
-def test_down_projection_reduces_what_its_enlargement_lost(
+def test_down_projection_adds_the_downscaled_error(
     scale: int, channels: int, dense: int | None, height: int, width: int
 ) -> None:
     unit = double(DownProjection(dense or channels, scale, out_channels=channels))
@@ -82,48 +80,25 @@ def test_hand_computed_up_projection() -> None:
     with torch.no_grad():
         for name, parameter in unit.named_parameters():
             if parameter.ndim == 4:
-                # One tap that a padding of 2 puts on every second pixel, so that `down` reads what `up1` wrote.
+                # With padding 2, this tap is on every second pixel: `down` reads the pixels that `up1` wrote.
                 parameter.zero_()[0, 0, 2, 2] = 0.5 if name.startswith("down") else 1
             elif name.endswith("bias"):
                 parameter.zero_()
-    # The error is x/2 - x, which up2 with its slope of 1/4 makes -x/8: 8 becomes 7.
+    # The error is x/2 - x = -x/2; up2 with a slope of 1/4 returns -x/8: 8 becomes 7.
     assert unit(torch.full((1, 1, 1, 2), 8.0))[0, 0].tolist() == [[7, 0, 7, 0], [0, 0, 0, 0]]
 
 
-@pytest.mark.parametrize("scale,kernel", [(2, 6), (3, 7), (4, 8), (8, 12)])
 @pytest.mark.parametrize("unit", UNITS)
-def test_kernels_are_the_papers(unit: type[nn.Module], scale: int, kernel: int) -> None:
-    shapes = [tuple(parameter.shape) for parameter in unit(3, scale).parameters() if parameter.ndim == 4]
-    assert shapes == [(3, 3, kernel, kernel)] * 3
+def test_kernels_are_the_papers(unit: type[nn.Module]) -> None:
+    for scale, kernel in ((2, 6), (3, 7), (4, 8), (8, 12)):
+        shapes = [tuple(parameter.shape) for parameter in unit(3, scale).parameters() if parameter.ndim == 4]
+        assert shapes == [(3, 3, kernel, kernel)] * 3
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_a_dense_input_is_first_squeezed_and_every_layer_has_its_own_activation(unit: type[nn.Module]) -> None:
+def test_bottleneck_and_one_activation_per_layer(unit: type[nn.Module]) -> None:
     dense = unit(6, 2, out_channels=2)
     assert dense.bottleneck[0].weight.shape == (2, 6, 1, 1)
     assert sum(isinstance(module, nn.PReLU) for module in dense.modules()) == 4
     assert sum(isinstance(module, nn.PReLU) for module in unit(2, 2).modules()) == 3
     assert sum(isinstance(module, nn.ReLU) for module in unit(6, 2, out_channels=2, act=nn.ReLU).modules()) == 4
-
-
-@pytest.mark.parametrize("unit", UNITS)
-def test_a_scale_that_enlarges_nothing_is_refused(unit: type[nn.Module]) -> None:
-    with pytest.raises(ValueError, match=r"^scale=1 is no enlargement; use an integer of 2 or more$"):
-        unit(4, 1)
-
-
-@pytest.mark.parametrize("options", [{}, {"out_channels": 3}, {"act": partial(nn.LeakyReLU, 0.1)}])
-@pytest.mark.parametrize("unit", UNITS)
-def test_input_is_left_alone_gradients_are_right_and_the_script_computes_the_same(
-    unit: type[nn.Module], options: dict
-) -> None:
-    module = unit(2, 2, **options)
-    channels = 2
-    scripted = torch.jit.script(module)
-    for size in ((4, 4), (6, 8)):
-        x = torch.rand(1, channels, *size)
-        torch.testing.assert_close(scripted(x), module(x))
-    x = torch.randn(1, channels, 2, 4, dtype=torch.float64, requires_grad=True)
-    before = x.detach().clone()
-    assert torch.autograd.gradcheck(double(module), x)
-    assert torch.equal(x, before)
