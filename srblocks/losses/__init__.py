@@ -1,7 +1,8 @@
-"""Losses of the super-resolution literature that torch does not have.
+"""Loss functions from the super-resolution literature that torch does not provide.
 
-L1 and L2 are torch's own, ``nn.L1Loss()`` and ``nn.MSELoss()``, and fit every `criterion` here. Arguments come in the
-order result, target; results are scalars, means unless said. Images are (N, C, H, W) with values in [0, 1].
+For L1 and L2 use ``nn.L1Loss()`` and ``nn.MSELoss()``; both can be passed wherever a `criterion` is expected. Arguments
+are ordered (output, target). Losses return scalars, averaged over all values unless stated otherwise. Images are
+(N, C, H, W) in [0, 1].
 """
 
 from .adversarial import AdversarialLoss as AdversarialLoss

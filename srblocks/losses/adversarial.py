@@ -1,4 +1,4 @@
-"""Losses of a generator and its discriminator."""
+"""Adversarial losses for generator and discriminator."""
 
 from typing import Literal
 
@@ -7,9 +7,9 @@ from torch.nn import functional as F
 
 
 class AdversarialLoss(nn.Module):
-    """The two sides of adversarial training, on logits (no sigmoid behind the discriminator).
+    """Adversarial loss on logits, for the generator and the discriminator.
 
-    With D the logits, sigma the sigmoid and E the mean over all values:
+    D denotes the discriminator's logits (before the sigmoid), sigma the sigmoid and E the mean over all values:
 
     ``"vanilla"``: ``-E[log sigma(D(real))] - E[log(1 - sigma(D(fake)))]`` for the discriminator and
     ``-E[log sigma(D(fake))]`` for the generator (non-saturating). Goodfellow et al., *Generative Adversarial Nets*,
@@ -21,18 +21,18 @@ class AdversarialLoss(nn.Module):
     ``"hinge"``: ``E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]`` and ``-E[D(fake)]``. Lim and Ye, *Geometric GAN*,
     2017, arXiv:1705.02894.
 
-    Call `generator` and `discriminator`; there is no forward.
+    Call `generator` and `discriminator`; the module has no ``forward``.
 
     Args:
         kind: "vanilla", "least_squares" or "hinge".
 
     Shape:
-        logits of any shape, ``-> ()``; one value per image or per patch, real and fake may differ in number.
+        Logits of any shape, ``-> ()``: one value per image or per patch; ``real`` and ``fake`` may differ in shape.
 
     Raises:
-        ValueError: another kind.
+        ValueError: `kind` is unknown.
 
-    Example:
+    Examples:
         >>> loss = AdversarialLoss("hinge")
         >>> loss.generator(torch.tensor([2.0])), loss.discriminator(torch.tensor([0.5]), torch.tensor([-2.0]))
         (tensor(-2.), tensor(0.5000))
@@ -41,11 +41,11 @@ class AdversarialLoss(nn.Module):
     def __init__(self, kind: Literal["vanilla", "least_squares", "hinge"]) -> None:
         super().__init__()
         if kind not in ("vanilla", "least_squares", "hinge"):
-            raise ValueError(f"AdversarialLoss: kind={kind!r} is unknown; use 'vanilla', 'least_squares' or 'hinge'")
+            raise ValueError(f"AdversarialLoss: kind must be 'vanilla', 'least_squares' or 'hinge', got {kind!r}")
         self.kind = kind
 
     def generator(self, fake: Tensor) -> Tensor:
-        """Give the generator's loss from the logits of its images."""
+        """Return the generator loss for the logits of generated images."""
         if self.kind == "vanilla":
             return -F.logsigmoid(fake).mean()
         if self.kind == "least_squares":
@@ -53,7 +53,7 @@ class AdversarialLoss(nn.Module):
         return -fake.mean()
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Give the discriminator's loss; `fake` are the logits of detached images, ``D(sr.detach())``."""
+        """Return the discriminator loss; compute `fake` from detached images: ``D(sr.detach())``."""
         if self.kind == "vanilla":
             return -F.logsigmoid(real).mean() - F.logsigmoid(-fake).mean()
         if self.kind == "least_squares":

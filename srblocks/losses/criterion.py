@@ -1,4 +1,4 @@
-"""What all losses share: a criterion of two tensors, and the check of their shapes."""
+"""The criterion type and the shape checks shared by all losses."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,13 +9,13 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def check_same(first: str, a: Tensor, second: str, b: Tensor) -> None:
-    """Refuse two tensors of different shapes, which torch would broadcast.
+    """Raise if two tensors differ in shape; torch would broadcast them.
 
     Raises:
-        ValueError: the shapes differ; `first` and `second` name the tensors.
+        ValueError: the shapes differ; the message calls the tensors `first` and `second`.
     """
     if a.shape != b.shape:
-        raise ValueError(f"{first} is {tuple(a.shape)} but {second} is {tuple(b.shape)}; give two of the same shape")
+        raise ValueError(f"{first} and {second} must have the same shape, got {tuple(a.shape)} and {tuple(b.shape)}")
 
 
 def weighted_sum(
@@ -25,12 +25,12 @@ def weighted_sum(
     targets: Sequence[Tensor],
     weights: Sequence[float] | None = None,
 ) -> Tensor:
-    """Sum a criterion over pairs of tensors.
+    """Return the weighted sum of a criterion over pairs of tensors.
 
     Raises:
-        ValueError: another number of weights than of outputs.
+        ValueError: the number of weights differs from the number of outputs.
     """
     weights = [1.0] * len(outputs) if weights is None else weights
     if len(weights) != len(outputs):
-        raise ValueError(f"{owner}: {len(weights)} weights for {len(outputs)} outputs; give one per output, or None")
+        raise ValueError(f"{owner}: expected one weight per output ({len(outputs)}), got {len(weights)}")
     return torch.stack([w * criterion(y, t) for w, y, t in zip(weights, outputs, targets, strict=True)]).sum()

@@ -1,4 +1,4 @@
-"""Losses of networks with several outputs: pyramids, recursions, dual regression."""
+"""Losses for networks with intermediate outputs: pyramids, recursions and dual regression."""
 
 from collections.abc import Sequence
 
@@ -10,48 +10,48 @@ from .criterion import Criterion, check_same, weighted_sum
 
 
 def _targets(owner: str, outputs: Sequence[Tensor], targets: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
-    """Give one target per output, of its shape."""
+    """Return one target of the same shape for each output."""
     if isinstance(outputs, Tensor):
-        raise TypeError(f"{owner}: outputs is one tensor; give a list of images, such as net.intermediate_outputs(lr)")
+        raise TypeError(f"{owner}: outputs must be a list of images such as net.intermediate_outputs(lr), got a tensor")
     if isinstance(targets, Tensor):
         return targets_for(outputs, targets)
     if not outputs or len(outputs) != len(targets):
         raise ValueError(
-            f"{owner}: {len(outputs)} outputs but {len(targets)} targets; "
-            "give at least one output, and one target for each, or the HR image alone"
+            f"{owner}: expected one target per output or a single HR image, got {len(outputs)} outputs and "
+            f"{len(targets)} targets"
         )
     for k, (output, target) in enumerate(zip(outputs, targets, strict=True)):
-        check_same(f"{owner}: output {k}", output, "its target", target)
+        check_same(f"{owner}: output {k}", output, f"target {k}", target)
     return targets
 
 
 def targets_for(outputs: Sequence[Tensor], hr: Tensor) -> list[Tensor]:
-    """Reduce one HR image to the sizes of several outputs, by torch's antialiased bicubic interpolation.
+    """Downscale an HR image to the sizes of several outputs by torch's antialiased bicubic interpolation.
 
     Args:
-        outputs: images (N, C, h, w), such as those of ``net.intermediate_outputs(lr)``; none larger than `hr`.
+        outputs: images (N, C, h, w), such as those of ``net.intermediate_outputs(lr)``; none may be larger than `hr`.
         hr: image (N, C, H, W).
 
     Returns:
-        One target per output. Outputs of the size of `hr` get `hr` itself. Reduced targets are not clamped: at sharp
-        edges they may leave [0, 1] by a little.
+        One target per output; `hr` itself where the sizes are equal. Downscaled targets are not clamped and may
+        overshoot [0, 1] slightly at sharp edges.
 
     Raises:
-        ValueError: no output, another N or C, or an output larger than `hr`.
+        ValueError: `outputs` is empty, N or C differ, or an output is larger than `hr`.
 
-    Example:
+    Examples:
         >>> targets_for([torch.zeros(1, 3, 8, 8)], torch.rand(1, 3, 16, 16))[0].shape
         torch.Size([1, 3, 8, 8])
     """
     if not outputs:
-        raise ValueError("targets_for: no outputs; give at least one image")
+        raise ValueError("targets_for: outputs must hold at least one image")
     targets: list[Tensor] = []
     for k, y in enumerate(outputs):
         fits = y.ndim == hr.ndim == 4 and y.shape[:2] == hr.shape[:2]
         if not fits or y.shape[2] > hr.shape[2] or y.shape[3] > hr.shape[3]:
             raise ValueError(
-                f"targets_for: output {k} is {tuple(y.shape)} but hr is {tuple(hr.shape)}; "
-                "give outputs (N, C, h, w) with hr's N and C, not larger than hr"
+                f"targets_for: output {k} must be (N, C, h, w) with the N and C of hr and not larger than hr, "
+                f"got {tuple(y.shape)} for an hr of {tuple(hr.shape)}"
             )
         same = y.shape == hr.shape
         targets.append(hr if same else F.interpolate(hr, list(y.shape[2:]), mode="bicubic", antialias=True))
@@ -59,24 +59,24 @@ def targets_for(outputs: Sequence[Tensor], hr: Tensor) -> list[Tensor]:
 
 
 class SupervisedLoss(nn.Module):
-    """Supervise all images of ``net.intermediate_outputs(lr)``: ``sum_k w_k criterion(outputs[k], targets[k])``.
+    """Deep supervision of ``net.intermediate_outputs(lr)``: ``sum_k w_k criterion(outputs[k], targets[k])``.
 
-    LapSRN: `CharbonnierLoss` with weight 1 each (Lai et al., CVPR 2017, arXiv:1704.03915). MemNet: all outputs have the
-    size of HR and are compared with it (Tai et al., ICCV 2017, arXiv:1708.02209). DRCN changes its weights while it
-    learns: `RecursiveSupervisionLoss`.
+    LapSRN uses `CharbonnierLoss` with weight 1 each (Lai et al., CVPR 2017, arXiv:1704.03915). In MemNet every output
+    has the size of HR and is compared with it (Tai et al., ICCV 2017, arXiv:1708.02209). DRCN changes the weights
+    during training; use `RecursiveSupervisionLoss`.
 
     Args:
-        criterion: comparison of two images of one shape.
-        weights: one per output; None is 1 each.
+        criterion: compares two images of the same shape.
+        weights: one per output; None means 1 each.
 
     Shape:
-        ``outputs, targets -> ()``; the targets are a list of images, or one HR image, which goes through `targets_for`.
+        ``outputs, targets -> ()``; the targets are a list of images, or one HR image that `targets_for` downscales.
 
     Raises:
-        TypeError: the outputs are one tensor.
-        ValueError: another number of targets or weights than of outputs; different shapes.
+        TypeError: `outputs` is a tensor instead of a list.
+        ValueError: the numbers of outputs, targets and weights differ, or the shapes differ.
 
-    Example:
+    Examples:
         >>> outputs = [torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 16, 16)]
         >>> SupervisedLoss(nn.L1Loss(), weights=[0.5, 1])(outputs, torch.ones(1, 3, 16, 16))
         tensor(1.5000)
@@ -88,33 +88,33 @@ class SupervisedLoss(nn.Module):
         self.weights = weights
 
     def forward(self, outputs: Sequence[Tensor], targets: Tensor | Sequence[Tensor]) -> Tensor:
-        """Compare every output with its target."""
+        """Return the weighted sum over all outputs and their targets."""
         targets = _targets("SupervisedLoss", outputs, targets)
         return weighted_sum("SupervisedLoss", self.criterion, outputs, targets, self.weights)
 
 
 class DualRegressionLoss(nn.Module):
-    """Supervise the images of all sizes, and learned ways back from each to the next smaller size.
+    """Dual regression loss: supervise the images of all sizes and learned mappings back to the next smaller size.
 
     Guo et al., *Closed-loop Matters: Dual Regression Networks for Single Image Super-Resolution*, CVPR 2020,
     arXiv:2003.07018, section 3, on every level. With outputs and targets 0 (size of LR) to P (size of HR): ``sum_k
     criterion(outputs[k], targets[k]) + weight * sum_{k >= 1} criterion(duals[k - 1](outputs[k]), targets[k - 1])``.
 
     Args:
-        duals: P networks that halve an image, coarsest first: ``duals[0]`` takes x2 images down to the size of LR. DRN
-            makes them, ``net.dual_models()``. They are trained too: their parameters are those of this loss.
+        duals: P networks that downscale an image by 2, coarsest first: ``duals[0]`` maps x2 images to the size of LR.
+            `DRN` builds them with ``net.dual_models()``. They are submodules of this loss and are trained with it.
         weight: weight of the dual terms (paper: 0.1).
-        criterion: comparison of two images; None is ``nn.L1Loss()``.
+        criterion: compares two images; None means ``nn.L1Loss()``.
 
     Shape:
-        ``outputs, targets -> ()``; P + 1 images, coarsest first, as ``net.intermediate_outputs(lr)`` gives them. The targets are
-        a list, or one HR image, which goes through `targets_for`; a list can begin with the true LR image.
+        ``outputs, targets -> ()``; P + 1 images, coarsest first, as returned by ``net.intermediate_outputs(lr)``. The
+        targets are a list, or one HR image that `targets_for` downscales; a list may start with the true LR image.
 
     Raises:
-        TypeError: the outputs are one tensor.
-        ValueError: not one output more than duals; another number of targets; different shapes.
+        TypeError: `outputs` is a tensor instead of a list.
+        ValueError: the number of outputs is not that of `duals` plus one, or numbers or shapes of targets differ.
 
-    Example:
+    Examples:
         >>> loss = DualRegressionLoss(nn.ModuleList([nn.AvgPool2d(2)]))
         >>> loss([torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 8, 8)], torch.ones(1, 3, 8, 8))
         tensor(2.1000)
@@ -127,12 +127,12 @@ class DualRegressionLoss(nn.Module):
         self.criterion = nn.L1Loss() if criterion is None else criterion
 
     def forward(self, outputs: Sequence[Tensor], targets: Tensor | Sequence[Tensor]) -> Tensor:
-        """Compare every output, and every way back, with its target."""
+        """Return the loss over all outputs and all dual mappings."""
         targets = _targets("DualRegressionLoss", outputs, targets)
         if len(outputs) != len(self.duals) + 1:
             raise ValueError(
-                f"DualRegressionLoss: {len(outputs)} outputs for {len(self.duals)} duals; "
-                "give one output more than duals, coarsest first"
+                f"DualRegressionLoss: expected {len(self.duals) + 1} outputs (one more than duals, coarsest first), "
+                f"got {len(outputs)}"
             )
         total = weighted_sum("DualRegressionLoss", self.criterion, outputs, targets)
         for k, dual in enumerate(self.duals):
@@ -143,24 +143,26 @@ class DualRegressionLoss(nn.Module):
 
 
 class RecursiveSupervisionLoss(nn.Module):
-    """DRCN's loss on its recursions y_d and its result y: ``alpha * mean_d MSE(y_d, hr) + (1 - alpha) * MSE(y, hr)``.
+    """Recursive supervision of DRCN: ``alpha * mean_d MSE(y_d, hr) + (1 - alpha) * MSE(y, hr)``.
+
+    The y_d are the images of the recursions, y is the final output.
 
     Kim et al., *Deeply-Recursive Convolutional Network for Image Super-Resolution*, CVPR 2016, arXiv:1511.04491, eq.
     (6) to (8). Differs from the paper: MSE is the mean over all values, without the factor 1/2; the term
-    ``beta * |theta|^2`` is weight decay, which is the optimizer's work.
+    ``beta * |theta|^2`` is left to the optimizer's weight decay.
 
     Args:
-        alpha: weight of the recursions in [0, 1]; an attribute that can be set at any time. `decay` lowers it.
+        alpha: weight of the recursions in [0, 1]; it may be changed at any time, see `decay`.
 
     Shape:
-        ``outputs, hr -> ()``; outputs are ``[y_1, ..., y_D, y]``, D >= 1, as DRCN's ``net.intermediate_outputs(lr)`` gives them,
-        all of the shape of `hr`.
+        ``outputs, hr -> ()``; outputs are ``[y_1, ..., y_D, y]``, D >= 1, as returned by DRCN's
+        ``net.intermediate_outputs(lr)``, all of the shape of `hr`.
 
     Raises:
-        TypeError: the outputs are one tensor.
-        ValueError: alpha outside [0, 1]; fewer than two outputs; different shapes.
+        TypeError: `outputs` is a tensor instead of a list.
+        ValueError: `alpha` is outside [0, 1], there are fewer than two outputs, or the shapes differ.
 
-    Example:
+    Examples:
         >>> loss = RecursiveSupervisionLoss()
         >>> loss.decay(5, epochs=20)
         >>> loss([torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)], torch.ones(1, 1, 4, 4))
@@ -172,20 +174,24 @@ class RecursiveSupervisionLoss(nn.Module):
         self.alpha = alpha
 
     def decay(self, epoch: int, *, epochs: int = 25) -> None:
-        """Set `alpha` for an epoch, counted from 0: linearly from 1 at epoch 0 to 0 at epoch `epochs`, then 0.
+        """Set `alpha` for an epoch (counted from 0): it falls linearly from 1 to 0 at `epochs` and stays 0.
 
-        The paper decays alpha too, but gives no schedule; 25 epochs are usual in ports of it.
+        The paper decays alpha without stating a schedule; 25 epochs are common in reimplementations.
         """
         if epoch < 0 or epochs < 1:
-            raise ValueError(f"RecursiveSupervisionLoss: epoch={epoch} of {epochs}; use epoch >= 0 and epochs >= 1")
+            raise ValueError(
+                f"RecursiveSupervisionLoss: expected epoch >= 0 and epochs >= 1, got epoch={epoch}, epochs={epochs}"
+            )
         self.alpha = max(0.0, 1 - epoch / epochs)
 
     def forward(self, outputs: Sequence[Tensor], hr: Tensor) -> Tensor:
-        """Compare the images of the recursions, and their combination, with ``hr``."""
+        """Return the weighted loss of the recursions and the final output."""
         if not 0 <= self.alpha <= 1:
-            raise ValueError(f"RecursiveSupervisionLoss: alpha={self.alpha}; use 0 <= alpha <= 1")
+            raise ValueError(f"RecursiveSupervisionLoss: alpha must be in [0, 1], got {self.alpha}")
         _targets("RecursiveSupervisionLoss", outputs, [hr] * len(outputs))
         if len(outputs) < 2:
-            raise ValueError("RecursiveSupervisionLoss: 1 output; give the images of the recursions and the result")
+            raise ValueError(
+                "RecursiveSupervisionLoss: expected the images of the recursions and the final output, got 1 output"
+            )
         *recursions, result = [F.mse_loss(output, hr) for output in outputs]
         return self.alpha * torch.stack(recursions).mean() + (1 - self.alpha) * result

@@ -61,5 +61,5 @@ def test_adversaries_pull_the_fakes_in_opposite_directions(kind: str) -> None:
 
 
 def test_another_kind_of_adversary_is_refused() -> None:
-    with pytest.raises(ValueError, match="kind='wgan' is unknown; use 'vanilla', 'least_squares' or 'hinge'"):
+    with pytest.raises(ValueError, match="kind must be 'vanilla', 'least_squares' or 'hinge', got 'wgan'"):
         AdversarialLoss("wgan")

@@ -122,14 +122,14 @@ def test_texture_of_half_precision_features_is_finite() -> None:
 
 
 def test_features_without_a_plane_have_no_texture() -> None:
-    with pytest.raises(ValueError, match=r"a feature tensor is \(1, 12\); use features of shape \(N, C, H, W\)"):
+    with pytest.raises(ValueError, match=r"features must have shape \(N, C, H, W\), got \(1, 12\)"):
         TextureLoss(nn.Flatten())(torch.rand(1, 3, 2, 2), torch.rand(1, 3, 2, 2))
 
 
 @pytest.mark.parametrize("loss_class", [ContentLoss, TextureLoss])
 def test_another_number_of_feature_weights_is_refused(loss_class: type[ContentLoss]) -> None:
     loss = loss_class(Stages(), weights=[1.0])
-    match = f"{loss_class.__name__}: 1 weights for 2 outputs; give one per output, or None"
+    match = f"{loss_class.__name__}: expected one weight per output \\(2\\), got 1"
     with pytest.raises(ValueError, match=match):
         loss(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
 
@@ -175,14 +175,14 @@ def test_timm_features_in_channels_last_order_are_turned() -> None:
 def test_timm_features_refuse_images_that_would_be_broadcast(shape: tuple[int, ...]) -> None:
     pytest.importorskip("timm")
     features = timm_features("resnet18", pretrained=False, out_indices=[0])
-    with pytest.raises(ValueError, match=r"the image is \(.*32\); this network takes \(N, 3, H, W\); repeat"):
+    with pytest.raises(ValueError, match=r"expected an image of shape \(N, 3, H, W\), got \(.*32\); repeat"):
         features(torch.rand(shape))
 
 
 @pytest.mark.parametrize(("name", "stages"), [("no_such_model", None), ("resnet18", [9])])
 def test_unknown_timm_features_are_refused(name: str, stages: list[int] | None) -> None:
     pytest.importorskip("timm")
-    with pytest.raises(ValueError, match=rf"timm gives no features of '{name}' .*see timm.list_models\(\)"):
+    with pytest.raises(ValueError, match=rf"timm cannot create features of '{name}' .*see timm.list_models\(\)"):
         timm_features(name, pretrained=False, out_indices=stages)
 
 
@@ -193,5 +193,5 @@ def test_random_features_must_be_asked_for() -> None:
 
 def test_without_timm_the_way_to_get_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ImportError, match=r'timm_features needs timm; pip install "srblocks\[timm\]"'):
+    with pytest.raises(ImportError, match=r'timm_features requires timm; pip install "srblocks\[timm\]"'):
         timm_features("resnet18", pretrained=False)

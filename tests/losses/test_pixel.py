@@ -41,7 +41,7 @@ def test_charbonnier_default_is_the_papers_and_is_flat_at_zero() -> None:
 
 @pytest.mark.parametrize("eps", [0, -1e-3])
 def test_charbonnier_without_a_bottom_is_refused(eps: float) -> None:
-    with pytest.raises(ValueError, match=rf"eps={eps} has no gradient at d = 0; use eps > 0, or nn.L1Loss"):
+    with pytest.raises(ValueError, match=rf"eps must be positive, got {eps}; use nn.L1Loss"):
         CharbonnierLoss(eps)
 
 
@@ -66,7 +66,7 @@ def test_total_variation_is_symmetric_homogeneous_and_blind_to_brightness(seed: 
 
 @pytest.mark.parametrize("shape", [(1, 3, 1, 4), (1, 3, 4, 1), (5,)])
 def test_total_variation_needs_neighbors(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=rf"the image is \({', '.join(map(str, shape))},?\); give .* with H, W >= 2"):
+    with pytest.raises(ValueError, match=r"expected an image .* with H, W >= 2, got \([\d, ]+\)"):
         TotalVariationLoss()(torch.rand(shape))
 
 
@@ -81,6 +81,6 @@ def test_cycle_compares_with_the_small_image() -> None:
 
 
 def test_cycle_refuses_a_degradation_to_another_size() -> None:
-    match = r"CycleLoss: degrade\(sr\) is \(1, 3, 4, 4\) but lr is \(1, 3, 8, 8\); give two of the same shape"
+    match = r"CycleLoss: degrade\(sr\) and lr must have the same shape, got \(1, 3, 4, 4\) and \(1, 3, 8, 8\)"
     with pytest.raises(ValueError, match=match):
         CycleLoss(nn.AvgPool2d(2))(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))

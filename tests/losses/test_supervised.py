@@ -40,12 +40,14 @@ BAD_OUTPUTS = [(2, 3, 4, 4), (1, 1, 4, 4), (1, 3, 9, 4), (1, 3, 4, 9), (3, 8, 8)
 @pytest.mark.parametrize("shape", BAD_OUTPUTS)
 def test_outputs_that_hr_cannot_be_reduced_to_are_refused(shape: tuple[int, ...]) -> None:
     shown = str(shape).replace("(", r"\(").replace(")", r"\)")
-    with pytest.raises(ValueError, match=rf"output 1 is {shown} but hr is \(1, 3, 8, 8\); .* not larger than hr"):
+    with pytest.raises(
+        ValueError, match=rf"output 1 must be .* not larger than hr, got {shown} for an hr of \(1, 3, 8, 8\)"
+    ):
         targets_for([torch.zeros(1, 3, 4, 4), torch.zeros(shape)], torch.rand(1, 3, 8, 8))
 
 
 def test_no_outputs_have_no_targets() -> None:
-    with pytest.raises(ValueError, match="targets_for: no outputs; give at least one image"):
+    with pytest.raises(ValueError, match="targets_for: outputs must hold at least one image"):
         targets_for([], torch.rand(1, 3, 8, 8))
 
 
@@ -122,14 +124,14 @@ def test_dual_regression_trains_duals_and_network() -> None:
 
 def test_dual_regression_counts_its_duals() -> None:
     duals, outputs, targets = dual_example()
-    match = "2 outputs for 2 duals; give one output more than duals, coarsest first"
+    match = r"expected 3 outputs \(one more than duals, coarsest first\), got 2"
     with pytest.raises(ValueError, match=match):
         DualRegressionLoss(duals)(outputs[1:], targets[1:])
 
 
 def test_a_dual_to_another_size_is_refused() -> None:
     _, outputs, targets = dual_example()
-    match = r"duals\[0\]\(outputs\[1\]\) is \(1, 3, 6, 6\) but target 0 is \(1, 3, 3, 3\); give two of the same shape"
+    match = r"duals\[0\]\(outputs\[1\]\) and target 0 must have the same shape, got \(1, 3, 6, 6\) and \(1, 3, 3, 3\)"
     with pytest.raises(ValueError, match=match):
         DualRegressionLoss(nn.ModuleList([nn.Identity(), nn.AvgPool2d(2)]))(outputs, targets)
 
@@ -159,16 +161,16 @@ def test_alpha_decays_from_one_to_zero() -> None:
 
 @pytest.mark.parametrize(("epoch", "epochs"), [(-1, 25), (3, 0)])
 def test_epochs_that_do_not_exist_are_refused(epoch: int, epochs: int) -> None:
-    with pytest.raises(ValueError, match=f"epoch={epoch} of {epochs}; use epoch >= 0 and epochs >= 1"):
+    with pytest.raises(ValueError, match=f"expected epoch >= 0 and epochs >= 1, got epoch={epoch}, epochs={epochs}"):
         RecursiveSupervisionLoss().decay(epoch, epochs=epochs)
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.5])
 def test_alpha_outside_its_range_is_refused(alpha: float) -> None:
-    with pytest.raises(ValueError, match=f"alpha={alpha}; use 0 <= alpha <= 1"):
+    with pytest.raises(ValueError, match=rf"alpha must be in \[0, 1\], got {alpha}"):
         RecursiveSupervisionLoss(alpha)([torch.rand(GRAY)] * 2, torch.rand(GRAY))
 
 
 def test_recursive_supervision_needs_recursions() -> None:
-    with pytest.raises(ValueError, match="1 output; give the images of the recursions and the result"):
+    with pytest.raises(ValueError, match="expected the images of the recursions and the final output, got 1 output"):
         RecursiveSupervisionLoss()([torch.rand(GRAY)], torch.rand(GRAY))

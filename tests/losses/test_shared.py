@@ -28,7 +28,7 @@ def named(losses: list[nn.Module]) -> pytest.MarkDecorator:
 @pytest.mark.parametrize("shape", [(1, 3, 4, 1), (1, 1, 4, 4), (3, 4, 4), (2, 3, 4, 4)])
 def test_a_target_that_would_be_broadcast_is_refused(loss: nn.Module, shape: tuple[int, ...]) -> None:
     shown = str(shape).replace("(", r"\(").replace(")", r"\)")
-    match = rf"{type(loss).__name__}: sr is \(1, 3, 4, 4\) but hr is {shown}; give two of the same shape"
+    match = rf"{type(loss).__name__}: sr and hr must have the same shape, got \(1, 3, 4, 4\) and {shown}"
     with pytest.raises(ValueError, match=match):
         loss(torch.rand(1, 3, 4, 4), torch.rand(shape))
 
@@ -36,7 +36,7 @@ def test_a_target_that_would_be_broadcast_is_refused(loss: nn.Module, shape: tup
 @named(LISTS)
 def test_one_tensor_is_no_list_of_outputs(loss: nn.Module) -> None:
     match = (
-        rf"{type(loss).__name__}: outputs is one tensor; give a list of images, such as net.intermediate_outputs\(lr\)"
+        rf"{type(loss).__name__}: outputs must be a list of images such as net.intermediate_outputs\(lr\), got a tensor"
     )
     with pytest.raises(TypeError, match=match):
         loss(torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4))
@@ -46,7 +46,8 @@ def test_one_tensor_is_no_list_of_outputs(loss: nn.Module) -> None:
 def test_lists_of_different_lengths_are_refused(loss: nn.Module) -> None:
     output = torch.rand(1, 3, 4, 4)
     for outputs, targets in (([output] * 2, [output]), ([output], [output] * 2), ([], [])):
-        match = f"{type(loss).__name__}: {len(outputs)} outputs but {len(targets)} targets; give at least one output"
+        counts = f"got {len(outputs)} outputs and {len(targets)} targets"
+        match = f"{type(loss).__name__}: expected one target per output or a single HR image, {counts}"
         with pytest.raises(ValueError, match=match):
             loss(outputs, targets)
 
@@ -55,14 +56,14 @@ def test_lists_of_different_lengths_are_refused(loss: nn.Module) -> None:
 def test_an_output_of_another_shape_is_refused(loss: nn.Module) -> None:
     outputs = [torch.rand(1, 3, 4, 4), torch.rand(1, 3, 8, 1)]
     targets = torch.rand(1, 3, 4, 4) if isinstance(loss, RecursiveSupervisionLoss) else [outputs[0]] * 2
-    match = r"output 1 is \(1, 3, 8, 1\) but its target is \(1, 3, 4, 4\); give two of the same shape"
+    match = r"output 1 and (target 1|hr) must have the same shape, got \(1, 3, 8, 1\) and \(1, 3, 4, 4\)"
     with pytest.raises(ValueError, match=match):
         loss(outputs, targets)
 
 
 def test_another_number_of_output_weights_is_refused() -> None:
     loss = SupervisedLoss(nn.L1Loss(), weights=[1, 1, 1])
-    with pytest.raises(ValueError, match="SupervisedLoss: 3 weights for 1 outputs; give one per output, or None"):
+    with pytest.raises(ValueError, match=r"SupervisedLoss: expected one weight per output \(1\), got 3"):
         loss([torch.rand(GRAY)], torch.rand(GRAY))
 
 
