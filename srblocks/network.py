@@ -1,7 +1,7 @@
 """What every network of the package has in common."""
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import torch
 from torch import Tensor, nn
@@ -114,11 +114,21 @@ class Network(CompactRepr):
             if type(value) is int and value < 0:
                 raise ValueError(f"{cls.__name__}: {name}={value} is negative; use 0 or more")
         for name, parameter in signature.parameters.items():
-            kind = _KINDS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
+            choices = get_args(parameter.annotation) if get_origin(parameter.annotation) is Literal else ()
+            wanted = str if choices else parameter.annotation
+            kind = _KINDS.get(wanted) if isinstance(wanted, type) else None
             value = bound.arguments.get(name, parameter.default)
-            if kind and value is not parameter.empty and not isinstance(value, kind):
-                given, wanted = type(value).__name__, parameter.annotation.__name__
-                raise TypeError(f"{cls.__name__}: {name}={value!r} is of type {given}; give one of type {wanted}")
+            if value is parameter.empty:
+                continue
+            if kind and not isinstance(value, kind):
+                given = type(value).__name__
+                raise TypeError(
+                    f"{cls.__name__}: {name}={value!r} is of type {given}; give one of type {wanted.__name__}"
+                )
+            if choices and value not in choices:
+                raise ValueError(
+                    f"{cls.__name__}: {name} must be one of {', '.join(map(repr, choices))}, got {value!r}"
+                )
         return self
 
     def __init__(

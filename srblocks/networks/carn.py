@@ -1,4 +1,4 @@
-"""CARN and CARN-M: cascades of cascades, and an upsampler per scale."""
+"""CARN and CARN-M: cascades of cascades, with one upsampler per scale."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,29 +12,29 @@ from ..upsampling import PixelShuffleUp
 
 
 class CARN(PostUpsampling):
-    """Cascading residual network; with `mobile` CARN-M.
+    """CARN: cascading residual network; CARN-M with `mobile`.
 
     Ahn, Kang and Sohn, *Fast, Accurate, and Lightweight Super-Resolution with Cascading Residual Network*, ECCV 2018,
-    arXiv:1803.08664, Fig. 2 and 3. Differs from the paper's text as the authors' networks do: ReLU behind every
-    upsampling convolution, and CARN-M's upsampling convolutions are grouped too.
+    arXiv:1803.08664, Fig. 2 and 3. Differs from the paper's text as the authors' networks do: ReLU after every
+    upsampling convolution, and grouped upsampling convolutions in CARN-M.
 
     Args:
-        scale: enlargement per side that the network runs at, one of `scales`; `at_scale` gives the others.
-        scales: scales that have an upsampler (paper: 2, 3, 4).
+        scale: scale factor that the network runs at, one of `scales`; `at_scale` returns the others.
+        scales: scale factors with an upsampler (paper: 2, 3, 4).
         image_channels: 3 = RGB (paper), 1 = Y.
         width: feature channels.
         depth: blocks in each cascade (paper: 3).
         mobile: CARN-M: efficient residual blocks, one shared by all positions of a cascade.
         groups: groups of the convolutions of CARN-M (paper: 4).
-        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
-        value_range: the value of white inside the network.
+        mean_shift: subtract the DIV2K mean at the input and add it at the output; needs three channels.
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
         1,591,939 parameters with three scales, 414,787 for CARN-M.
 
     Raises:
-        ValueError: `scale` is not among `scales`, or ``mean_shift`` with other than three channels.
+        ValueError: `scale` is not among `scales`, or ``mean_shift`` with `image_channels` other than 3.
     """
 
     def __init__(

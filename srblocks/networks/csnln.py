@@ -1,4 +1,4 @@
-"""CSNLN: a recurrent cell that mines the image itself, across scales, for what it lacks."""
+"""CSNLN: a recurrent cell with cross-scale non-local attention."""
 
 from functools import partial
 
@@ -26,7 +26,7 @@ def _window(scale: int) -> tuple[int, int]:
 
 
 class _Projection(nn.Module):
-    """Enlarge, and enlarge again what the reduction of that shows to be missing."""
+    """Upscale, and add the upscaled error of the downscaled result."""
 
     def __init__(self, width: int, scale: int, total: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class _Projection(nn.Module):
 
 
 class SelfExemplarMining(nn.Module):
-    """Self-exemplars mining cell (SEM): one projection, two at x4, and the way back.
+    """Self-exemplars mining cell (SEM): one projection (two at x4) and the downscaling back to low resolution.
 
     Mei et al., CVPR 2020, arXiv:2006.01424, Fig. 2 and eq. (7) to (10).
     """
@@ -53,7 +53,7 @@ class SelfExemplarMining(nn.Module):
         self.back = nn.Sequential(_down(width, scale), conv(width, width), nn.PReLU())
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the next low-resolution features and the high-resolution ones."""
+        """Return the next low-resolution features and the high-resolution features."""
         high = self.first(x, x)
         if self.second is not None:
             high = self.second(x, high)
@@ -61,27 +61,27 @@ class SelfExemplarMining(nn.Module):
 
 
 class CSNLN(Network):
-    """Cross-scale non-local network.
+    """CSNLN: cross-scale non-local network.
 
     Mei et al., *Image Super-Resolution with Cross-Scale Non-Local Attention and Exhaustive Self-Exemplars Mining*,
-    CVPR 2020, arXiv:2006.01424, Fig. 2: one cell, run again and again; the output sees the high-resolution features of
-    all its runs.
+    CVPR 2020, arXiv:2006.01424, Fig. 2: one cell that runs `depth` times; the output convolution receives the
+    high-resolution features of all runs.
 
     Args:
-        scale: enlargement per side, 2, 3 or 4.
+        scale: scale factor, 2, 3 or 4.
         image_channels: 3 = RGB (paper), 1 = Y.
         width: feature channels.
         depth: runs of the cell (paper: 12).
-        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
-        value_range: the value of white inside the network.
+        mean_shift: subtract the DIV2K mean at the input and add it at the output; needs three channels.
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; H and W
         multiples of 2 (x2, x4) or 3 (x3), and at least 4 or 6. 3,061,265 / 6,010,385 / 6,568,603 parameters at
-        x2 / x3 / x4. The attention looks at the whole image; time grows with ``(H * W) ** 2``.
+        x2 / x3 / x4. The receptive field is global; time grows with ``(H * W) ** 2``.
 
     Raises:
-        ValueError: another scale, no run, or ``mean_shift`` with other than three channels.
+        ValueError: another scale, ``depth < 1``, or ``mean_shift`` with `image_channels` other than 3.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class CSNLN(Network):
         value_range: float = 1.0,
     ) -> None:
         if scale not in (2, 3, 4):
-            raise ValueError(f"CSNLN: scale={scale} is not defined; use 2, 3 or 4")
+            raise ValueError(f"CSNLN: scale must be 2, 3 or 4, got {scale}")
         if depth < 1:
-            raise ValueError(f"CSNLN: depth={depth}; use 1 run or more")
+            raise ValueError(f"CSNLN: depth must be >= 1, got {depth}")
         normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         multiple = 3 if scale == 3 else 2
         super().__init__(
@@ -114,7 +114,7 @@ class CSNLN(Network):
         self.depth = depth
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         x = self.head(self.normalise(lr))
         highs: list[Tensor] = []
         for _ in range(self.depth):
@@ -123,7 +123,7 @@ class CSNLN(Network):
         return self.denormalise(self.tail(torch.cat(highs, 1)))
 
     def sequential_slots(self) -> list[list[str]]:
-        """Give the slots that run directly behind one another."""
+        """Return the slots that ``forward`` runs in sequence."""
         return [["normalise", "head"], ["tail", "denormalise"]]
 
 

@@ -1,4 +1,4 @@
-"""DBPN: back-projection, up and down in turn, densely connected."""
+"""DBPN: densely connected up- and down-projections."""
 
 from functools import partial
 
@@ -12,32 +12,32 @@ from ..upsampling import DownProjection, InterpolateUp, UpProjection
 
 
 class DDBPN(IterativeUpsampling):
-    """Dense deep back-projection network.
+    """D-DBPN: dense deep back-projection network.
 
     Haris et al., *Deep Back-Projection Networks for Super-Resolution*, CVPR 2018, arXiv:1803.02735, Fig. 5 and
-    section 3.3: T up-projections and T - 1 down-projections; each unit after the first three sees all earlier outputs
-    at its resolution through a 1x1 convolution.
+    section 3.3: T up-projections and T - 1 down-projections; each unit after the first three receives all earlier
+    outputs of its resolution through a 1x1 convolution.
 
     Args:
-        scale: enlargement per side (authors: 2, 4, 8).
+        scale: scale factor (authors: 2, 4, 8).
         image_channels: 3 = RGB (paper), 1 = Y.
         width: channels of the projections (n_R in the paper).
         head_width: channels of the first convolution (n_0 in the paper).
         stages: up-projections T (paper: 7).
-        recursions: run all projections so many times with the same weights, and let the end see the last enlargement
-            of each run (DBPN-RES-MR64-3: 3); None for once, where the end sees all enlargements.
-        image_skip: add the bicubic enlargement of the input (the authors train with it and evaluate without).
-        newest_first: order in which the units see the earlier outputs (one port: oldest first).
-        shared_slope: one slope per activation; otherwise one per channel (that port).
-        mean_shift: subtract DIV2K's mean inside and add it back (that port); needs three channels.
-        value_range: the value of white inside the network.
+        recursions: run all projections this many times with shared weights; the output convolution then receives the
+            last high-resolution features of each run (DBPN-RES-MR64-3: 3). None for one run, of which it receives all.
+        image_skip: add the bicubically upscaled input (the authors train with it and evaluate without).
+        newest_first: order of the earlier outputs in the concatenations (one port: oldest first).
+        shared_slope: one slope per PReLU; otherwise one per channel (that port).
+        mean_shift: subtract the DIV2K mean at the input and add it at the output (that port); needs three channels.
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1
         (2 with ``image_skip``). 5,953,526 / 10,426,358 / 23,205,878 parameters at x2 / x4 / x8.
 
     Raises:
-        ValueError: ``stages < 1``, ``recursions < 1``, or ``mean_shift`` with other than three channels.
+        ValueError: ``stages < 1``, ``recursions < 1``, or ``mean_shift`` with `image_channels` other than 3.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class DDBPN(IterativeUpsampling):
         value_range: float = 1.0,
     ) -> None:
         if stages < 1:
-            raise ValueError(f"DDBPN: stages={stages}; use 1 up-projection or more")
+            raise ValueError(f"DDBPN: stages must be >= 1, got {stages}")
         if recursions is not None and recursions < 1:
-            raise ValueError(f"DDBPN: recursions={recursions}; use 1 pass or more, or None")
+            raise ValueError(f"DDBPN: recursions must be >= 1 or None, got {recursions}")
         normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         act = nn.PReLU if shared_slope else partial(nn.PReLU, width)
         super().__init__(

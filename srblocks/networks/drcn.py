@@ -1,4 +1,6 @@
-"""DRCN: one convolution run sixteen times, and an average over what every run gives."""
+"""DRCN: one convolution that runs sixteen times, and a learned average of all reconstructions."""
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,7 @@ from ..upsampling import InterpolateUp
 
 
 class _Reconstruction(nn.Module):
-    """Features and the interpolated image to an image."""
+    """Reconstruct an image from features and the interpolated image."""
 
     def __init__(self, width: int, image_channels: int, *, skip: str, act: nn.Module) -> None:
         super().__init__()
@@ -28,30 +30,30 @@ class _Reconstruction(nn.Module):
 
 
 class DRCN(PreUpsampling):
-    """Deeply-recursive convolutional network.
+    """DRCN: deeply-recursive convolutional network.
 
     Kim et al., *Deeply-Recursive Convolutional Network for Image Super-Resolution*, CVPR 2016, arXiv:1511.04491,
-    Fig. 1 to 3: embedding, a convolution shared by all recursions, and a reconstruction shared by all of them; the
-    output is a learned average of the reconstructions. `intermediate_outputs` gives each reconstruction, then the average.
+    Fig. 1 to 3: an embedding, one convolution and one reconstruction that all recursions share; the output is a learned
+    average of the reconstructions. `intermediate_outputs` returns each reconstruction, then the average.
 
     Args:
-        scale: enlargement per side; 1 when the input is interpolated already.
+        scale: scale factor; 1 for an input that is interpolated already.
         image_channels: 1 = Y (paper), 3 = RGB.
         width: feature channels (paper: 256).
-        recursions: runs of the shared convolution D (paper: 16).
-        skip: how a reconstruction sees the interpolated image: "add" (its mult-adds are the published ones) or "concat"
-            (a widely used port: ahead of the last convolution).
-        reconstruction_act: ReLU behind both convolutions of the reconstruction (that port).
+        recursions: number D of runs of the shared convolution (paper: 16).
+        skip: how a reconstruction uses the interpolated image: "add" (matches the published multiply-adds) or "concat"
+            before the last convolution (a widely used port).
+        reconstruction_act: ReLU after both convolutions of the reconstruction (that port).
         normalized_average: divide by the sum of the learned weights (that port).
-        interpolation: "bicubic" (MATLAB's) or "bilinear".
-        value_range: the value of white inside the network.
+        interpolation: "bicubic" (MATLAB's), "bilinear" or "nearest".
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
         1,775,121 parameters on Y.
 
     Raises:
-        ValueError: unknown `skip`, or no recursion.
+        ValueError: unknown `skip`, or ``recursions < 1``.
     """
 
     def __init__(
@@ -61,14 +63,12 @@ class DRCN(PreUpsampling):
         image_channels: int = 1,
         width: int = 256,
         recursions: int = 16,
-        skip: str = "add",
+        skip: Literal["add", "concat"] = "add",
         reconstruction_act: bool = False,
         normalized_average: bool = False,
-        interpolation: str = "bicubic",
+        interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic",
         value_range: float = 1.0,
     ) -> None:
-        if skip not in ("add", "concat"):
-            raise ValueError(f"DRCN: skip={skip!r} is unknown; use 'add' or 'concat'")
         normalize, denormalize = normalization(image_channels, value_range)
         body = RecursiveBlock(width, recursions=recursions, depth=1, norm=None, pre_activation=False, skip="none")
         act = nn.ReLU() if reconstruction_act else nn.Identity()
@@ -87,11 +87,11 @@ class DRCN(PreUpsampling):
         nn.init.dirac_(body.get_parameter("convs.0.weight"))
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         return self.denormalise(self.average(self._reconstructions(lr)))
 
     def intermediate_outputs(self, lr: Tensor) -> list[Tensor]:
-        """Give the image of every recursion, first to last, and their average, which is ``forward``'s."""
+        """Return the image of every recursion, first to last, then their average, the output of ``forward``."""
         images = self._reconstructions(lr)
         return [self.denormalise(image) for image in [*images, self.average(images)]]
 

@@ -1,6 +1,7 @@
-"""DRN: down to the small image and up again, and dual models that learn the way back."""
+"""DRN: a U-shaped network, and dual models that learn the downscaling."""
 
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ _SIZES = {("s", 4): (16, 30), ("s", 8): (8, 30), ("l", 4): (20, 40), ("l", 8): (
 
 
 class DualModel(nn.Sequential):
-    """Learn to halve an image: the dual regression of DRN.
+    """Dual model of DRN: learned downscaling of an image by 2.
 
     Guo et al., *Closed-loop Matters: Dual Regression Networks for Single Image Super-Resolution*, CVPR 2020,
     arXiv:2003.07018, section 3.3.
@@ -24,10 +25,10 @@ class DualModel(nn.Sequential):
         image_channels: channels of the images.
 
     Shape:
-        ``(N, image_channels, 2 H, 2 W) -> (N, image_channels, H, W)``. It has no bias, so that the range of the values
-        does not matter.
+        ``(N, image_channels, 2 H, 2 W) -> (N, image_channels, H, W)``. It has no bias, so it works with any value
+        range.
 
-    Example:
+    Examples:
         >>> DualModel(16)(torch.rand(1, 3, 8, 12)).shape
         torch.Size([1, 3, 4, 6])
     """
@@ -41,28 +42,28 @@ class DualModel(nn.Sequential):
 
 
 class DRN(Network):
-    """Dual regression network, U-shaped: the interpolated image goes down to the input's size and up again.
+    """DRN: U-shaped dual regression network, from the interpolated image down to the input size and up again.
 
     Guo et al., *Closed-loop Matters: Dual Regression Networks for Single Image Super-Resolution*, CVPR 2020,
-    arXiv:2003.07018, Fig. 2 and 3. `intermediate_outputs` gives the images of all sizes, from the input's to the output;
-    `dual_models` the networks for the way back, of which only training has need.
+    arXiv:2003.07018, Fig. 2 and 3. `intermediate_outputs` returns the images of all sizes, from the input size to the
+    output; `dual_models` returns the dual models, which only training needs.
 
     Args:
-        scale: enlargement per side, 4 or 8 (a power of 2 when `width` and `depth` are given).
+        scale: scale factor, 4 or 8 (any power of 2 with `width` and `depth`).
         image_channels: 3 = RGB (paper), 1 = Y.
-        variant: "s" or "l", which fixes width and depth at x4 and x8.
+        variant: "s" or "l": width and depth at x4 and x8.
         width: feature channels at full size; None for the variant's.
         depth: residual channel attention blocks per level; None for the variant's.
-        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
-        value_range: the value of white inside the network (authors: 255).
+        mean_shift: subtract the DIV2K mean at the input and add it at the output; needs three channels.
+        value_range: value of white inside the network (authors: 255).
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
         4,804,041 / 5,402,976 parameters at x4 / x8 for DRN-S, 9,825,869 / 10,003,994 for DRN-L.
 
     Raises:
-        ValueError: unknown variant, a scale without a size of its own, or ``mean_shift`` with other than three
-            channels.
+        ValueError: unknown variant, a scale without a default width and depth, or ``mean_shift`` with
+            `image_channels` other than 3.
     """
 
     def __init__(
@@ -70,17 +71,15 @@ class DRN(Network):
         *,
         scale: int = 4,
         image_channels: int = 3,
-        variant: str = "s",
+        variant: Literal["s", "l"] = "s",
         width: int | None = None,
         depth: int | None = None,
         mean_shift: bool = True,
         value_range: float = 255.0,
     ) -> None:
-        if variant not in ("s", "l"):
-            raise ValueError(f"DRN: variant={variant!r} is unknown; use 's' or 'l'")
         levels = scale.bit_length() - 1
         if scale != 2**levels or levels < 1 or ((width is None or depth is None) and (variant, scale) not in _SIZES):
-            raise ValueError(f"DRN: scale={scale} has no size of its own; use 4 or 8, or a power of 2, width and depth")
+            raise ValueError(f"DRN: scale must be 4 or 8, or a power of 2 with width and depth, got {scale}")
         own_width, own_depth = _SIZES.get((variant, scale), (0, 0))
         width = own_width if width is None else width
         depth = own_depth if depth is None else depth
@@ -117,19 +116,19 @@ class DRN(Network):
         self.tails = nn.ModuleList(conv(channels, image_channels) for channels in inner)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         return self.denormalise(self.tails[-1](self._levels(lr)[-1]))
 
     def sequential_slots(self) -> list[list[str]]:
-        """Give the slots that run directly behind one another."""
+        """Return the slots that ``forward`` runs in sequence."""
         return [["normalise", "upsampler", "head"]]
 
     def intermediate_outputs(self, lr: Tensor) -> list[Tensor]:
-        """Give the image of every level: the input's size first, then each doubling; the last is ``forward``'s."""
+        """Return the image of every level, from the input size to the output of ``forward``."""
         return [self.denormalise(tail(x)) for tail, x in zip(self.tails, self._levels(lr), strict=True)]
 
     def dual_models(self) -> nn.ModuleList:
-        """Give fresh dual models, one per doubling, coarsest first, for `srblocks.losses.DualRegressionLoss`."""
+        """Return new dual models, one per doubling, coarsest first, for `srblocks.losses.DualRegressionLoss`."""
         return nn.ModuleList(DualModel(self.width, image_channels=self.image_channels) for _ in self.downs)
 
     def _levels(self, lr: Tensor) -> list[Tensor]:

@@ -1,6 +1,7 @@
-"""DRRN: one residual unit run again and again, always added to the block's first features."""
+"""DRRN: a recursive residual unit whose skip connections all start at the input of its block."""
 
 from functools import partial
+from typing import Literal
 
 from torch import nn
 
@@ -12,24 +13,24 @@ from ..upsampling import InterpolateUp
 
 
 class DRRN(PreUpsampling):
-    """Deep recursive residual network.
+    """DRRN: deep recursive residual network.
 
     Tai, Yang and Liu, *Image Super-Resolution via Deep Recursive Residual Network*, CVPR 2017, Fig. 2 to 4 and
-    section 3: B recursive blocks of U residual units with shared convolutions. As in the authors' networks every
-    convolution, the first and the last included, is normalization, ReLU, convolution, and each run of a unit has
-    normalizations of its own.
+    section 3: B recursive blocks of U residual units with shared convolutions. As in the authors' networks, every
+    convolution, including the first and the last, is pre-activated (normalization, ReLU, convolution), and each
+    recursion has its own normalizations.
 
     Args:
-        scale: enlargement per side; 1 when the input is interpolated already.
+        scale: scale factor; 1 for an input that is interpolated already.
         image_channels: 1 = Y (paper), 3 = RGB.
         width: feature channels (paper: 128).
-        blocks: recursive blocks B.
-        recursions: residual units U in each block.
-        norm: batch normalization (some ports have none).
-        bias: convolutions have a bias (some ports have none).
-        pre_activation: as the authors; False puts ReLU behind the convolutions, and none behind the last.
-        interpolation: "bicubic" (MATLAB's) or "bilinear".
-        value_range: the value of white inside the network.
+        blocks: number B of recursive blocks.
+        recursions: number U of residual units in each block.
+        norm: use batch normalization (some ports do not).
+        bias: add learned biases to the convolutions (some ports do not).
+        pre_activation: as the authors; False puts ReLU after each convolution except the last.
+        interpolation: "bicubic" (MATLAB's), "bilinear" or "nearest".
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
@@ -50,11 +51,11 @@ class DRRN(PreUpsampling):
         norm: bool = True,
         bias: bool = True,
         pre_activation: bool = True,
-        interpolation: str = "bicubic",
+        interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic",
         value_range: float = 1.0,
     ) -> None:
         if blocks < 1:
-            raise ValueError(f"DRRN: blocks={blocks}; use 1 recursive block or more")
+            raise ValueError(f"DRRN: blocks must be >= 1, got {blocks}")
         normalize, denormalize = normalization(image_channels, value_range)
         norm_factory = nn.BatchNorm2d if norm else None
 

@@ -1,4 +1,4 @@
-"""DSRN: a low- and a high-resolution state that exchange features step by step."""
+"""DSRN: a recurrence of a low- and a high-resolution state that exchange features."""
 
 from torch import Tensor, nn
 
@@ -11,19 +11,19 @@ from ..upsampling.scale import prime_factors
 
 
 class DSRN(Network):
-    """Dual-state recurrent network.
+    """DSRN: dual-state recurrent network.
 
     Han et al., *Image Super-Resolution via Dual-State Recurrent Networks*, CVPR 2018, arXiv:1805.02704, Fig. 4 and
-    section 3.2. x2 follows the authors' published model; for x3 and x4 they published none, and the enlargement
-    between the states is then a transposed convolution with stride 3, or two with stride 2.
+    section 3.2. x2 follows the authors' published model. They published none for x3 and x4; the upsampler between
+    the states is then a transposed convolution with stride 3, or two with stride 2.
 
     Args:
-        scale: enlargement per side.
+        scale: scale factor.
         image_channels: 3 = RGB (paper), 1 = Y.
-        width: channels of both states; the first convolution has half of them.
-        steps: states T of the recurrence, the first included (paper: 7).
-        image_skip: add the bicubic enlargement of the input, which the paper's target leaves out.
-        value_range: the value of white inside the network.
+        width: channels of both states; the first convolution has half as many.
+        steps: number T of states, including the first (paper: 7).
+        image_skip: add the bicubically upscaled input; the paper trains on the residual.
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2 (1
@@ -44,7 +44,7 @@ class DSRN(Network):
         value_range: float = 1.0,
     ) -> None:
         if steps < 3:
-            raise ValueError(f"DSRN: steps={steps}; use 3 or more, from which on the states exchange features")
+            raise ValueError(f"DSRN: steps must be >= 3 for the states to exchange features, got {steps}")
         normalize, denormalize = normalization(image_channels, value_range)
         skip = InterpolateUp(image_channels, scale) if image_skip else None
         super().__init__(
@@ -63,7 +63,7 @@ class DSRN(Network):
         he_(self, mode="fan_in", transposed=True)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         image = self.normalise(lr)
         low, high = self.body.first(self.head(image))
         total = high
@@ -76,7 +76,7 @@ class DSRN(Network):
         return self.denormalise(sr)
 
     def sequential_slots(self) -> list[list[str]]:
-        """Give the slots that run directly behind one another."""
+        """Return the slots that ``forward`` runs in sequence."""
         return [["normalise", "head"], ["tail", "denormalise"]] if self.image_skip is None else []
 
 

@@ -1,4 +1,4 @@
-"""EDSR: residual blocks without normalization, and pixel shuffle at the end."""
+"""EDSR: residual blocks without normalization, and a pixel-shuffle upsampler."""
 
 from functools import partial
 
@@ -11,19 +11,19 @@ from ..upsampling import PixelShuffleUp
 
 
 class EDSR(PostUpsampling):
-    """Enhanced deep residual network.
+    """EDSR: enhanced deep residual network.
 
     Lim et al., *Enhanced Deep Residual Networks for Single Image Super-Resolution*, CVPRW 2017, arXiv:1707.02921,
-    Fig. 3 and Table 1. Differs from the paper: nothing.
+    Fig. 3 and Table 1.
 
     Args:
-        scale: enlargement per side.
+        scale: scale factor.
         image_channels: 3 = RGB (paper), 1 = Y.
         width: feature channels (baseline: 64, full: 256).
         depth: residual blocks (baseline: 16, full: 32).
         res_scale: multiplier of each residual branch (baseline: 1, full: 0.1).
-        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
-        value_range: the value of white inside the network (authors: 255).
+        mean_shift: subtract the DIV2K mean at the input and add it at the output; needs three channels.
+        value_range: value of white inside the network (authors: 255).
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
@@ -31,7 +31,7 @@ class EDSR(PostUpsampling):
         43,089,923.
 
     Raises:
-        ValueError: ``mean_shift`` with other than three channels.
+        ValueError: ``mean_shift`` with `image_channels` other than 3.
     """
 
     def __init__(

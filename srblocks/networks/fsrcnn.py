@@ -1,6 +1,7 @@
-"""FSRCNN: a thin network on the small image, enlarged by one transposed convolution at the end."""
+"""FSRCNN: a thin network at low resolution and one transposed convolution at the end."""
 
 from functools import partial
+from typing import Literal
 
 from torch import nn
 
@@ -12,20 +13,20 @@ from ..upsampling import DeconvUp, InterpolateUp
 
 
 class FSRCNN(PostUpsampling):
-    """Feature extraction, shrinking, mapping, expanding, deconvolution.
+    """FSRCNN: feature extraction, shrinking, mapping, expanding, deconvolution.
 
     Dong et al., *Accelerating the Super-Resolution Convolutional Neural Network*, ECCV 2016, arXiv:1608.00367, Fig. 2
-    and section 3.2, FSRCNN(d, s, m). Differs from the paper's Caffe layers: the output is exactly `scale` times the
-    input, where the original is ``scale - 1`` pixels smaller.
+    and section 3.2, FSRCNN(d, s, m). Differs from the paper's Caffe layers: the output is exactly `scale` times as
+    large as the input; the original output is ``scale - 1`` pixels smaller.
 
     Args:
-        scale: enlargement per side.
+        scale: scale factor.
         image_channels: 1 = Y (paper), 3 = RGB.
         width: channels d of the feature extraction.
         shrunk_width: channels s of the mapping.
-        depth: mapping convolutions m.
-        upsampling: "deconv" (paper), or "bilinear" with a convolution behind it (a Keras collection).
-        value_range: the value of white inside the network.
+        depth: number m of mapping convolutions.
+        upsampling: "deconv" (paper), or "bilinear" followed by a convolution (a Keras collection).
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
@@ -43,11 +44,9 @@ class FSRCNN(PostUpsampling):
         width: int = 56,
         shrunk_width: int = 12,
         depth: int = 4,
-        upsampling: str = "deconv",
+        upsampling: Literal["deconv", "bilinear"] = "deconv",
         value_range: float = 1.0,
     ) -> None:
-        if upsampling not in ("deconv", "bilinear"):
-            raise ValueError(f"FSRCNN: upsampling={upsampling!r} is unknown; use 'deconv' or 'bilinear'")
         normalize, denormalize = normalization(image_channels, value_range)
         body: list[nn.Module] = [conv(width, shrunk_width, 1), nn.PReLU(shrunk_width)]
         for _ in range(depth):

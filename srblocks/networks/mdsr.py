@@ -1,4 +1,4 @@
-"""MDSR: one body for several scales, between heads and upsamplers of their own."""
+"""MDSR: one body for several scales, with a head and an upsampler per scale."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,26 +12,26 @@ from ..upsampling import PixelShuffleUp
 
 
 class MDSR(PostUpsampling):
-    """Multi-scale deep super-resolution network.
+    """MDSR: multi-scale deep super-resolution network.
 
     Lim et al., *Enhanced Deep Residual Networks for Single Image Super-Resolution*, CVPRW 2017, arXiv:1707.02921,
-    Fig. 5 and Table 1: two residual blocks with 5x5 kernels per scale, a body for all, an upsampler per scale.
+    Fig. 5 and Table 1: two residual blocks with 5x5 kernels per scale, a shared body, an upsampler per scale.
 
     Args:
-        scale: enlargement per side that the network runs at, one of `scales`; `at_scale` gives the others.
-        scales: scales that have branches (paper: 2, 3, 4).
+        scale: scale factor that the network runs at, one of `scales`; `at_scale` returns the others.
+        scales: scale factors with branches (paper: 2, 3, 4).
         image_channels: 3 = RGB (paper), 1 = Y.
         width: feature channels.
         depth: residual blocks of the body (baseline: 16, full: 80).
-        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
-        value_range: the value of white inside the network (authors: 255).
+        mean_shift: subtract the DIV2K mean at the input and add it at the output; needs three channels.
+        value_range: value of white inside the network (authors: 255).
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
         3,227,203 parameters with three scales for the baseline, 7,953,987 for the full network.
 
     Raises:
-        ValueError: `scale` is not among `scales`, or ``mean_shift`` with other than three channels.
+        ValueError: `scale` is not among `scales`, or ``mean_shift`` with `image_channels` other than 3.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""MemNet: memory blocks that gate what all earlier ones remembered."""
+"""MemNet: memory blocks with gates over all earlier memories."""
 
 from torch import Tensor, nn
 
@@ -10,23 +10,23 @@ from ..upsampling import InterpolateUp
 
 
 class MemNet(PreUpsampling):
-    """Persistent memory network, multi-supervised.
+    """MemNet: persistent memory network, multi-supervised.
 
     Tai et al., *MemNet: A Persistent Memory Network for Image Restoration*, ICCV 2017, arXiv:1708.02209, Fig. 2 to 4:
-    M memory blocks, each with R runs of a shared residual unit and a gate over all earlier memories; every memory
-    gives an image, and the output is their learned average. `intermediate_outputs` gives these images, then the average. As in
-    the authors' networks every convolution is normalization, ReLU, convolution; the runs and the images share
-    convolutions, not normalizations.
+    M memory blocks, each with R runs of a shared residual unit and a gate over all earlier memories. Every memory is
+    reconstructed to an image, and the output is the learned average of the images. `intermediate_outputs` returns these
+    images, then the average. As in the authors' networks, every convolution is pre-activated (normalization, ReLU,
+    convolution); the runs and the images share convolutions, not normalizations.
 
     Args:
-        scale: enlargement per side; 1 when the input is interpolated already.
+        scale: scale factor; 1 for an input that is interpolated already.
         image_channels: 1 = Y (paper), 3 = RGB.
         width: feature channels (paper: 64).
-        memories: memory blocks M.
-        recursions: residual units R in each.
-        norm: batch normalization.
-        bias: convolutions have a bias.
-        value_range: the value of white inside the network.
+        memories: number M of memory blocks.
+        recursions: number R of residual units in each block.
+        norm: use batch normalization.
+        bias: add learned biases to the convolutions.
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
@@ -69,11 +69,11 @@ class MemNet(PreUpsampling):
         he_(self, mode="fan_in")
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         return self.denormalise(self.average(self._images(lr)))
 
     def intermediate_outputs(self, lr: Tensor) -> list[Tensor]:
-        """Give the image of every memory, first to last, and their average, which is ``forward``'s."""
+        """Return the image of every memory, first to last, then their average, the output of ``forward``."""
         images = self._images(lr)
         return [self.denormalise(image) for image in [*images, self.average(images)]]
 

@@ -1,4 +1,4 @@
-"""MS-LapSRN: a Laplacian pyramid whose levels share one set of recursive weights."""
+"""MS-LapSRN: a Laplacian pyramid whose levels share one recursive block."""
 
 from functools import partial
 
@@ -13,26 +13,26 @@ from .lapsrn import LEVELS
 
 
 class MSLapSRN(ProgressiveUpsampling):
-    """Multi-scale Laplacian pyramid super-resolution network.
+    """MS-LapSRN: multi-scale Laplacian pyramid super-resolution network.
 
     Lai et al., *Fast and Accurate Image Super-Resolution with Deep Laplacian Pyramid Networks*, TPAMI 2018,
-    arXiv:1710.01992, Fig. 3 and Fig. 4c (source-shared skips): one level, shared by all levels and scales; in it one
-    recursive block, shared by its recursions. x3 is the x4 network followed by MATLAB's bicubic reduction by 3/4.
+    arXiv:1710.01992, Fig. 3 and Fig. 4c (source-shared skips): all levels and scales share one set of weights, which
+    contains one recursive block. x3 is the x4 network followed by MATLAB's bicubic downscaling by 3/4.
 
     Args:
-        scale: enlargement per side: 2, 3, 4 or 8; one set of weights serves all.
+        scale: scale factor: 2, 3, 4 or 8; one set of weights serves all.
         image_channels: 1 = Y (paper), 3 = RGB.
         width: feature channels.
-        depth: convolutions D in the recursive block.
-        recursions: runs R of it (the authors released 2, 5 and 8).
-        value_range: the value of white inside the network.
+        depth: number D of convolutions in the recursive block.
+        recursions: number R of runs of the recursive block (released: 2, 5 and 8).
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
         222,801 parameters on Y for D5 with any R and at every scale.
 
     Raises:
-        ValueError: another scale, or no recursion.
+        ValueError: another `scale`, or ``recursions < 1``.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class MSLapSRN(ProgressiveUpsampling):
         value_range: float = 1.0,
     ) -> None:
         if scale not in LEVELS:
-            raise ValueError(f"MSLapSRN: scale={scale} is no pyramid of doublings; use 2, 3 (by resizing x4), 4 or 8")
+            raise ValueError(f"MSLapSRN: scale must be 2, 3 (a resized x4), 4 or 8, got {scale}")
         normalize, denormalize = normalization(image_channels, value_range)
         leaky = partial(nn.LeakyReLU, 0.2)
         embedding = RecursiveBlock(width, recursions=recursions, depth=depth, norm=None, act=leaky)

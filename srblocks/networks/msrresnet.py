@@ -1,4 +1,4 @@
-"""MSRResNet: SRResNet without normalization, added to the bilinear enlargement."""
+"""MSRResNet: SRResNet without normalization, added to the bilinearly upscaled input."""
 
 from functools import partial
 
@@ -13,21 +13,21 @@ from ..upsampling import InterpolateUp, PixelShuffleUp
 
 
 class MSRResNet(PostUpsampling):
-    """Modified SRResNet, the baseline of ESRGAN's authors.
+    """MSRResNet: modified SRResNet, the baseline of the ESRGAN authors.
 
     Wang et al., *ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks*, ECCVW 2018, arXiv:1809.00219,
-    section 3.1 and the authors' code: residual blocks without normalization, no skip around them, LeakyReLU.
+    section 3.1 and the authors' code: residual blocks without normalization, no long skip, LeakyReLU.
 
     Args:
-        scale: enlargement per side (authors: 2, 3, 4).
+        scale: scale factor (authors: 2, 3, 4).
         image_channels: 3 = RGB, 1 = Y.
         width: feature channels.
         depth: residual blocks.
-        value_range: the value of white inside the network.
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
-        1,369,859 / 1,554,499 / 1,517,571 parameters at x2 / x3 / x4, as many as EDSR's baseline.
+        1,369,859 / 1,554,499 / 1,517,571 parameters at x2 / x3 / x4, as many as EDSR-baseline.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""ProSR: pyramids of dense blocks, each of which doubles the features."""
+"""ProSR: pyramids of dense blocks, each followed by a x2 upsampler."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import InterpolateUp, PyramidLevel
 
 _DEVIATION = 0.0039215
-"""What the authors divide by: 1 / 255 with four digits."""
+"""Divisor in the authors' code: 1 / 255 in four digits."""
 
 reflected = partial(conv, padding_mode="reflect")
 
@@ -21,39 +21,39 @@ def _layer(in_channels: int, growth: int) -> nn.Module:
 
 
 class _DoubleUp(nn.Sequential):
-    """Pixel shuffle x2 behind a reflection-padded convolution."""
+    """Reflection-padded convolution and x2 pixel shuffle."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(reflected(channels, 4 * channels), nn.PixelShuffle(2), nn.ReLU())
 
 
 class ProSR(Network):
-    """Fully progressive super-resolution network.
+    """ProSR: fully progressive super-resolution network.
 
     Wang et al., *A Fully Progressive Approach to Single-Image Super-Resolution*, CVPRW 2018, arXiv:1804.02900, Fig. 2:
-    asymmetric pyramids, each one dense blocks and a doubling; a scale runs the first of them, between an input and an
-    output convolution of its own. All 3x3 convolutions reflect the border.
+    asymmetric pyramids of dense blocks, each followed by a x2 upsampler. A scale runs the first of them, between its
+    own input and output convolution. All 3x3 convolutions use reflection padding.
 
     Args:
-        scale: enlargement per side that the network runs at, one of `scales`; `at_scale` gives the others.
-        scales: powers of 2 that have an input and an output convolution (authors: 2, 4, 8).
+        scale: scale factor that the network runs at, one of `scales`; `at_scale` returns the others.
+        scales: scale factors with an input and an output convolution, powers of 2 (authors: 2, 4, 8).
         image_channels: 3 = RGB (paper), 1 = Y.
         width: channels of the input convolutions.
         growth: channels that each dense layer adds.
-        blocks: dense blocks in each pyramid.
+        blocks: number of dense blocks in each pyramid.
         depth: layers in each dense block.
-        residual: ProSR_l's residual dense blocks with skips around the pyramids, instead of ProSR_s's compressed ones.
-        image_skip: add the bicubic enlargement of the input (the authors add it outside the network).
-        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
-        value_range: the value of white inside the network.
+        residual: residual dense blocks with skips around the pyramids (ProSR_l) instead of compressed ones (ProSR_s).
+        image_skip: add the bicubically upscaled input (the authors add it outside the network).
+        mean_shift: subtract the DIV2K mean at the input and add it at the output; needs three channels.
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
         15,537,609 parameters with three scales for ProSR_l, 2,550,191 for ProSR_s.
 
     Raises:
-        ValueError: `scale` is not among `scales`, one of them is no power of 2, or needs more pyramids than `blocks`
-            has, or ``mean_shift`` with other than three channels.
+        ValueError: `scale` is not among `scales`, one of them is not a power of 2 or needs more pyramids than `blocks`
+            has, or ``mean_shift`` with `image_channels` other than 3.
     """
 
     def __init__(
@@ -73,8 +73,9 @@ class ProSR(Network):
     ) -> None:
         levels = {each: each.bit_length() - 1 for each in scales}
         if any(each != 2**level or not 1 <= level <= len(blocks) for each, level in levels.items()):
+            largest = 2 ** len(blocks)
             raise ValueError(
-                f"ProSR: scales={list(scales)} with {len(blocks)} pyramids; use powers of 2 up to {2 ** len(blocks)}"
+                f"ProSR: scales must be powers of 2 up to {largest} for {len(blocks)} pyramids, got {list(scales)}"
             )
         normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         super().__init__(
@@ -113,7 +114,7 @@ class ProSR(Network):
         self.image_skip = InterpolateUp(image_channels, scale) if image_skip else None
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         image = self.normalise(lr)
         x = self.head(image)
         for i, level in enumerate(self.levels):
@@ -125,7 +126,7 @@ class ProSR(Network):
         return self.denormalise(sr)
 
     def sequential_slots(self) -> list[list[str]]:
-        """Give the slots that run directly behind one another."""
+        """Return the slots that ``forward`` runs in sequence."""
         return [["normalise", "head"], ["tail", "denormalise"]] if self.image_skip is None else []
 
 

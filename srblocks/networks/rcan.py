@@ -1,6 +1,7 @@
-"""RCAN: residual in residual with channel attention."""
+"""RCAN: residual groups with channel attention."""
 
 from functools import partial
+from typing import Literal
 
 from torch import nn
 
@@ -11,29 +12,29 @@ from ..upsampling import PixelShuffleUp
 
 
 class RCAN(PostUpsampling):
-    """Residual channel attention network.
+    """RCAN: residual channel attention network.
 
     Zhang et al., *Image Super-Resolution Using Very Deep Residual Channel Attention Networks*, ECCV 2018,
-    arXiv:1807.02758, Fig. 2 and section 3. Differs from the paper: nothing.
+    arXiv:1807.02758, Fig. 2 and section 3.
 
     Args:
-        scale: enlargement per side.
+        scale: scale factor.
         image_channels: 3 = RGB (paper), 1 = Y.
         width: feature channels.
-        groups: residual groups G (paper: 10).
-        blocks_per_group: residual channel attention blocks B in each (paper: 20).
+        groups: number G of residual groups (paper: 10).
+        blocks_per_group: number B of residual channel attention blocks in each group (paper: 20).
         reduction: squeeze ratio of the channel attention.
-        upsampling: "stepwise" (paper), or "direct" for one pixel shuffle straight to the image (a Keras collection).
-        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
-        value_range: the value of white inside the network (authors: 255).
+        upsampling: "stepwise" (paper), or "direct" for a single pixel shuffle to the image (a Keras collection).
+        mean_shift: subtract the DIV2K mean at the input and add it at the output; needs three channels.
+        value_range: value of white inside the network (authors: 255).
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
-        15,444,643 / 15,629,283 / 15,592,355 / 15,740,067 parameters at x2 / x3 / x4 / x8. The channel attention looks
-        at the whole image.
+        15,444,643 / 15,629,283 / 15,592,355 / 15,740,067 parameters at x2 / x3 / x4 / x8. The receptive field
+        is global.
 
     Raises:
-        ValueError: unknown `upsampling`, or ``mean_shift`` with other than three channels.
+        ValueError: unknown `upsampling`, or ``mean_shift`` with `image_channels` other than 3.
     """
 
     def __init__(
@@ -45,12 +46,10 @@ class RCAN(PostUpsampling):
         groups: int = 10,
         blocks_per_group: int = 20,
         reduction: int = 16,
-        upsampling: str = "stepwise",
+        upsampling: Literal["stepwise", "direct"] = "stepwise",
         mean_shift: bool = True,
         value_range: float = 255.0,
     ) -> None:
-        if upsampling not in ("stepwise", "direct"):
-            raise ValueError(f"RCAN: upsampling={upsampling!r} is unknown; use 'stepwise' or 'direct'")
         direct = upsampling == "direct"
         normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         block = partial(RCAB, reduction=reduction)

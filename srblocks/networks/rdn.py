@@ -1,6 +1,7 @@
-"""RDN: residual dense blocks, all of which the end sees."""
+"""RDN: residual dense blocks with global feature fusion."""
 
 from functools import partial
+from typing import Literal
 
 from torch import nn
 
@@ -11,21 +12,21 @@ from ..upsampling import InterpolateUp, PixelShuffleUp
 
 
 class RDN(PostUpsampling):
-    """Residual dense network.
+    """RDN: residual dense network.
 
     Zhang et al., *Residual Dense Network for Image Super-Resolution*, CVPR 2018, arXiv:1802.08797, Fig. 2 and 3. As
-    in the widely used port, the upsampler works at the width of the growth.
+    in a widely used port, the upsampler has `growth` output channels.
 
     Args:
-        scale: enlargement per side.
+        scale: scale factor.
         image_channels: 3 = RGB (paper), 1 = Y.
-        width: feature channels G0.
-        depth: residual dense blocks D.
-        layers: layers C in each.
+        width: feature channels G0 (paper: 64).
+        depth: number D of residual dense blocks.
+        layers: number C of dense layers in each block.
         growth: channels G that each layer adds.
-        fusion_width: channels of the global feature fusion; None for `width` (a Keras collection keeps all).
-        upsampling: "pixel_shuffle" (paper) or "bilinear" (that collection), which works at `width`.
-        value_range: the value of white inside the network.
+        fusion_width: channels of the global feature fusion; None for `width` (a Keras collection: all).
+        upsampling: "pixel_shuffle" (paper) or "bilinear" with `width` channels (that collection).
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 1.
@@ -33,7 +34,7 @@ class RDN(PostUpsampling):
         for D20C6G32.
 
     Raises:
-        ValueError: unknown `upsampling`, or no block or layer.
+        ValueError: unknown `upsampling`, ``depth < 1`` or ``layers < 1``.
     """
 
     def __init__(
@@ -46,13 +47,11 @@ class RDN(PostUpsampling):
         layers: int = 8,
         growth: int = 64,
         fusion_width: int | None = None,
-        upsampling: str = "pixel_shuffle",
+        upsampling: Literal["pixel_shuffle", "bilinear"] = "pixel_shuffle",
         value_range: float = 1.0,
     ) -> None:
-        if upsampling not in ("pixel_shuffle", "bilinear"):
-            raise ValueError(f"RDN: upsampling={upsampling!r} is unknown; use 'pixel_shuffle' or 'bilinear'")
         if depth < 1:
-            raise ValueError(f"RDN: depth={depth}; use 1 residual dense block or more")
+            raise ValueError(f"RDN: depth must be >= 1, got {depth}")
         normalize, denormalize = normalization(image_channels, value_range)
         fused = width if fusion_width is None else fusion_width
         shuffled = upsampling == "pixel_shuffle"

@@ -1,7 +1,8 @@
-"""RED-Net: convolutions encode, transposed convolutions decode, and skips join the two symmetrically."""
+"""RED-Net: convolutional encoder, transposed-convolutional decoder, and symmetric skip connections."""
 
 import math
 from functools import partial
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ def _deconv(in_channels: int, out_channels: int, stride: int) -> nn.Module:
 
 
 class _EncoderDecoder(nn.Module):
-    """All layers between the first and the last, with a skip between every second pair of mirrored ones."""
+    """All layers between the first and the last, with a skip between every second pair of mirrored layers."""
 
     def __init__(self, width: int, strides: list[int], *, skips: bool, act_before_skip: bool) -> None:
         super().__init__()
@@ -47,32 +48,32 @@ class _EncoderDecoder(nn.Module):
 
 
 class REDNet(PreUpsampling):
-    """Residual encoder-decoder network with symmetric skip connections.
+    """RED-Net: residual encoder-decoder network with symmetric skip connections.
 
     Mao, Shen and Yang, *Image Restoration Using Very Deep Convolutional Encoder-Decoder Networks with Symmetric Skip
     Connections*, NIPS 2016, arXiv:1603.09056, Fig. 1 and section 3: the outputs of every second convolution are added
     to those of the mirrored transposed convolutions.
 
     Args:
-        scale: enlargement per side; 1 when the input is interpolated already.
+        scale: scale factor; 1 for an input that is interpolated already.
         image_channels: 1 = Y (paper), 3 = RGB.
         width: feature channels (RED30: 128).
-        depth: number of layers, half of them transposed (10, 20 or 30).
-        skips: inner skips (RED20 and RED30 have them, RED10 has not).
+        depth: number of layers, half of them transposed (paper: 10, 20 or 30).
+        skips: use inner skips (RED20 and RED30, not RED10).
         strides: "none" (paper), "ends" (the first and the last layer have stride 2, as in a widely used port) or
             "pairs" (every second layer has stride 2, as in a Keras collection; `depth` is 4 d + 2 for d pairs).
-        act_before_skip: ReLU before each inner sum as well as after it (that port).
-        out_act: ReLU behind the last sum (that port).
-        interpolation: "bicubic" (MATLAB's) or "bilinear".
-        value_range: the value of white inside the network.
+        act_before_skip: ReLU before each inner sum, too (that port).
+        out_act: ReLU after the last sum (that port).
+        interpolation: "bicubic" (MATLAB's), "bilinear" or "nearest".
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2. With
-        strides the enlarged image must be a multiple of them, and so H and W of `size_multiple`.
+        strides, H and W must be multiples of `size_multiple`.
         RED30 at width 128 has 4,134,785 parameters on Y.
 
     Raises:
-        ValueError: odd `depth` or below 4, unknown `strides`, or a depth that "pairs" does not divide.
+        ValueError: `depth` is odd or below 4, unknown `strides`, or a depth that is not 4 d + 2 with "pairs".
     """
 
     def __init__(
@@ -83,19 +84,17 @@ class REDNet(PreUpsampling):
         width: int = 128,
         depth: int = 30,
         skips: bool = True,
-        strides: str = "none",
+        strides: Literal["none", "ends", "pairs"] = "none",
         act_before_skip: bool = False,
         out_act: bool = False,
-        interpolation: str = "bicubic",
+        interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic",
         value_range: float = 1.0,
     ) -> None:
         if depth < 4 or depth % 2:
-            raise ValueError(f"REDNet: depth={depth}; half of the layers are transposed, use an even number from 4 on")
-        if strides not in ("none", "ends", "pairs"):
-            raise ValueError(f"REDNet: strides={strides!r} is unknown; use 'none', 'ends' or 'pairs'")
+            raise ValueError(f"REDNet: depth must be even and >= 4 (half of the layers are transposed), got {depth}")
         inner = depth // 2 - 1
         if strides == "pairs" and inner % 2:
-            raise ValueError(f"REDNet: depth={depth} is no number of strided pairs; use 4 d + 2, such as 26")
+            raise ValueError(f"REDNet: depth must be 4 d + 2 (such as 26) with strides='pairs', got {depth}")
         reduction = {"none": 1, "ends": 2, "pairs": 2 ** (inner // 2)}[strides]
         end = 2 if strides == "ends" else 1
         normalize, denormalize = normalization(image_channels, value_range)

@@ -1,4 +1,4 @@
-"""SAN: second-order attention in groups that share one source, between two non-local looks at the whole image."""
+"""SAN: shared-source groups with second-order attention, between two non-local blocks."""
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from ..upsampling import PixelShuffleUp
 
 
 class _SharedSourceGroups(nn.Module):
-    """Non-local, groups that each add the same scaled source, the same non-local again."""
+    """Non-local block, groups with share-source skips, and the same non-local block again."""
 
     def __init__(self, non_local: nn.Module, groups: list[nn.Module]) -> None:
         super().__init__()
@@ -35,30 +35,30 @@ class _SharedSourceGroups(nn.Module):
 
 
 class SAN(PostUpsampling):
-    """Second-order attention network.
+    """SAN: second-order attention network.
 
     Dai et al., *Second-order Attention Network for Single Image Super-Resolution*, CVPR 2019, Fig. 2 and 3. Follows
-    the authors' code: one non-local module, by quarters, ahead of the groups and behind them; one weight for all
-    share-source skips. Differs from it: no tensors that it never uses, and no crop of large maps in the covariance.
+    the authors' code: one region-level non-local block before and after the groups, one weight for all share-source
+    skips. Differs from it: no unused tensors, and no cropping of large feature maps in the covariance.
 
     Args:
-        scale: enlargement per side.
+        scale: scale factor.
         image_channels: 3 = RGB (paper), 1 = Y.
         width: feature channels.
-        groups: local-source residual attention groups (paper: 20).
-        blocks_per_group: residual blocks in each (paper: 10).
+        groups: number of local-source residual attention groups (paper: 20).
+        blocks_per_group: number of residual blocks in each group (paper: 10).
         reduction: squeeze ratio of the attention.
-        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
-        value_range: the value of white inside the network (authors: 255).
+        mean_shift: subtract the DIV2K mean at the input and add it at the output; needs three channels.
+        value_range: value of white inside the network (authors: 255).
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], any H, W >= 8.
-        15,712,776 / 15,897,416 / 15,860,488 / 16,008,200 parameters at x2 / x3 / x4 / x8 with the 38,044 unused ones
-        of the authors' class. The attention looks at the whole image. torch.export of torch 2.11
-        ties an export to sizes with even quarters, and says so when another comes; that of 2.14 does not.
+        15,712,776 / 15,897,416 / 15,860,488 / 16,008,200 parameters at x2 / x3 / x4 / x8 including the 38,044
+        unused parameters of the authors' class. The receptive field is global. With torch 2.11, torch.export restricts
+        an export to sizes with even quarters and rejects others; torch 2.14 does not.
 
     Raises:
-        ValueError: ``mean_shift`` with other than three channels, or a width below 8.
+        ValueError: ``mean_shift`` with `image_channels` other than 3, or a width below 8.
     """
 
     def __init__(

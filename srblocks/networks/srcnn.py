@@ -1,6 +1,7 @@
 """SRCNN: the first convolutional network for super-resolution."""
 
 from functools import partial
+from typing import Literal
 
 from torch import nn
 
@@ -11,19 +12,19 @@ from ..upsampling import InterpolateUp
 
 
 class SRCNN(PreUpsampling):
-    """Three convolutions on the interpolated image: patch extraction, non-linear mapping, reconstruction.
+    """SRCNN: three convolutions on the interpolated image: patch extraction, mapping, reconstruction.
 
     Dong et al., *Image Super-Resolution Using Deep Convolutional Networks*, TPAMI 2016, arXiv:1501.00092, Fig. 2.
     Differs from the paper: zero padding keeps the size, as in every PyTorch port.
 
     Args:
-        scale: enlargement per side; 1 when the input is interpolated already.
+        scale: scale factor; 1 for an input that is interpolated already.
         image_channels: 1 = Y (paper), 3 = RGB.
-        width: channels after patch extraction (paper: 64); the mapping halves them.
-        mapping_kernel: middle kernel; 5 gives 9-5-5, 1 the 9-1-5 of the ECCV 2014 paper.
-        interpolation: "bicubic" (MATLAB's) or "bilinear".
-        color: what the channels are; "ycbcr" (full range) for three channels of a port, None for Y or RGB.
-        value_range: the value of white inside the network.
+        width: channels after patch extraction (paper: 64); the mapping has half as many.
+        mapping_kernel: side of the middle kernel: 5 for 9-5-5, 1 for the 9-1-5 of the ECCV 2014 paper.
+        interpolation: "bicubic" (MATLAB's), "bilinear" or "nearest".
+        color: color space of the channels: "ycbcr" (full range; one port), or None for Y or RGB.
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
@@ -37,7 +38,7 @@ class SRCNN(PreUpsampling):
         image_channels: int = 1,
         width: int = 64,
         mapping_kernel: int = 5,
-        interpolation: str = "bicubic",
+        interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic",
         color: str | None = None,
         value_range: float = 1.0,
     ) -> None:

@@ -1,4 +1,6 @@
-"""VDSR: twenty convolutions that predict what the interpolated image lacks."""
+"""VDSR: twenty convolutions that predict the residual of the interpolated image."""
+
+from typing import Literal
 
 from torch import nn
 
@@ -10,27 +12,27 @@ from ..upsampling import InterpolateUp
 
 
 class VDSR(PreUpsampling):
-    """Very deep network with a global residual: interpolated image plus predicted detail.
+    """VDSR: very deep network with a global residual, the interpolated image plus predicted detail.
 
     Kim et al., *Accurate Image Super-Resolution Using Very Deep Convolutional Networks*, CVPR 2016, arXiv:1511.04587,
     Fig. 2. One set of weights serves every scale.
 
     Args:
-        scale: enlargement per side; 1 when the input is interpolated already.
+        scale: scale factor; 1 for an input that is interpolated already.
         image_channels: 1 = Y (paper), 3 = RGB.
         width: feature channels.
         depth: number of convolutions (paper: 20).
-        bias: convolutions have a bias (some published weights have none).
-        interpolation: "bicubic" (MATLAB's) or "bilinear".
-        mean_shift: subtract DIV2K's mean inside and add it back; needs three channels.
-        value_range: the value of white inside the network.
+        bias: add learned biases to the convolutions (some published weights have none).
+        interpolation: "bicubic" (MATLAB's), "bilinear" or "nearest".
+        mean_shift: subtract the DIV2K mean at the input and add it at the output; needs three channels.
+        value_range: value of white inside the network.
 
     Shape:
         ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1], H, W >= 2.
         665,921 parameters on Y, 668,227 on RGB, 664,704 on Y without bias.
 
     Raises:
-        ValueError: ``mean_shift`` with other than three channels, or ``depth < 2``.
+        ValueError: ``mean_shift`` with `image_channels` other than 3, or ``depth < 2``.
     """
 
     def __init__(
@@ -41,12 +43,12 @@ class VDSR(PreUpsampling):
         width: int = 64,
         depth: int = 20,
         bias: bool = True,
-        interpolation: str = "bicubic",
+        interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic",
         mean_shift: bool = False,
         value_range: float = 1.0,
     ) -> None:
         if depth < 2:
-            raise ValueError(f"VDSR: depth={depth}; use 2 convolutions or more")
+            raise ValueError(f"VDSR: depth must be >= 2, got {depth}")
         normalize, denormalize = normalization(image_channels, value_range, DIV2K_MEAN if mean_shift else None)
         body: list[nn.Module] = []
         for _ in range(depth - 2):
