@@ -99,7 +99,7 @@ def _optimized(net: Network, request: ExportConfig) -> Network:
         return net
     sides = [side for shape in (request.shape, request.minimum, request.maximum) if shape for side in shape[2:]]
     try:
-        return optimize(net, without=request.without, smallest=min(sides, default=None))
+        return optimize(net, without=request.without, min_size=min(sides, default=None))
     except ValueError as error:
         cause, _, remedy = str(error).removeprefix("optimize: ").partition("; ")
         raise ExportError(200, f"--without: {cause}", remedy) from None

@@ -1,4 +1,4 @@
-"""Exact deploy-time rewrites: the same function, cheaper."""
+"""Exact inference-time rewrites: the same function with fewer operations and less memory."""
 
 from .pipeline import REWRITES as REWRITES
 from .pipeline import optimize as optimize

@@ -1,4 +1,4 @@
-"""What the rewrites build from: convolutions with given weights, and what may stand behind them."""
+"""Building blocks of the rewrites: convolutions with given weights, and convolution plus cropped pixel shuffle."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,7 +15,7 @@ def convolution(
     groups: int = 1,
     padding_mode: str = "zeros",
 ) -> nn.Conv2d:
-    """Give a convolution with these weights, in the precision and on the device of the tensor `like`."""
+    """Return a convolution with the given weights, with the dtype and on the device of the tensor `like`."""
     conv = nn.Conv2d(
         weight.shape[1] * groups,
         weight.shape[0],
@@ -36,7 +36,7 @@ def convolution(
 
 
 def with_weights(conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
-    """Give a convolution that differs from `conv` in its weights alone."""
+    """Return a copy of `conv` with other weights."""
     return convolution(
         weight,
         bias,
@@ -50,17 +50,17 @@ def with_weights(conv: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Con
 
 
 def weight_and_bias(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
-    """Give weight and bias of a convolution; zeros for no bias."""
+    """Return weight and bias of a convolution; zeros if it has no bias."""
     return conv.weight, conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
 
 
 class ShiftedShuffle(nn.Module):
-    """Convolution and pixel shuffle, less what lies outside of the image.
+    """Convolution and pixel shuffle, cropped to the image.
 
     Args:
         conv: the convolution; its output is larger than its input.
-        stride: enlargement per side.
-        crop: rows and columns to drop at the top and left; what is too much at the other sides goes as well.
+        stride: upscaling factor per side.
+        crop: rows and columns to drop at the top and left; the surplus at the bottom and right is dropped as well.
 
     Shape:
         ``(N, C, H, W) -> (N, out_channels, stride * H, stride * W)``
@@ -74,6 +74,6 @@ class ShiftedShuffle(nn.Module):
         self.surplus = stride * (conv.kernel_size[0] - 1) - crop
 
     def forward(self, x: Tensor) -> Tensor:
-        """Enlarge the features ``x``."""
+        """Upscale the features ``x``."""
         x = F.pixel_shuffle(self.conv(x), self.stride)
         return x[:, :, self.crop : -self.surplus, self.crop : -self.surplus]

@@ -1,10 +1,11 @@
-"""Dense blocks write their layers' outputs into one buffer instead of concatenating them again and again."""
+"""Write the outputs of dense-block layers into one buffer instead of concatenating them again and again."""
 
 import torch
 from torch import Tensor, nn
 
 from ..blocks import DenseBlock
-from .context import RewriteContext, is_exactly
+from .context import RewriteContext
+from .matching import is_exactly
 
 NAME = "dense_buffer"
 
@@ -12,9 +13,9 @@ NAME = "dense_buffer"
 class BufferedDense(DenseBlock):
     """A `DenseBlock` whose layers write into one buffer.
 
-    Where that brings nothing, it concatenates as the block does: under tracing and export, whose engines plan memory
-    themselves and know no writes; for inputs in channels_last layout, of which a slice of channels is no contiguous
-    map; and where gradients are wanted.
+    It falls back to concatenation where a buffer does not help: under tracing and export, whose engines plan memory
+    themselves and have no in-place writes; for inputs in channels_last format, where a slice of channels is not
+    contiguous; and where gradients are required.
 
     Args:
         block: the dense block; its layers are used, not copied.
@@ -43,22 +44,22 @@ class BufferedDense(DenseBlock):
 
     def _buffered(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
-        ahead = channels if self.dense_input or self.keep_input else 0
-        given = self.out_channels - (channels if self.keep_input else 0)
-        buffer = x.new_empty([x.shape[0], ahead + given, x.shape[2], x.shape[3]])
-        buffer[:, :ahead] = x[:, :ahead]
-        start = 0 if self.dense_input else ahead
-        end = ahead
+        offset = channels if self.dense_input or self.keep_input else 0
+        grown = self.out_channels - (channels if self.keep_input else 0)
+        buffer = x.new_empty([x.shape[0], offset + grown, x.shape[2], x.shape[3]])
+        buffer[:, :offset] = x[:, :offset]
+        start = 0 if self.dense_input else offset
+        end = offset
         for i, layer in enumerate(self.layers):
             y = layer(x if i == 0 else buffer[:, start:end])
             buffer[:, end : end + y.shape[1]] = y
             end += y.shape[1]
-        return buffer if self.keep_input else buffer[:, ahead:]
+        return buffer if self.keep_input else buffer[:, offset:]
 
 
-def rewrite(bench: RewriteContext) -> None:
+def rewrite(context: RewriteContext) -> None:
     """Rewrite every dense block."""
-    for path, block in bench.modules():
+    for path, block in context.modules():
         if is_exactly(block, DenseBlock):
-            bench.substitute(block, BufferedDense(block))
-            bench.applied(NAME, path, "one buffer for all layers")
+            context.replace_all(block, BufferedDense(block))
+            context.applied(NAME, path, "one buffer for all layers")

@@ -1,10 +1,11 @@
-"""Channel attention ahead of a skip: gate, multiplier and sum in one pass over the features."""
+"""Fuse gate, residual scale and sum of a channel-attention residual block into one pass over the features."""
 
 import torch
 from torch import Tensor, nn
 
 from ..blocks import ChannelAttention, ResidualBlock
-from .context import RewriteContext, is_exactly
+from .context import RewriteContext
+from .matching import is_exactly
 
 NAME = "gated_residual"
 
@@ -14,8 +15,8 @@ class GatedResidual(nn.Module):
 
     Args:
         branch: features to features.
-        attention: gives the gates of the branch's output.
-        out_act: activation behind the sum.
+        attention: computes the gate from the branch output.
+        out_act: activation after the sum.
         res_scale: multiplier of the residual branch.
 
     Shape:
@@ -35,12 +36,12 @@ class GatedResidual(nn.Module):
         return self.out_act(torch.addcmul(x, residual, self.attention.gate(residual), value=self.res_scale))
 
 
-def rewrite(bench: RewriteContext) -> None:
+def rewrite(context: RewriteContext) -> None:
     """Rewrite every residual block with channel attention."""
-    for path, block in bench.modules():
+    for path, block in context.modules():
         if is_exactly(block, ResidualBlock) and is_exactly(attention := block.attention, ChannelAttention):
             layers = [block.conv1, block.norm1, block.act, block.conv2, block.norm2]
             branch = nn.Sequential(*(layer for layer in layers if not is_exactly(layer, nn.Identity)))
             new = GatedResidual(branch, attention, block.out_act, res_scale=block.res_scale)
-            bench.substitute(block, new)
-            bench.applied(NAME, path, "gate, multiplier and sum in one operation")
+            context.replace_all(block, new)
+            context.applied(NAME, path, "gate, residual scale and sum in one operation")

@@ -1,4 +1,4 @@
-"""What `optimize` did to a network, and what it left alone."""
+"""Report of `optimize`: one decision per module that a rewrite considered."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Decision:
-    """What one rewrite made of one module.
+    """Outcome of one rewrite for one module.
 
     Attributes:
         rewrite: name of the rewrite.
-        module: path of the module in the network, its first one if the rewrite joins several.
-        applied: the module was rewritten.
-        reason: what it became, or why it was left alone.
+        module: path of the module in the network; the first one if the rewrite joins several.
+        applied: True if the module was rewritten, False if it was kept.
+        reason: the result of the rewrite, or the reason why the module was kept.
     """
 
     rewrite: str
@@ -24,26 +24,26 @@ class Decision:
 
 @dataclass(frozen=True)
 class Report:
-    """What one `optimize` did; ``str(report)`` gives one line per rewrite and reason.
+    """All decisions of one `optimize` call; ``str(report)`` has one line per rewrite and reason.
 
     Attributes:
-        decisions: all of them, in the order in which they fell.
+        decisions: the decisions, in the order in which they were made.
     """
 
     decisions: tuple[Decision, ...]
 
     @property
     def applied(self) -> tuple[Decision, ...]:
-        """The modules that were rewritten."""
+        """The decisions for modules that were rewritten."""
         return tuple(decision for decision in self.decisions if decision.applied)
 
     @property
     def declined(self) -> tuple[Decision, ...]:
-        """The modules that a rewrite looked at and left alone."""
+        """The decisions for modules that were considered and kept."""
         return tuple(decision for decision in self.decisions if not decision.applied)
 
     def to_manifest(self) -> list[dict[str, Any]]:
-        """Give the rewrites that were applied, each with the number of its modules, as plain data."""
+        """Return the applied rewrites, each with its number of modules, as JSON-compatible data."""
         counts = Counter((decision.rewrite, decision.reason) for decision in self.applied)
         return [{"name": name, "result": result, "modules": count} for (name, result), count in counts.items()]
 
@@ -55,5 +55,5 @@ class Report:
             groups.setdefault(key, []).append(decision.module)
         for (declined, rewrite, reason), modules in sorted(groups.items()):
             where = modules[0] + (f" and {len(modules) - 1} more" if len(modules) > 1 else "")
-            lines.append(f"{rewrite}: {'left' if declined else 'rewrote'} {where}: {reason}")
+            lines.append(f"{rewrite}: {'kept' if declined else 'rewrote'} {where}: {reason}")
         return "\n".join(lines) or "nothing to rewrite"

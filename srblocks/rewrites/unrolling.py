@@ -1,14 +1,14 @@
-"""Recursions, one chain of layers per run."""
+"""Unrolled recursions: one sequence of layers per recursion step."""
 
 from torch import Tensor, nn
 
 from ..blocks import RecursiveBlock
 from ..blocks.recursive import add_skip
-from .context import is_exactly
+from .matching import is_exactly
 
 
-def layers_of_runs(block: nn.Module) -> list[nn.Module] | None:
-    """Give the layers of each run in the order in which they work, convolutions shared; None of another module."""
+def layers_per_recursion(block: nn.Module) -> list[nn.Module] | None:
+    """Return the layers of each recursion step in execution order, convolutions shared; None for other modules."""
     if is_exactly(block, UnrolledRecursion):
         return list(block.runs)
     if not is_exactly(block, RecursiveBlock) or type(block).states is not RecursiveBlock.states:
@@ -23,11 +23,11 @@ def layers_of_runs(block: nn.Module) -> list[nn.Module] | None:
 
 
 class UnrolledRecursion(RecursiveBlock):
-    """A `RecursiveBlock` whose runs are chains of layers: ``x <- skip + run(x)``.
+    """A `RecursiveBlock` with separate layers per recursion step: ``x <- skip + run(x)``.
 
     Args:
-        runs: the layers of each run.
-        skip: what each run adds, see `RecursiveBlock`.
+        runs: the layers of each step.
+        skip: skip connection of each step, see `RecursiveBlock`.
     """
 
     def __init__(self, runs: list[nn.Module], *, skip: str) -> None:

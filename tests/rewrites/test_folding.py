@@ -1,4 +1,4 @@
-"""Normalizations and multipliers become part of convolutions, where one stands directly ahead of them."""
+"""Folding of normalizations and multipliers into the convolutions directly before them."""
 
 from functools import partial
 
@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from helpers.rewriting import all_but, around, assert_equal, checked, names, reasons
 from srblocks import optimize
 from srblocks.blocks import RCAB, RRDB, RecursiveBlock, ResidualBlock, ResidualDenseBlock, ResidualGroup, conv
-
-from .comparison import all_but, around, assert_equal, checked, names, reasons
 
 NORM = {"without": all_but("norm_folding")}
 SCALE = {"without": all_but("res_scale_folding")}
@@ -33,7 +32,7 @@ def norms(net: nn.Module) -> int:
     bias=st.booleans(),
     norm=st.sampled_from([nn.BatchNorm2d, PLAIN, partial(nn.BatchNorm2d, eps=0.5)]),
 )
-def test_any_convolution_takes_in_the_norm_behind_it(
+def test_any_convolution_absorbs_the_norm_after_it(
     kernel: tuple[int, int], stride: int, dilation: int, mode: str, groups: int, bias: bool, norm: partial
 ) -> None:
     padding = tuple(dilation * (side - 1) for side in kernel)
@@ -76,32 +75,32 @@ NORMS_THAT_STAY = {
     "instance": lambda: nn.Sequential(conv(6, 6), nn.InstanceNorm2d(6, affine=True)),
     "instance with statistics": lambda: nn.Sequential(conv(6, 6), nn.InstanceNorm2d(6, track_running_stats=True)),
     "without statistics": lambda: nn.Sequential(conv(6, 6), UNTRACKED(6)),
-    "behind an activation": lambda: nn.Sequential(conv(6, 6), nn.Softplus(), nn.BatchNorm2d(6)),
-    "ahead": lambda: nn.Sequential(nn.BatchNorm2d(6), conv(6, 6)),
-    "behind a sum": lambda: nn.Sequential(ResidualGroup(6, depth=1), nn.BatchNorm2d(6)),
-    "behind a transposed one": lambda: nn.Sequential(nn.ConvTranspose2d(6, 6, 3, padding=1), nn.BatchNorm2d(6)),
+    "after an activation": lambda: nn.Sequential(conv(6, 6), nn.Softplus(), nn.BatchNorm2d(6)),
+    "before": lambda: nn.Sequential(nn.BatchNorm2d(6), conv(6, 6)),
+    "after a sum": lambda: nn.Sequential(ResidualGroup(6, depth=1), nn.BatchNorm2d(6)),
+    "after a transposed convolution": lambda: nn.Sequential(nn.ConvTranspose2d(6, 6, 3, padding=1), nn.BatchNorm2d(6)),
     "group": lambda: nn.Sequential(conv(6, 6), nn.GroupNorm(2, 6)),
     "in a block": lambda: ResidualBlock(6, norm=partial(nn.InstanceNorm2d, affine=True)),
 }
 
 
 @pytest.mark.parametrize("build", NORMS_THAT_STAY.values(), ids=NORMS_THAT_STAY)
-def test_other_norms_stay(build: object) -> None:
+def test_other_norms_are_kept(build: object) -> None:
     assert names(checked(around(build()), (3, 3), (5, 4), **NORM)) == set()
 
 
-def test_a_norm_behind_a_skip_stays() -> None:
+def test_a_norm_after_a_skip_is_kept() -> None:
     net = around(
         conv(6, 6), long_skip=True, upsampler=nn.Sequential(nn.BatchNorm2d(6), conv(6, 24), nn.PixelShuffle(2))
     )
     assert names(checked(net, **NORM)) == set()
 
 
-def test_the_report_says_why_a_norm_stays() -> None:
-    report = [NORMS_THAT_STAY[name]() for name in ("without statistics", "behind an activation")]
-    (untracked,), (behind,) = (reasons(optimize(around(body), **NORM), "norm_folding") for body in report)
+def test_the_report_explains_why_a_norm_is_kept() -> None:
+    report = [NORMS_THAT_STAY[name]() for name in ("without statistics", "after an activation")]
+    (untracked,), (after,) = (reasons(optimize(around(body), **NORM), "norm_folding") for body in report)
     assert untracked.startswith("BatchNorm2d computes")
-    assert behind == "it stands behind Softplus, not directly behind a convolution"
+    assert after == "it follows Softplus, not a convolution"
 
 
 def test_one_convolution_ahead_of_several_norms_takes_in_each_where_it_stands() -> None:
@@ -133,7 +132,7 @@ def test_blocks_that_share_convolutions_but_not_norms_are_exact() -> None:
     checked(around(nn.Sequential(first, second)))
 
 
-def test_a_container_in_two_places_is_not_joined_with_what_stands_around_it() -> None:
+def test_a_shared_container_is_not_joined_with_its_surroundings() -> None:
     shared = nn.Sequential(conv(6, 6), nn.BatchNorm2d(6), nn.Softplus(), conv(6, 6))
     body = nn.Sequential(shared, nn.BatchNorm2d(6), nn.Softplus(), shared, nn.Softplus())
     assert norms(checked(around(body), **NORM)) == 1

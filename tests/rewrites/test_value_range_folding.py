@@ -1,4 +1,4 @@
-"""Changes of the value range become part of the convolutions beside them, exact at every border."""
+"""Folding of value-range changes into adjacent convolutions, exact at every border."""
 
 import pytest
 import torch
@@ -6,32 +6,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from helpers.rewriting import all_but, around, checked, image, names, reasons
+from helpers.small_networks import randomize
 from srblocks import optimize
 from srblocks.blocks import DIV2K_MEAN, MeanShift, Rescale, conv, normalization
 from srblocks.frameworks import PreUpsampling
 from srblocks.network import Network
 from srblocks.upsampling import BicubicResize, InterpolateUp
 
-from .comparison import all_but, around, checked, image, names, reasons, unlike_fresh
-
 ALONE = {"without": all_but("value_range_folding")}
 PADDINGS = ("zeros", "reflect", "replicate", "circular")
 
 
 def inside() -> nn.Module:
-    """From [0, 1] into the range of a network; the mean shift gets a matrix of its own."""
+    """From [0, 1] to the value range of a network."""
     return nn.Sequential(Rescale(255), MeanShift(-1, value_range=255))
 
 
 def kinds(net: Network) -> list[str]:
-    """Classes of the modules that change the range."""
+    """Classes of the modules that change the value range."""
     found = [type(module).__name__ for module in net.modules()]
     return sorted(name for name in found if name in ("MeanShift", "Rescale", "Subtract"))
 
 
 @st.composite
 def ranges(draw: st.DrawFn) -> nn.Module:
-    """Changes of range in any order and nesting."""
+    """Value-range changes in any order and nesting."""
     steps: list[nn.Module] = []
     for _ in range(draw(st.integers(1, 4))):
         factor = draw(st.sampled_from([0.5, 3.0, -2.0]))
@@ -114,12 +114,12 @@ def test_ranges_pass_an_interpolation_of_the_image(mode: str, border: str, scale
     net = PreUpsampling(
         scale=scale, image_channels=3, upsampler=upsampler, normalize=normalize, denormalize=denormalize, **slots
     )
-    assert kinds(checked(unlike_fresh(net), **ALONE)) == ["Subtract"]
+    assert kinds(checked(randomize(net), **ALONE)) == ["Subtract"]
 
 
 def test_ranges_pass_a_fixed_resize() -> None:
     slots = {"upsampler": BicubicResize(3, 2), "head": conv(3, 6), "body": nn.Softplus(), "tail": conv(6, 3)}
-    net = unlike_fresh(PreUpsampling(scale=2, image_channels=3, normalize=inside(), size_multiple=2, **slots))
+    net = randomize(PreUpsampling(scale=2, image_channels=3, normalize=inside(), size_multiple=2, **slots))
     assert kinds(checked(net, **ALONE)) == ["Subtract"]
 
 
@@ -129,7 +129,7 @@ def test_an_image_that_a_skip_also_reads_keeps_its_range() -> None:
     net = PreUpsampling(
         scale=2, image_channels=3, image_skip=True, normalize=normalize, denormalize=denormalize, **slots
     )
-    assert kinds(checked(unlike_fresh(net), **ALONE)) == ["MeanShift", "MeanShift", "Rescale", "Rescale"]
+    assert kinds(checked(randomize(net), **ALONE)) == ["MeanShift", "MeanShift", "Rescale", "Rescale"]
     skipped = around(normalize=inside(), head=conv(3, 6), image_skip=InterpolateUp(3, 2), denormalize=Rescale(0.5))
     assert names(checked(skipped, **ALONE)) == set()
 
@@ -168,13 +168,13 @@ LEFT_ALONE = {
         head=nn.Sequential(conv(3, 12), nn.Softplus()), channels=3, body=nn.Sequential(nn.PixelShuffle(2), inside()),
         upsampler=nn.Identity(), tail=nn.Identity(),
     ),
-    "resize of its own": lambda: unlike_fresh(
+    "resize of its own": lambda: randomize(
         PreUpsampling(
             scale=2, image_channels=3, normalize=inside(), upsampler=Projecting(3, 2), head=conv(3, 6),
             body=nn.Softplus(), tail=conv(6, 3),
         )
     ),
-    "activated resize": lambda: unlike_fresh(
+    "activated resize": lambda: randomize(
         PreUpsampling(
             scale=2, image_channels=3, normalize=inside(), upsampler=InterpolateUp(3, 2, act=nn.Softplus),
             head=conv(3, 6), body=nn.Softplus(), tail=conv(6, 3),
@@ -190,10 +190,10 @@ def test_ranges_without_a_plain_convolution_beside_them_stay(build: object) -> N
 
 def test_the_report_says_what_was_kept_and_why() -> None:
     rewritten = checked(around(normalize=inside(), head=conv(3, 6)), **ALONE)
-    assert "one subtraction, the rest part of the convolution behind it" in str(rewritten.rewrites)
+    assert "one subtraction; the rest folded into the convolution after it" in str(rewritten.rewrites)
     grouped = checked(around(normalize=inside(), head=conv(3, 6, groups=3)), **ALONE)
     (reason,) = reasons(grouped, "value_range_folding")
-    assert reason.startswith("no ungrouped convolution beside it")
+    assert reason.startswith("no ungrouped convolution next to it")
 
 
 @pytest.mark.parametrize("step", ["mean shift", "rescale"])

@@ -1,4 +1,4 @@
-"""What the tests of the rewrites share: networks whose weights hide no wrong fold, and the comparison with them."""
+"""Test networks for the rewrites, with randomized weights, and their comparison with optimized networks."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -26,7 +26,7 @@ _AMPLIFIED = {"SAN": 100 * EXACT}
 def around(
     body: nn.Module | None = None, *, channels: int = 6, out_channels: int | None = None, **slots: Any
 ) -> Network:
-    """A small network x2 around a body, in which nothing else can be rewritten; other slots replace its own."""
+    """An x2 network around a body in which nothing else can be rewritten; keyword arguments replace slots."""
     out_channels = channels if out_channels is None else out_channels
     arguments = {
         "scale": 2,
@@ -40,7 +40,7 @@ def around(
 
 
 def image(net: Network, height: int, width: int, *, batch: int = 2) -> Tensor:
-    """Random images of that size, rounded up to one that the network takes; in its precision."""
+    """Random images of this size, rounded up to a valid one, with the dtype of the network."""
     step, generator = net.size_multiple, torch.Generator().manual_seed(height * 100 + width)
     sides = [-(-max(side, net.min_size) // step) * step for side in (height, width)]
     return torch.rand(batch, net.image_channels, *sides, generator=generator, dtype=torch.float64).to(
@@ -55,7 +55,7 @@ def exactness(net: Network) -> float:
 
 @torch.inference_mode()
 def assert_equal(rewritten: Network, net: Network, *sizes: tuple[int, int], tolerance: float | None = None) -> None:
-    """Check that a rewritten network computes what `net` does and leaves its input alone."""
+    """Assert that a rewritten network computes the same as `net` and does not change its input."""
     if tolerance is None:
         tolerance = exactness(net)
     for size in sizes or ((1, 1), (5, 4), (7, 9)):
@@ -67,7 +67,7 @@ def assert_equal(rewritten: Network, net: Network, *sizes: tuple[int, int], tole
 
 
 def checked(net: Network, *sizes: tuple[int, int], **options: Any) -> Network:
-    """Optimize a network, check that the result computes the same, and give it."""
+    """Optimize a network, assert that the result computes the same, and return it."""
     rewritten = optimize(net, **options)
     assert_equal(rewritten, net, *sizes)
     return rewritten
@@ -80,24 +80,24 @@ def names(net: Network) -> set[str]:
 
 
 def reasons(net: Network, rewrite: str) -> list[str]:
-    """Why a rewrite left modules alone."""
+    """The reasons for which a rewrite kept modules."""
     assert net.rewrites is not None
     return [decision.reason for decision in net.rewrites.declined if decision.rewrite == rewrite]
 
 
 def all_but(rewrite: str) -> set[str]:
-    """What to leave out so that one rewrite acts alone."""
+    """All rewrites except one, for `without=`."""
     return set(REWRITES) - {rewrite}
 
 
 @cache
 def pair(name: str, scale: int) -> tuple[Network, Network]:
-    """A network of the registry, and what the rewrites make of it; not to be changed."""
+    """A network of the registry and its optimized version; do not modify them."""
     net = small_network(network_spec(name), scale)
     return net, optimize(net)
 
 
 def shared_tensors(one: nn.Module, other: nn.Module) -> Iterator[str]:
-    """Names of tensors of one module that lie in the memory of the other."""
+    """Names of tensors of one module that share memory with the other."""
     held = {tensor.data_ptr() for tensor in other.state_dict().values()}
     yield from (name for name, tensor in one.state_dict().items() if tensor.data_ptr() in held)

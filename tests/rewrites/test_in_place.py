@@ -1,5 +1,6 @@
-"""Rewrites that write into tensors: never into the image, nor into what anybody else still reads."""
+"""In-place rewrites never write to the image or to a tensor that another module still reads."""
 
+import itertools
 from functools import partial
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from helpers.rewriting import EXACT, all_but, around, assert_equal, checked, image, names
 from helpers.support import relative_error
 from srblocks import optimize
 from srblocks.blocks import (
@@ -22,8 +24,6 @@ from srblocks.blocks import (
     conv,
 )
 
-from .comparison import EXACT, all_but, around, assert_equal, checked, image, names
-
 BUFFER = {"without": all_but("dense_buffer")}
 GATED = {"without": all_but("gated_residual")}
 IN_PLACE = {"without": all_but("in_place")}
@@ -31,7 +31,7 @@ OVERWRITING = partial(nn.ReLU, inplace=True)
 
 
 def overwriting_layer(in_channels: int, growth: int) -> nn.Module:
-    """A layer that overwrites what it is given."""
+    """A layer that overwrites its input."""
     return PreActivatedConv(in_channels, growth, norm=None, act=OVERWRITING)
 
 
@@ -49,17 +49,15 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("keep_input", [True, False])
-@pytest.mark.parametrize("dense_input", [True, False])
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("depth", [1, 3])
-def test_dense_blocks_of_any_layers_are_exact(layer: str, depth: int, dense_input: bool, keep_input: bool) -> None:
-    options = {"layer": LAYERS[layer], "dense_input": dense_input, "keep_input": keep_input}
-    block = DenseBlock(6, growth=4, depth=depth, **options)
-    net = around(block, out_channels=block.out_channels)
-    for without in (all_but("dense_buffer"), ()):
-        rewritten = checked(net, without=without)
-        assert layer.startswith("overwriting") or "dense_buffer" in names(rewritten)
+def test_dense_blocks_of_any_layers_are_exact(layer: str) -> None:
+    for depth, dense_input, keep_input in itertools.product((1, 3), (True, False), (True, False)):
+        options = {"layer": LAYERS[layer], "dense_input": dense_input, "keep_input": keep_input}
+        block = DenseBlock(6, growth=4, depth=depth, **options)
+        net = around(block, out_channels=block.out_channels)
+        for without in (all_but("dense_buffer"), ()):
+            rewritten = checked(net, without=without)
+            assert layer.startswith("overwriting") or "dense_buffer" in names(rewritten)
 
 
 @settings(max_examples=25, deadline=None)
@@ -83,7 +81,7 @@ def test_residual_dense_blocks_in_a_row_are_exact(
 
 
 class Skipping(nn.Module):
-    """A block beside its input, which is read again behind it."""
+    """A block whose input is read again after it."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -101,7 +99,7 @@ HEADS = {
     "recast residual block": lambda: nn.Sequential(ResidualBlock(3, out_act=OVERWRITING), conv(3, 9)),
     "gated block": lambda: nn.Sequential(RCAB(3, reduction=1), conv(3, 9)),
     "activation": lambda: nn.Sequential(nn.ReLU(), conv(3, 9)),
-    "block behind a range": lambda: nn.Sequential(Rescale(2.0), OVERWRITING(), conv(3, 9)),
+    "block after a rescaling": lambda: nn.Sequential(Rescale(2.0), OVERWRITING(), conv(3, 9)),
 }
 
 
@@ -114,7 +112,7 @@ def test_the_image_is_never_written(head: str, around_it: type[nn.Module]) -> No
 
 
 @pytest.mark.parametrize("block", [ResidualBlock, partial(RCAB, reduction=2), partial(ResidualGroup, depth=1)])
-def test_what_is_read_again_behind_a_block_is_not_written(block: partial) -> None:
+def test_an_input_that_is_read_again_is_not_written(block: partial) -> None:
     checked(around(Skipping(block(6)), out_channels=18))
 
 
@@ -141,7 +139,7 @@ class Softened(ChannelAttention):
         return super().gate(x).sqrt()
 
 
-def test_an_attention_of_its_own_keeps_its_forward_and_its_gate() -> None:
+def test_a_custom_attention_keeps_its_forward_and_its_gate() -> None:
     hardened = around(ResidualBlock(6, attention=partial(Hardened, reduction=2)))
     assert names(checked(hardened, **GATED)) == set()
     checked(around(ResidualBlock(6, attention=partial(Softened, reduction=2))), **GATED)
@@ -153,7 +151,7 @@ class Doubled(ResidualBlock):
 
 
 @pytest.mark.parametrize("attention", [None, partial(ChannelAttention, reduction=2)])
-def test_a_block_with_a_forward_of_its_own_keeps_it(attention: partial | None) -> None:
+def test_a_block_with_a_custom_forward_keeps_it(attention: partial | None) -> None:
     net = around(Doubled(6, norm=nn.BatchNorm2d, attention=attention, res_scale=0.3))
     rewritten = checked(net, without=["value_range_folding"])
     assert isinstance(rewritten.body, Doubled)
@@ -172,12 +170,12 @@ ACTIVATIONS = {
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_behind_a_convolution_are_exact_and_so_are_gradients(name: str) -> None:
+def test_activations_after_a_convolution_are_exact_and_so_are_gradients(name: str) -> None:
     act, rewritten_if_known = ACTIVATIONS[name]
     net = around(nn.Sequential(conv(6, 6), act(), ResidualBlock(6, act=act, out_act=act)))
     rewritten = checked(net, without=[*all_but("in_place")])
     if rewritten_if_known is not None:
-        ours = [decision for decision in rewritten.rewrites.applied if decision.reason == "the activation"]
+        ours = [decision for decision in rewritten.rewrites.applied if decision.reason == "in-place activation"]
         assert bool(ours) is rewritten_if_known
     lr, again = (image(net, 5, 4).requires_grad_() for _ in range(2))
     (gradient,) = torch.autograd.grad(rewritten(lr).square().sum(), lr)
@@ -190,7 +188,7 @@ class Twice(nn.ReLU):
         return 2 * super().forward(x)
 
 
-def test_activations_that_are_shared_or_of_their_own_are_exact() -> None:
+def test_shared_and_custom_activations_are_exact() -> None:
     act = nn.ReLU()
     body = nn.Sequential(act, conv(6, 6), act, Skipping(nn.Sequential(act, conv(6, 6), act)), conv(18, 6), Twice())
     rewritten = checked(around(body), **IN_PLACE)
@@ -199,7 +197,7 @@ def test_activations_that_are_shared_or_of_their_own_are_exact() -> None:
 
 
 class Reading(nn.Module):
-    """Layers of a sequence, of which every output is kept."""
+    """A sequence of layers, all of whose outputs are kept."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
@@ -214,7 +212,7 @@ class Reading(nn.Module):
 
 
 class Peeking(Reading):
-    """A sequence, and its first layer once more."""
+    """A sequence, followed by another call of its first layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat((self.layers(x), self.layers[0](x)), 1)
@@ -229,14 +227,14 @@ LISTED = {
 
 @pytest.mark.parametrize("kind", [Reading, Peeking])
 @pytest.mark.parametrize("layers", LISTED)
-def test_a_sequence_whose_layers_somebody_runs_one_by_one_is_exact(layers: str, kind: type[Reading]) -> None:
+def test_a_sequence_whose_layers_also_run_one_by_one_is_exact(layers: str, kind: type[Reading]) -> None:
     module = kind(*LISTED[layers]())
     widths = {"activation": 12, "norm": 12, "range": 15 if kind is Reading else 9}
     checked(around(module, out_channels=widths[layers]))
 
 
 class Averaging(nn.Module):
-    """An attention whose output holds each value once for all pixels."""
+    """An attention whose output is an expanded view."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((2, 3), keepdim=True).expand_as(x)
@@ -251,9 +249,9 @@ BRANCHES = {
 
 
 @pytest.mark.parametrize("branch", BRANCHES)
-def test_a_sum_behind_anything_but_a_convolution_is_left_alone(branch: str) -> None:
+def test_sums_after_anything_but_a_convolution_are_kept(branch: str) -> None:
     rewritten = checked(around(BRANCHES[branch]()), **IN_PLACE)
-    assert "the sum" not in [decision.reason for decision in rewritten.rewrites.applied]
+    assert "in-place sum" not in [decision.reason for decision in rewritten.rewrites.applied]
 
 
 def test_a_block_that_broadcasts_its_branch_is_exact() -> None:
