@@ -1,62 +1,68 @@
-# Everything runs in .venv, which the first target that needs it creates. PYTHON: any Python >= 3.10.
+# All targets use the virtual environment .venv, which is created on first use.
+# PYTHON: any Python >= 3.10.  TORCH: version of torch for `demo` and `test-wheel`.
 PYTHON ?= python3
 BIN := .venv/bin
-# One thread per test process: two processes of one thread each are quicker and steadier than two threads.
+# One thread per test process: two single-threaded processes are faster and steadier than two threads.
 TEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+DEMO := .venv/installed-demo
+DEV := .venv/installed-dev
 
-.PHONY: demo test test-quick test-slow test-thorough test-coverage test-wheel check format bench bench-check bench-baseline clean
+.PHONY: help demo test test-quick test-slow test-thorough test-coverage test-wheel check format docs figures \
+	bench bench-check bench-baseline clean
 
-demo: .venv/installed
+help: ## Show this help.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(DEMO) ## Install what the demo needs; export a network to every format and upscale a photograph.
 	$(BIN)/python examples/demo.py
 
-test: check
+test: check ## Run linters, type checks and the tests.
 	$(TEST)
 
-test-slow: .venv/installed
-	$(TEST) -m "slow or not slow"
-
-# Under two minutes, while one works.
-test-quick: .venv/installed
+test-quick: $(DEV) ## Run the fast subset for development, in under two minutes.
 	$(TEST) -m quick
 
-# Twenty times as many properties, killed commands and damaged files, other ones each time; their numbers at the end.
-test-thorough: .venv/installed
+test-slow: $(DEV) ## Run all tests, including exports of every network at full depth.
+	$(TEST) -m "slow or not slow"
+
+test-thorough: $(DEV) ## Run 20 times as many randomized tests, with a new seed each time.
 	SRBLOCKS_CASES=20 $(TEST) -m "slow or not slow" tests/properties tests/faults tests/fuzz tests/rewrites/test_networks.py
 
-# The lines that no test runs.
-test-coverage: .venv/installed
+test-coverage: $(DEV) ## Report the lines that no test executes.
 	$(TEST) --cov --cov-report=term tests
 
-# Against the built wheel, outside the repository, in a virtual environment of its own: TORCH=2.11.0 with that torch.
-test-wheel: .venv/installed
-	$(BIN)/python tests/outside.py $(if $(TORCH),--torch $(TORCH))
+test-wheel: $(DEV) ## Test the built wheel in its own environment, with the given version of torch (TORCH=2.7.1).
+	$(BIN)/python tests/helpers/outside.py $(if $(TORCH),--torch $(TORCH))
 
-check: .venv/installed
+check: $(DEV) ## Run linters and type checks.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-format: .venv/installed
+format: $(DEV) ## Format the code and fix what the linter can.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Three cases in every engine: a table, and benchmarks/results/latency-quick.json and .png.
-bench: .venv/installed
+docs: $(DEV) ## Build the documentation site in site/; warnings are errors.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+figures: $(DEV) ## Redraw the figures of blocks and networks (NAMES="RCAB EDSR": only these).
+	PYTHONPATH=docs $(BIN)/python -m generator $(NAMES)
+
+bench: $(DEV) ## Benchmark three networks in every installed engine; results in benchmarks/results/latency-quick.*.
 	$(BIN)/python benchmarks/latency.py --quick --json latency-quick.json --chart latency-quick.png
 
-# The benchmarks' figures that are the same on every machine, against the committed ones.
-bench-check: .venv/installed
+bench-check: $(DEV) ## Compare parameters, operations, memory and file sizes with the committed snapshot.
 	$(BIN)/python benchmarks/check.py
 
-# Makes the figures of now the committed ones. NETWORKS: of these only; TIMES=1: times too, on a quiet machine.
-bench-baseline: .venv/installed
+bench-baseline: $(DEV) ## Update that snapshot (NETWORKS="edsr rcan": only these; TIMES=1: also times).
 	$(BIN)/python benchmarks/check.py --write-baseline $(if $(TIMES),--times) $(NETWORKS)
 
-clean:
-	rm -rf .venv demo-output
+clean: ## Remove the virtual environment and generated output.
+	rm -rf .venv demo-output site
 
-.venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
-	touch $@
+$(DEMO): pyproject.toml constraints.txt .ci/install.py
+	TORCH=$(TORCH) $(PYTHON) .ci/install.py demo
+
+$(DEV): pyproject.toml constraints.txt .ci/install.py
+	$(PYTHON) .ci/install.py dev

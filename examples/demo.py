@@ -1,11 +1,11 @@
-"""The main job from end to end, on a real photograph.
+"""Export a network to every format and upscale a photograph with each file.
 
     make demo
 
-Exports the bundled FSRCNN x2, which works on luma, for RGB images to every format that this machine can build, verifies
-each artifact in a fresh process, and enlarges the photograph with each of them. It is NASA's portrait of Eileen Collins
-(public domain, from scikit-image), halved by MATLAB's bicubic, so that the original is there to compare with. Writes
-artifacts, manifest.json and before-after.png to demo-output/.
+Exports the bundled FSRCNN x2 for RGB images to every format that this machine can build, verifies each file in a fresh
+process, and upscales a photograph with it. The photograph is NASA's portrait of Eileen Collins (public domain),
+downscaled by MATLAB's bicubic, so that the original is there for comparison. Writes the exported files, manifest.json
+and before-after.png to demo-output/.
 """
 
 import statistics
@@ -17,7 +17,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.table import Table
-from skimage import data
 
 from srblocks import OnLuma, load_pretrained
 from srblocks.color import rgb_to_y
@@ -29,25 +28,26 @@ from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS
 from srblocks_export.report import exit_code
 
+PHOTOGRAPH = Path(__file__).with_name("astronaut.jpg")
 SCALE = 2
 ROUNDS = 7
 OUT = Path("demo-output")
 
 
-def upscale(artifact: runtime.Artifact, photo: np.ndarray) -> np.ndarray:
-    """Enlarge a uint8 RGB photograph."""
-    batch = photo.transpose(2, 0, 1)[None].astype(np.float32) / 255
+def upscale(artifact: runtime.Artifact, image: np.ndarray) -> np.ndarray:
+    """Upscale a uint8 RGB image."""
+    batch = image.transpose(2, 0, 1)[None].astype(np.float32) / 255
     rgb = artifact(batch)[0].transpose(1, 2, 0)
     return np.clip(np.round(rgb * 255), 0, 255).astype(np.uint8)
 
 
-def quality(image: np.ndarray, original: np.ndarray) -> float:
-    """PSNR in decibels on luma, `SCALE` border pixels left out."""
+def luma_psnr(image: np.ndarray, original: np.ndarray) -> float:
+    """Return the PSNR on luma without `SCALE` border pixels, in dB."""
     return psnr(rgb_to_y(image), rgb_to_y(original), crop_border=SCALE)
 
 
 def milliseconds(artifact: runtime.Artifact, shape: tuple[int, ...]) -> tuple[float, float]:
-    """Least and median time of one run, after one to warm up."""
+    """Return the minimum and median time of one run after a warm-up."""
     lr = np.random.default_rng(0).random(shape, np.float32)
     artifact(lr)
     times = []
@@ -59,47 +59,50 @@ def milliseconds(artifact: runtime.Artifact, shape: tuple[int, ...]) -> tuple[fl
 
 
 def before_after(bicubic: np.ndarray, network: np.ndarray, original: np.ndarray) -> Image.Image:
-    """The same detail of the three pictures side by side, enlarged for the eye."""
+    """Return the same crop of the three images side by side, magnified."""
     top, left, side, zoom = 60, 170, 110, 3
     sheet = Image.new("RGB", (3 * side * zoom + 20, side * zoom + 24), "white")
-    for number, (title, picture) in enumerate({"bicubic": bicubic, "FSRCNN": network, "original": original}.items()):
-        detail = Image.fromarray(picture[top : top + side, left : left + side])
-        place = number * (side * zoom + 10)
-        sheet.paste(detail.resize((side * zoom, side * zoom), Image.Resampling.NEAREST), (place, 24))
-        ImageDraw.Draw(sheet).text((place + 4, 6), title, fill="black")
+    for number, (title, image) in enumerate({"bicubic": bicubic, "FSRCNN": network, "original": original}.items()):
+        crop = Image.fromarray(image[top : top + side, left : left + side])
+        x = number * (side * zoom + 10)
+        sheet.paste(crop.resize((side * zoom, side * zoom), Image.Resampling.NEAREST), (x, 24))
+        ImageDraw.Draw(sheet).text((x + 8, 6), title, fill="black")
     return sheet
 
 
 def main() -> int:
+    """Run the demo; return its exit code."""
     console = Console()
     if not console.is_terminal:
         console.width = 120
-    original = data.astronaut()
-    small = imresize(original, 1 / SCALE)
-    bicubic = imresize(small, SCALE)
+    original = np.asarray(Image.open(PHOTOGRAPH))
+    lr = imresize(original, 1 / SCALE)
+    bicubic = imresize(lr, SCALE)
 
-    absent = {name: missing for name, row in FORMATS.items() if (missing := row.missing())}
-    ready = tuple(name for name in FORMATS if name not in absent)
-    for name, missing in absent.items():
+    unavailable = {name: missing for name, row in FORMATS.items() if (missing := row.missing())}
+    available = tuple(name for name in FORMATS if name not in unavailable)
+    for name, missing in unavailable.items():
         console.print(f"{name} cannot be built here: {missing.what}; {missing.remedy}", markup=False)
     with console.status("exporting and verifying") as status:
-        request = ExportConfig(formats=ready, out=OUT, force=True)
+        config = ExportConfig(formats=available, out=OUT, force=True)
         net = OnLuma(load_pretrained("fsrcnn", scale=SCALE))
-        reports = export_network(net, request, progress=status.update)
+        reports = export_network(net, config, progress=status.update)
 
-    height, width = small.shape[:2]
-    console.print(f"FSRCNN x{SCALE} on a photograph of {width}x{height}, bicubic: {quality(bicubic, original):.2f} dB")
+    height, width = lr.shape[:2]
+    console.print(
+        f"FSRCNN x{SCALE} on a photograph of {width}x{height}, bicubic: {luma_psnr(bicubic, original):.2f} dB"
+    )
     table = Table(box=None, pad_edge=False)
     for column in ("artifact", "size", "verified at", "max error", "PSNR", "gain", "ms min / median"):
         table.add_column(column)
-    enlarged = bicubic
+    upscaled = bicubic
     for report in reports:
         if report.error or not report.entry or not report.verification or not report.path:
             console.print(f"{report.format}: {report.error}", style="red", markup=False)
             continue
         artifact = runtime.load(report.path)
-        enlarged = upscale(artifact, small)
-        figure = quality(enlarged, original)
+        upscaled = upscale(artifact, lr)
+        result = luma_psnr(upscaled, original)
         least, median = milliseconds(artifact, (1, 3, height, width))
         sizes = ", ".join("x".join(map(str, case["shape"])) for case in report.verification.cases)
         table.add_row(
@@ -107,13 +110,13 @@ def main() -> int:
             f"{report.entry['artifact']['bytes'] / 1000:.0f} kB",
             sizes,
             f"{report.verification.max_error:.1e}",
-            f"{figure:.2f} dB",
-            f"+{figure - quality(bicubic, original):.2f}",
+            f"{result:.2f} dB",
+            f"+{result - luma_psnr(bicubic, original):.2f}",
             f"{least:.0f} / {median:.0f}",
         )
     console.print(table)
-    before_after(bicubic, enlarged, original).save(OUT / "before-after.png")
-    console.print(f"max error is relative to the output's standard deviation; pictures in {OUT / 'before-after.png'}")
+    before_after(bicubic, upscaled, original).save(OUT / "before-after.png")
+    console.print(f"max error is relative to the output's standard deviation; images in {OUT / 'before-after.png'}")
     return exit_code(reports)
 
 

@@ -24,9 +24,8 @@ DOTS = {
 }
 """Operations that combine tensors, and their signs."""
 
-HIDDEN = set(
-    "clamp contiguous expand flatten getitem permute reshape squeeze to transpose unflatten unsqueeze view".split()
-)
+HIDDEN = {"clamp", "contiguous", "expand", "flatten", "getitem", "permute", "reshape"}
+HIDDEN |= {"squeeze", "to", "transpose", "unflatten", "unsqueeze", "view"}
 """Operations that only rearrange a tensor, which figures leave out."""
 
 LABELS = {"scaled_dot_product_attention": "softmax", "conv_transpose2d": "fold"}

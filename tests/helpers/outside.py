@@ -1,4 +1,4 @@
-"""The suite against the built wheel, outside the repository, with any torch: `make test-wheel TORCH=2.11.0`."""
+"""Run the tests against the built wheel, outside the repository, with any torch: `make test-wheel TORCH=2.7.1`."""
 
 import argparse
 import os
@@ -9,19 +9,19 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 FOLLOWS_TORCH = ("torch==", "torchvision==")
-"""Constraints that another torch does not meet."""
+"""Constraints that hold only with the default torch."""
 
 
 def run(*command: str | Path, **options) -> None:
-    """Run a command, and stop with its exit code if it fails."""
+    """Run a command; exit with its code if it fails."""
     if code := subprocess.run([str(part) for part in command], check=False, **options).returncode:
         sys.exit(code)
 
 
 def install(folder: Path, torch: str | None) -> Path:
-    """Build the wheel and install it with everything that the tests need; give the folder of the programs."""
+    """Build the wheel, install it with all test dependencies, and return the folder of the executables."""
     programs = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
     pip = (programs / "python", "-m", "pip", "--quiet")
     constraints = folder / "constraints.txt"
@@ -43,8 +43,10 @@ def install(folder: Path, torch: str | None) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--torch", metavar="VERSION", help="(default: the one of constraints.txt)")
-    parser.add_argument("--folder", type=Path, help="keep everything there, for a quicker repetition (default: none)")
+    parser.add_argument("--torch", metavar="VERSION", help="(default: that of constraints.txt)")
+    parser.add_argument(
+        "--folder", type=Path, help="keep the environment there for the next run (default: a temporary folder)"
+    )
     args, chosen = parser.parse_known_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (args.folder or Path(temporary)).resolve()
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tree.mkdir()
         archive = subprocess.run(["git", "archive", "HEAD"], cwd=REPOSITORY, check=True, capture_output=True).stdout
         run("tar", "-x", "-C", tree, input=archive)
-        # Tests read sources and documents, but import what is installed.
+        # Tests read the sources and documents of the tree, but import the installed packages.
         code = (
             "import srblocks, srblocks_export, torch; print(srblocks.__file__, srblocks.__version__, torch.__version__)"
         )
