@@ -1,1 +1,1 @@
-"""srblocks inside other libraries; each module is imported only when asked for, and needs its library."""
+"""Integrations with other libraries. Import the module you need; each one requires its library."""

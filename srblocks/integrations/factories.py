@@ -1,4 +1,4 @@
-"""One function per network, for hosts that look networks up by name."""
+"""One factory function per network, for libraries that look models up by name."""
 
 import inspect
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from ..registry import NetworkSpec
 
 
 def factory(spec: NetworkSpec, name: str) -> Callable[..., Network]:
-    """Give a function that builds the network of one row of the registry.
+    """Return a function that builds a registered network.
 
-    It takes ``scale``, ``pretrained`` (True for the bundled weights) and the further arguments of
-    `srblocks.create_network`, and gives the network in training mode.
+    The function takes ``scale``, ``pretrained`` (True loads the bundled weights) and the other arguments of
+    `srblocks.create_network`. It returns the network in training mode.
 
     Args:
-        spec: the row.
-        name: the name of the function, by which hosts know it.
+        spec: the network.
+        name: the ``__name__`` of the function.
 
-    Example:
+    Examples:
         >>> from srblocks.networks import network_spec
         >>> build = factory(network_spec("fsrcnn"), "srblocks_fsrcnn")
         >>> build.__name__, build(scale=3, width=32).config["width"]
@@ -34,8 +34,8 @@ def factory(spec: NetworkSpec, name: str) -> Callable[..., Network]:
         path = pretrained_path(spec.name, scale=scale)
         if path is None:
             raise ValueError(
-                f"{name}: no weights are bundled for {spec.name} at scale {scale}; bundled are "
-                f"{', '.join(list_pretrained())}; give a file of weights as weights=FILE in place of pretrained=True"
+                f"{name}: no bundled weights for {spec.name} at scale {scale} (available: "
+                f"{', '.join(list_pretrained())}); pass weights=FILE instead of pretrained=True"
             )
         return create_network(spec.name, scale=scale, weights=path, **arguments)
 
@@ -51,11 +51,11 @@ def _documentation(spec: NetworkSpec) -> str:
     return inspect.cleandoc(f"""
         {summary}
 
-        {spec.paper}. Images of {spec.image_channels} channel(s), {spec.color}, values in [0, 1].
+        {spec.paper}. Images have {spec.image_channels} channel(s) ({spec.color}) in [0, 1].
 
         Args:
-            scale: enlargement per side, {", ".join(map(str, spec.scales))}; the smallest by default.
-            pretrained: with the bundled weights ({", ".join(bundled) or "there are none"}).
-            weights: file with the weights, see srblocks.load_checkpoint.
-            further: {further}.
+            scale: upscaling factor, one of {", ".join(map(str, spec.scales))}; default: the smallest.
+            pretrained: load the bundled weights ({", ".join(bundled) or "none available"}).
+            weights: checkpoint file, see srblocks.load_checkpoint.
+            arguments: {further}.
     """)

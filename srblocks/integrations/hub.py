@@ -1,4 +1,4 @@
-"""Networks on the Hugging Face hub: ``config.json``, ``model.safetensors`` and a card, ``README.md``.
+"""Networks on the Hugging Face Hub: ``config.json``, ``model.safetensors`` and a model card (``README.md``).
 
     from srblocks.integrations.hub import from_pretrained, push_to_hub, save_pretrained
 
@@ -6,7 +6,7 @@
     push_to_hub(net, "me/edsr", license="mit")
     net = from_pretrained("me/edsr")  # or a folder
 
-`srblocks.load_checkpoint` reads the weights of networks of the registry as well.
+`srblocks.load_checkpoint` also reads the weights of registered networks.
 """
 
 import contextlib
@@ -26,13 +26,16 @@ from ..checkpoints.fill import check_fit
 from ..checkpoints.limits import bounded_construction, check_arguments, check_memory
 from ..checkpoints.save import savable_tensors
 from ..color import OnLuma, OnYCbCr, on_rgb
+from ..errors import MissingLibraryError
 from ..network import Network
 from ..networks import network_name, network_spec
 
 try:
     from huggingface_hub import HfApi, ModelCardData, snapshot_download
 except ImportError as error:
-    raise ImportError('srblocks.integrations.hub needs huggingface_hub; pip install "srblocks[hub]"') from error
+    raise MissingLibraryError(
+        "srblocks.integrations.hub requires huggingface_hub", 'pip install "srblocks[hub]"'
+    ) from error
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,19 +46,19 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
 
 def save_pretrained(net: Network, folder: PathLike, **card: Any) -> None:
-    """Write a network into a folder as the hub keeps it.
+    """Save a network to a folder in the layout of the Hub.
 
     Args:
-        net: a network of the registry or a `HubMixin`; also inside `OnLuma` or `OnYCbCr`.
-        folder: made where it is missing. A card that it has already stays as it is.
-        card: entries for the head of the card, such as ``license="mit"`` or ``datasets=["eugenesiu/Div2k"]``.
+        net: a registered network or a `HubMixin`, optionally wrapped in `OnLuma` or `OnYCbCr`.
+        folder: created if missing. An existing model card is kept.
+        card: metadata of the model card, such as ``license="mit"`` or ``datasets=["eugenesiu/Div2k"]``.
 
     Raises:
-        ValueError: the configuration does not build the network again: it is in no registry row and no `HubMixin`,
-            modules are among its arguments, or `srblocks.optimize` made it.
-        OSError: the folder cannot be written.
+        ValueError: the configuration cannot rebuild the network: it is neither registered nor a `HubMixin`, some of its
+            arguments are modules, or it comes from `srblocks.optimize`.
+        OSError: the folder is not writable.
 
-    Example:
+    Examples:
         >>> from srblocks import load_pretrained
         >>> folder = tempfile.mkdtemp()
         >>> save_pretrained(OnLuma(load_pretrained("fsrcnn", scale=2)), folder)
@@ -74,21 +77,21 @@ def push_to_hub(
     message: str = "Upload weights",
     **card: Any,
 ) -> str:
-    """Upload a network into a repository of the hub, which is made where it is missing.
+    """Upload a network to a Hub repository, creating the repository if needed.
 
     Args:
-        net: as in `save_pretrained`.
-        repository: its name, ``user/name``. A card that it has already stays as it is.
-        private: whether a new repository is; None for the account's default.
-        token: of the account; None for that of ``hf auth login``.
-        message: of the commit.
-        card: entries for the head of a new card, see `save_pretrained`.
+        net: see `save_pretrained`.
+        repository: ``user/name``. An existing model card is kept.
+        private: make a new repository private; None for the account's default.
+        token: access token; None uses the one stored by ``hf auth login``.
+        message: commit message.
+        card: metadata of a new model card, see `save_pretrained`.
 
     Returns:
-        The address of the commit.
+        The URL of the commit.
 
     Raises:
-        ValueError: see `save_pretrained`; the errors of huggingface_hub when the upload fails.
+        ValueError: see `save_pretrained`. Errors of huggingface_hub are passed on.
     """
     with tempfile.TemporaryDirectory() as folder:
         _save(net, Path(folder), repository, card)
@@ -101,24 +104,24 @@ def push_to_hub(
 
 
 def from_pretrained(name: PathLike, *, scale: int | None = None, **download: Any) -> Network:
-    """Build the network of the registry that a folder or a repository of the hub holds, in eval mode.
+    """Load a registered network from a folder or a Hub repository, in eval mode.
 
     Args:
-        name: a folder, or ``user/name`` on the hub.
-        scale: enlargement per side, as in `srblocks.load_checkpoint`; None for that of the file.
-        download: ``revision``, ``token``, ``cache_dir``, ``force_download`` and ``local_files_only``, as
-            huggingface_hub has them.
+        name: a folder, or ``user/name`` on the Hub.
+        scale: upscaling factor, see `srblocks.load_checkpoint`; None for that of the file.
+        download: ``revision``, ``token``, ``cache_dir``, ``force_download`` and ``local_files_only``,
+            see ``huggingface_hub.snapshot_download``.
 
     Raises:
-        CheckpointError: the files are corrupt, foreign, or contradict each other.
-        UnknownNetworkError: the configuration names no network that is registered here.
-        OSError: a file is missing or cannot be read; huggingface_hub's errors where the download fails.
+        CheckpointError: the files are corrupt, were not written by srblocks, or contradict each other.
+        UnknownNetworkError: the configuration names a network that is not registered.
+        OSError: a file is missing or unreadable. Errors of huggingface_hub are passed on.
     """
     described, weights = _fetched(name, **download)
     network, config = described["network"], described["config"]
     if network is None:
         raise CheckpointError(
-            f"{name}: a {described['class']}, in no row of the registry; load it by that class's own from_pretrained"
+            f"{name}: {described['class']} is not a registered network", f"use {described['class']}.from_pretrained"
         )
     try:
         serves = config.get("scales") or [config.get("scale")]
@@ -127,21 +130,23 @@ def from_pretrained(name: PathLike, *, scale: int | None = None, **download: Any
         config = {key: value for key, value in config.items() if key != "scale"}
         net = load_checkpoint(weights, network=network, scale=scale, **config)
     except TypeError as error:
-        raise CheckpointError(f"{name}: its {CONFIG} is none of {network} ({error})") from error
+        raise CheckpointError(f"{name}: {CONFIG} does not fit {network} ({error})") from error
     color, allowed = described["color"], [net.color, "rgb"] if net.color in ("y", "ycbcr") else [net.color]
     if color not in allowed:
-        use = " or ".join(allowed)
-        raise CheckpointError(f"{name}: its {CONFIG} has color={color!r} for a network on {net.color}; write {use}")
+        raise CheckpointError(
+            f"{name}: {CONFIG} has color={color!r}, but the network works on {net.color}",
+            f"set it to {' or '.join(allowed)}",
+        )
     return on_rgb(net) if color == "rgb" else net
 
 
 class HubMixin(Network):
-    """Gives a network class of your own ``save_pretrained``, ``push_to_hub`` and ``from_pretrained``.
+    """Mixin that adds ``save_pretrained``, ``push_to_hub`` and ``from_pretrained`` to a custom network class.
 
-    Write ``class MyNetwork(HubMixin, PostUpsampling)``. The constructor's arguments are the configuration: numbers,
-    strings, None and lists of them. A class in the registry needs no mixin: the functions of this module take it.
+    Use it as ``class MyNetwork(HubMixin, PostUpsampling)``. The constructor arguments are the configuration: numbers,
+    strings, None and lists of these. Registered networks do not need the mixin; use the functions of this module.
 
-    Example:
+    Examples:
         >>> from srblocks import EDSR
         >>> class MyNetwork(HubMixin, EDSR):
         ...     pass
@@ -152,7 +157,7 @@ class HubMixin(Network):
     """
 
     def save_pretrained(self, folder: PathLike, **card: Any) -> None:
-        """Write the network into a folder, see the function `save_pretrained`."""
+        """Save the network to a folder, see the function `save_pretrained`."""
         save_pretrained(self, folder, **card)
 
     def push_to_hub(self, repository: str, **arguments: Any) -> str:
@@ -161,14 +166,14 @@ class HubMixin(Network):
 
     @classmethod
     def from_pretrained(cls, name: PathLike, **download: Any) -> "Self":
-        """Build a network of this class from a folder or a repository of the hub, in eval mode.
+        """Load a network of this class from a folder or a Hub repository, in eval mode.
 
         Args:
-            name: a folder, or ``user/name`` on the hub.
+            name: a folder, or ``user/name`` on the Hub.
             download: see the function `from_pretrained`.
 
         Raises:
-            CheckpointError: the files are corrupt, foreign, or of a network that this class does not build.
+            CheckpointError: the files are corrupt, were not written by srblocks, or belong to another class.
         """
         described, weights = _fetched(name, **download)
         try:
@@ -178,7 +183,7 @@ class HubMixin(Network):
             check_memory(plan, weights)
             net = cls(**described["config"])
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-            raise CheckpointError(f"{name}: {cls.__name__} cannot be built for these weights ({error})") from error
+            raise CheckpointError(f"{name}: cannot build {cls.__name__} for these weights ({error})") from error
         load_weights(net, weights)
         return net.eval()
 
@@ -194,7 +199,7 @@ def _save(net: Network, folder: Path, title: str, entries: dict[str, Any]) -> No
         save_checkpoint(inner, folder / WEIGHTS)
     else:
         with atomic_path(folder / WEIGHTS) as temporary:
-            temporary.write_bytes(save(savable_tensors(inner)))  # save_file hides why a file cannot be written
+            temporary.write_bytes(save(savable_tensors(inner)))  # save_file hides the OS error
     with atomic_path(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if not (folder / CARD).exists():
@@ -203,10 +208,10 @@ def _save(net: Network, folder: Path, title: str, entries: dict[str, Any]) -> No
 
 
 def _registered_name(net: Network) -> str | None:
-    """Give the registry name; None for a mixin's class that is in no row.
+    """Return the registry name, or None for an unregistered `HubMixin` class.
 
     Raises:
-        ValueError: the configuration does not build the network again.
+        ValueError: the configuration cannot rebuild the network.
     """
     try:
         return network_name(net)
@@ -215,12 +220,12 @@ def _registered_name(net: Network) -> str | None:
             raise
     kind = type(net).__name__
     if net.rewrites is not None:
-        raise ValueError(f"{kind}: an optimized network has no configuration; save the one it was made from")
+        raise ValueError(f"{kind}: an optimized network cannot be saved; save the original network")
     try:
         with torch.device("meta"):
             again = type(net)(**net.config)
     except TypeError as error:
-        raise ValueError(f"{kind}: give its constructor numbers, strings and lists alone ({error})") from error
+        raise ValueError(f"{kind}: constructor arguments must be numbers, strings or lists ({error})") from error
     check_fit(again, net.state_dict(), f"{kind}(**config)")
     return None
 
@@ -239,7 +244,7 @@ def _card(net: Network, network: str | None, kind: str, title: str, entries: dic
 
 # {network or kind}, {", ".join(f"x{each}" for each in net.scales)}
 
-{text}values in [0, 1] in and out.
+{text}with values in [0, 1].
 
 ```python
 {code}
@@ -248,7 +253,7 @@ def _card(net: Network, network: str | None, kind: str, title: str, entries: dic
 
 
 def _fetched(name: PathLike, **download: Any) -> tuple[dict[str, Any], Path]:
-    """Give the configuration and the weights file of a folder or a repository."""
+    """Return the configuration and the weights file of a folder or Hub repository."""
     inspect.signature(snapshot_download).bind(str(name), **download)
     folder = Path(name)
     if not folder.is_dir():
@@ -261,5 +266,5 @@ def _fetched(name: PathLike, **download: Any) -> tuple[dict[str, Any], Path]:
         or not {"network", "class", "color"} <= described.keys()
         or not isinstance(described.get("config"), dict)
     ):
-        raise CheckpointError(f"{name}: its {CONFIG} is none of srblocks; write it with save_pretrained")
+        raise CheckpointError(f"{name}: {CONFIG} was not written by srblocks", "use save_pretrained")
     return described, folder / WEIGHTS

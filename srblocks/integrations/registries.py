@@ -1,4 +1,4 @@
-"""The networks in the registries of training frameworks."""
+"""Register the networks in training frameworks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,24 +8,24 @@ from .factories import factory
 
 
 def register(registry: Any, *, prefix: str = "srblocks_") -> list[str]:
-    """Add a function for every network to a registry, as ``<prefix><network>``.
+    """Register a factory function for every network, as ``<prefix><network>``.
 
-    Options then name the network and give its arguments, which are those of `srblocks.create_network` and
-    ``pretrained``: ``network_g: {type: srblocks_rcan, scale: 4}`` in BasicSR's YAML,
-    ``dict(type="srblocks_rcan", scale=4)`` in a configuration of mmengine.
+    Config files then refer to the network by name, with the arguments of `srblocks.create_network` and ``pretrained``:
+    ``network_g: {type: srblocks_rcan, scale: 4}`` in BasicSR's YAML, and
+    ``dict(type="srblocks_rcan", scale=4)`` in mmengine.
 
     Args:
-        registry: an object with ``register_module(name=..., module=...)`` (mmengine, mmcv), or with
-            ``register(function)`` that takes the name from the function (BasicSR, traiNNer-redux, fvcore).
-        prefix: keeps the names apart from the framework's own.
+        registry: object with ``register_module(name=..., module=...)`` (mmengine, mmcv) or ``register(function)``
+            (BasicSR, traiNNer-redux, fvcore), which uses the function's name.
+        prefix: avoids clashes with the framework's own names.
 
     Returns:
-        The names. Those that were registered here before stay as they are.
+        The registered names. Names that srblocks registered earlier are left unchanged.
 
     Raises:
-        TypeError: `registry` has neither method; its own error where something else has one of the names.
+        TypeError: `registry` has neither method. Name clashes raise the registry's own error.
 
-    Example:
+    Examples:
         >>> from mmengine.registry import Registry
         >>> models = Registry("example", scope="example")
         >>> register(models)[:2]
@@ -35,7 +35,7 @@ def register(registry: Any, *, prefix: str = "srblocks_") -> list[str]:
     """
     by_name, by_function = getattr(registry, "register_module", None), getattr(registry, "register", None)
     if by_name is None and by_function is None:
-        raise TypeError(f"register: {registry!r} has neither register_module() nor register(); give a registry")
+        raise TypeError(f"register: expected a registry with register_module() or register(), got {registry!r}")
     functions = [factory(spec, prefix + spec.name) for spec in network_specs()]
     for function in functions:
         if _is_ours(registry, function.__name__):
@@ -48,7 +48,7 @@ def register(registry: Any, *, prefix: str = "srblocks_") -> list[str]:
 
 
 def _is_ours(registry: Any, name: str) -> bool:
-    """Tell whether a registry itself, not a parent of it, has one of our functions under a name, as far as it tells."""
+    """Return whether the registry itself, not a parent, already holds our function under this name."""
     held = getattr(registry, "module_dict", None)
     if not isinstance(held, Mapping):
         held = {name: registry.get(name)} if hasattr(registry, "__contains__") and name in registry else {}

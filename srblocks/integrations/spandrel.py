@@ -1,16 +1,15 @@
-"""spandrel, and the programs that load models through it (chaiNNer, ComfyUI, ...), with the networks of this package.
+"""spandrel integration: load the networks of this package in spandrel, chaiNNer, ComfyUI and other programs.
 
     from srblocks.integrations.spandrel import install
 
     install()
     upscale = ModelLoader().load_from_file("fsrcnn_x2.safetensors")  # spandrel's own loader
 
-Afterwards spandrel loads what `srblocks.save_checkpoint` wrote, the bundled weights, and other people's weights in the
-layouts that `srblocks.load_checkpoint` knows, in files that spandrel takes (no .mat). What spandrel loads by itself it
-loads as before.
+spandrel then loads files of `srblocks.save_checkpoint`, the bundled weights, and third-party checkpoints in any layout
+that `srblocks.load_checkpoint` knows, except .mat files. Models that spandrel supports itself load as before.
 
-Programs that read files themselves and give spandrel the tensors alone (ComfyUI) lose the configuration in them: write
-such files with ``save_checkpoint(net, path, as_tensor=True)``.
+Programs that read the file themselves and pass only the tensors to spandrel (ComfyUI) drop the stored configuration.
+Save files for them with ``save_checkpoint(net, path, as_tensor=True)``.
 """
 
 import contextlib
@@ -37,6 +36,7 @@ from ..checkpoints.containers import (
 from ..checkpoints.load import network_of, whole_scale
 from ..checkpoints.matching import is_layout_of
 from ..color import on_rgb
+from ..errors import MissingLibraryError
 from ..network import Network
 from ..networks import network_name, network_spec, network_specs
 from ..precision.measured import LIMITED_IN_BF16, MEASURED_IN_FP16
@@ -55,7 +55,9 @@ try:
         StateDict,
     )
 except ImportError as error:
-    raise ImportError('srblocks.integrations.spandrel needs spandrel; pip install "srblocks[spandrel]"') from error
+    raise MissingLibraryError(
+        "srblocks.integrations.spandrel requires spandrel", 'pip install "srblocks[spandrel]"'
+    ) from error
 
 _STATE_DICT = "state dict"
 _PUBLISHED_PRE_SCALE = 2
@@ -64,11 +66,11 @@ _MARK = "_srblocks_reads_files"
 
 
 class SRBlocksArchitecture(Architecture[Network]):
-    """One class of networks of our registry, with all its variants, as spandrel's registry holds it.
+    """spandrel architecture of one network class with all its registered variants.
 
     Args:
-        name: of the class.
-        registry: the registry that it is added to.
+        name: name of the network class.
+        registry: the spandrel registry that it is added to.
         scale: see `install`.
         rgb: see `install`.
     """
@@ -80,11 +82,11 @@ class SRBlocksArchitecture(Architecture[Network]):
         self.rgb = rgb
 
     def load(self, state_dict: StateDict) -> ImageModelDescriptor[Network]:
-        """Build the network of a state dict, with its weights.
+        """Build the network of a state dict and load its weights.
 
         Raises:
-            CheckpointError: the state dict is broken; as its subclass `UnseenArgumentError`, it does not show all
-                arguments.
+            CheckpointError: the state dict is invalid. Its subclass `UnseenArgumentError`: some constructor arguments
+                cannot be derived from it.
         """
         net = self._network(contents_of(state_dict, _STATE_DICT)).float()
         name, value_range = network_name(net), float(net.config.get("value_range", 1.0))
@@ -103,38 +105,38 @@ class SRBlocksArchitecture(Architecture[Network]):
             output_channels=shown.image_channels,
             size_requirements=SizeRequirements(minimum=shown.min_size, multiple_of=shown.size_multiple),
             tiling=ModelTiling.DISCOURAGED
-            if any(row.radius is None for row in size_requirements)
+            if any(sizes.radius is None for sizes in size_requirements)
             else ModelTiling.SUPPORTED,
         )
 
     def _is_mine(self, state: StateDict) -> bool:
-        """Tell the weights of this class by their configuration or names; names that others claim are left to them."""
+        """Detect this class by stored configuration or tensor names; names that spandrel knows are left to spandrel."""
         if not state or not all(isinstance(value, Tensor) for value in state.values()):
             return False
         if CONFIG_TENSOR in state:
             name = configuration_in(state[CONFIG_TENSOR], _STATE_DICT).get("network")
             known = [spec.name for spec in network_specs()]
-            return name in self._rows() if name in known else True  # whoever loads it says what is wrong with it
-        if self._row_with_names_of(state):
+            return name in self._specs() if name in known else True  # loading reports the error
+        if self._spec_with_names_of(state):
             return True
-        classes = {spec.constructor[0] for spec in self._rows().values()}
+        classes = {spec.constructor[0] for spec in self._specs().values()}
         return any(is_layout_of(state, each) for each in classes) and not any(
             other.detect(state) for other in self.registry if not isinstance(other.architecture, SRBlocksArchitecture)
         )
 
-    def _rows(self) -> dict[str, NetworkSpec]:
+    def _specs(self) -> dict[str, NetworkSpec]:
         return {spec.name: spec for spec in network_specs() if _name(spec) == self.name}
 
-    def _row_with_names_of(self, tensors: Any) -> str | None:
-        found = [name for name, spec in self._rows().items() if has_our_names(spec, tensors)]
+    def _spec_with_names_of(self, tensors: Any) -> str | None:
+        found = [name for name, spec in self._specs().items() if has_our_names(spec, tensors)]
         return found[0] if len(found) == 1 else None
 
     def _network(self, contents: Contents) -> Network:
-        """Build the network at the scale wanted where it serves that, else at its own, else as it was published."""
-        row = None if contents.metadata else self._row_with_names_of(contents.tensors)
-        enlarges_first = any(spec.framework == "pre" for spec in self._rows().values())
-        published = _PUBLISHED_PRE_SCALE if enlarges_first and not contents.metadata else None
-        build = functools.partial(network_of, contents, _STATE_DICT, network=row, config={})
+        """Build the network at the requested scale if possible, else at its own, else at the published one."""
+        name = None if contents.metadata else self._spec_with_names_of(contents.tensors)
+        pre_upsampling = any(spec.framework == "pre" for spec in self._specs().values())
+        published = _PUBLISHED_PRE_SCALE if pre_upsampling and not contents.metadata else None
+        build = functools.partial(network_of, contents, _STATE_DICT, network=name, config={})
         try:
             try:
                 net = build(scale=self.scale or published)
@@ -142,8 +144,9 @@ class SRBlocksArchitecture(Architecture[Network]):
                 net = build(scale=published)
         except UnseenArgumentError as error:
             raise UnseenArgumentError(
-                f"{error} to srblocks.load_checkpoint, write its network with srblocks.save_checkpoint, and load that "
-                "file instead; a scale can also be given to install"
+                f"{error.cause}; load it with srblocks.load_checkpoint and the missing argument, save it with "
+                "srblocks.save_checkpoint and use that file",
+                "a scale can also be passed to install()",
             ) from error
         if not contents.metadata and len(net.config.get("scales", ())) > 1:
             net = net.at_scale(_PUBLISHED_MULTI_SCALE if _PUBLISHED_MULTI_SCALE in net.scales else max(net.scales))
@@ -151,20 +154,20 @@ class SRBlocksArchitecture(Architecture[Network]):
 
 
 def install(registry: ArchRegistry = MAIN_REGISTRY, *, scale: int | None = None, rgb: bool = True) -> None:
-    """Teach spandrel all networks of the registry; called again, change the options and add what is new there.
+    """Register all networks in spandrel. A second call updates the options and adds new networks.
 
     Args:
-        registry: where the networks are added; spandrel's main one serves every `ModelLoader()`.
-        scale: the enlargement wanted of weights that serve several. None for the file's own; where it shows none, x2
-            for networks that enlarge first (VDSR, ...) and x4 of several branches (CARN, MDSR, ...). Weights for
-            another scale alone keep theirs.
-        rgb: networks on luma or YCbCr take and give RGB images, which is what programs hand over; False leaves them as
-            they are, with one channel of luma.
+        registry: spandrel registry to extend; the default is used by every `ModelLoader()`.
+        scale: scale factor for weights that support several. None uses the file's own; if it has none, x2 for
+            pre-upsampling networks (VDSR, ...) and x4 for networks with several branches (CARN, MDSR, ...). Weights
+            for a single scale keep it.
+        rgb: wrap networks on luma or YCbCr so that they process RGB images, as programs expect; False leaves them
+            unchanged, with one luma channel.
 
     Raises:
-        ValueError: `scale` is no enlargement.
+        ValueError: `scale` is not a valid scale factor.
 
-    Example:
+    Examples:
         >>> registry = ArchRegistry()
         >>> install(registry)
         >>> registry["srblocks-edsr"].architecture.name
@@ -183,9 +186,9 @@ def install(registry: ArchRegistry = MAIN_REGISTRY, *, scale: int | None = None,
 
 
 def _extend_loader() -> None:
-    """Let spandrel's loader read what we know of what it refuses, and hand on our configurations, as one more tensor.
+    """Patch spandrel's loader: read files it rejects if we know them, and pass our configuration on as a tensor.
 
-    It drops metadata, and its unpickler refuses what torch.save wrote years ago; ``weights_only=True`` reads that.
+    The loader drops metadata, and its unpickler rejects old torch.save files that ``weights_only=True`` reads.
     """
     original = ModelLoader.load_state_dict_from_file
     if hasattr(original, _MARK):
@@ -196,7 +199,7 @@ def _extend_loader() -> None:
         ours = [each for each in self.registry if isinstance(each.architecture, SRBlocksArchitecture)]
         try:
             state = original(self, path)
-        except (pickle.UnpicklingError, RuntimeError):  # RuntimeError: what it takes for TorchScript, by the suffix .pt
+        except (pickle.UnpicklingError, RuntimeError):  # RuntimeError: .pt files are taken for TorchScript
             state = _read(Path(path)) if ours else {}
             if not any(each.detect(state) for each in ours):
                 raise
@@ -209,7 +212,7 @@ def _extend_loader() -> None:
 
 
 def _read(path: Path) -> StateDict:
-    """Read a file as `srblocks.load_checkpoint` does; nothing where that refuses it."""
+    """Read a file as `srblocks.load_checkpoint` does; return an empty dict if it is rejected."""
     with contextlib.suppress(CheckpointError):
         contents = read_contents(path)
         recorded = {CONFIG_TENSOR: configuration_tensor(json.dumps(contents.metadata))} if contents.metadata else {}

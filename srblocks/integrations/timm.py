@@ -1,4 +1,4 @@
-"""The networks as models of timm: importing this module registers ``srblocks_<network>_x<scale>``, all of them.
+"""timm integration: importing this module registers every network as ``srblocks_<network>_x<scale>``.
 
     import timm
     import srblocks.integrations.timm
@@ -6,13 +6,14 @@
     net = timm.create_model("srblocks_rcan_x4", groups=5)
     net = timm.create_model("srblocks_fsrcnn_x2", pretrained=True)
 
-Further arguments are those of `srblocks.create_network`: the constructor's, and ``weights`` for a file of any layout
-that `srblocks.load_checkpoint` reads. timm's own ``checkpoint_path`` reads files of `srblocks.save_checkpoint`, but
-their tensors alone: give with it the arguments that the weights were trained with.
+Other arguments are those of `srblocks.create_network`: constructor arguments, and ``weights`` for any file that
+`srblocks.load_checkpoint` reads. timm's own ``checkpoint_path`` reads files of `srblocks.save_checkpoint` too, but only
+their tensors; pass the constructor arguments of the trained network with it.
 """
 
 from typing import Any
 
+from ..errors import MissingLibraryError
 from ..network import Network
 from ..networks import network_specs
 from ..pretrained import pretrained_path
@@ -22,10 +23,11 @@ from .factories import factory
 try:
     from timm.models import register_model
 except ImportError as error:
-    raise ImportError('srblocks.integrations.timm needs timm; pip install "srblocks[timm]"') from error
+    cause = "srblocks.integrations.timm requires timm"
+    raise MissingLibraryError(cause, 'pip install "srblocks[timm]"') from error
 
 default_cfgs: dict[str, dict[str, Any]] = {}
-"""What ``timm.list_models(pretrained=True)`` reads: the models with bundled weights."""
+"""Models with bundled weights, for ``timm.list_models(pretrained=True)``."""
 
 
 def _register(spec: NetworkSpec, scale: int) -> None:
@@ -41,8 +43,8 @@ def _register(spec: NetworkSpec, scale: int) -> None:
     ) -> Network:
         if pretrained and (pretrained_cfg or pretrained_cfg_overlay):
             raise ValueError(
-                f"{name}: pretrained=True loads the bundled weights, so it takes no pretrained_cfg; "
-                "for a file of yours give weights=FILE and leave pretrained out"
+                f"{name}: pretrained=True loads the bundled weights and cannot be combined with pretrained_cfg; "
+                "pass weights=FILE without pretrained to load your own file"
             )
         return build(scale=scale, pretrained=pretrained, **arguments)
 

@@ -108,7 +108,7 @@ def test_the_card_is_one_for_the_hub(tmp_path: Path) -> None:
         "datasets": ["me/photographs"],
     }
     assert "# edsr_baseline, x3\n\nLim et al., CVPRW 2017" in card.text
-    assert "of rgb images, `(N, 3, H, W) -> (N, 3, 3 H, 3 W)`, values in [0, 1]" in card.text
+    assert "of rgb images, `(N, 3, H, W) -> (N, 3, 3 H, 3 W)`, with values in [0, 1]" in card.text
     assert 'from_pretrained("mine")' in card.text
     card.text = "My own words.\n"
     card.save(tmp_path / "mine" / "README.md")
@@ -142,7 +142,7 @@ def test_an_upload_makes_the_repository_and_keeps_its_card(written: bool, monkey
     assert calls["uploaded"]["ignore_patterns"] == (["README.md"] if written else [])
     assert same_tensors(calls["net"], net)
     assert "license: mit" in calls["card"]
-    with pytest.raises(CheckpointError, match="a First, in no row of the registry"):
+    with pytest.raises(CheckpointError, match="First is not a registered network"):
         First(depth=1, width=8).push_to_hub("me/first", message="second thoughts")
     assert calls["uploaded"]["commit_message"] == "second thoughts"
 
@@ -162,13 +162,17 @@ def test_a_file_without_configuration_is_read_by_that_of_the_folder(tmp_path: Pa
         ({"network": "edzr"}, UnknownNetworkError, "did you mean edsr"),
         ({"network": ["edsr"]}, UnknownNetworkError, "unknown network"),
         ({"config": {"depth": 2}}, CheckpointError, "depth=1 instead of 2"),
-        ({"config": {"n_feats": 2}}, CheckpointError, "config.json is none of edsr_baseline .*n_feats"),
-        ({"config": {"path": 2}}, CheckpointError, "config.json is none of edsr_baseline .*path"),
-        ({"config": {"scales": 2}}, CheckpointError, "config.json is none of edsr_baseline"),
+        ({"config": {"n_feats": 2}}, CheckpointError, "config.json does not fit edsr_baseline .*n_feats"),
+        ({"config": {"path": 2}}, CheckpointError, "config.json does not fit edsr_baseline .*path"),
+        ({"config": {"scales": 2}}, CheckpointError, "config.json does not fit edsr_baseline"),
         ({"config": {"scale": 2}}, CheckpointError, "not for x2"),
-        ({"config": [1]}, CheckpointError, "config.json is none of srblocks; write it with save_pretrained"),
-        ({"color": "bgr"}, CheckpointError, "config.json has color='bgr' for a network on rgb; write rgb$"),
-        ({"color": "y"}, CheckpointError, "config.json has color='y' for a network on rgb"),
+        ({"config": [1]}, CheckpointError, "config.json was not written by srblocks; use save_pretrained"),
+        (
+            {"color": "bgr"},
+            CheckpointError,
+            "config.json has color='bgr', but the network works on rgb; set it to rgb$",
+        ),
+        ({"color": "y"}, CheckpointError, "config.json has color='y', but the network works on rgb"),
         ({"color": ["rgb"]}, CheckpointError, r"config.json has color=\['rgb'\]"),
         ({"color": None}, CheckpointError, "config.json has color=None"),
     ],
@@ -187,9 +191,9 @@ def test_a_configuration_that_does_not_fit_is_refused(
 def test_a_configuration_of_another_library_is_named_as_such(text: str, tmp_path: Path) -> None:
     save_pretrained(small(), tmp_path)
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(CheckpointError, match="its config.json is none of srblocks"):
+    with pytest.raises(CheckpointError, match="config.json was not written by srblocks"):
         from_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="its config.json is none of srblocks"):
+    with pytest.raises(CheckpointError, match="config.json was not written by srblocks"):
         First.from_pretrained(tmp_path)
 
 
@@ -209,5 +213,5 @@ def test_a_misspelt_argument_is_refused_for_folders_too(tmp_path: Path) -> None:
 def test_without_huggingface_hub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     monkeypatch.delitem(sys.modules, "srblocks.integrations.hub")
-    with pytest.raises(ImportError, match=r'needs huggingface_hub; pip install "srblocks\[hub\]"'):
+    with pytest.raises(ImportError, match=r'requires huggingface_hub; pip install "srblocks\[hub\]"'):
         importlib.import_module("srblocks.integrations.hub")

@@ -44,7 +44,9 @@ def test_the_mixin_goes_with_a_class_of_ones_own(mixed: type[HubMixin], tmp_path
     assert found.config["res_scale"] == 0.1
     assert same_tensors(found, net)
     assert f'net = {mixed.__name__}.from_pretrained("net")' in (tmp_path / "net" / "README.md").read_text()
-    with pytest.raises(CheckpointError, match=f"a {mixed.__name__}, in no row .* by that class's own from_pretrained"):
+    with pytest.raises(
+        CheckpointError, match=f"{mixed.__name__} is not a registered .* use {mixed.__name__}.from_pretrained"
+    ):
         from_pretrained(tmp_path / "net")
 
 
@@ -62,7 +64,7 @@ def test_the_mixin_reads_a_network_of_the_registry_that_its_class_builds(tmp_pat
     net = small()
     save_pretrained(net, tmp_path / "edsr")
     assert same_tensors(First.from_pretrained(tmp_path / "edsr"), net)
-    with pytest.raises(CheckpointError, match="Assembled cannot be built for these weights .*'depth'"):
+    with pytest.raises(CheckpointError, match="cannot build Assembled for these weights .*'depth'"):
         Assembled.from_pretrained(tmp_path / "edsr")
 
 
@@ -76,11 +78,14 @@ def test_what_would_not_come_back_is_not_written(tmp_path: Path) -> None:
     altered = Assembled()
     altered.head = conv(3, 6, 5)
     for net, message in (
-        (plain, "PostUpsampling is in no registry row"),
-        (slots, "Slots: give its constructor numbers, strings and lists alone .*'head'"),
+        (plain, "PostUpsampling is (in no registry row|not registered)"),
+        (slots, "Slots: constructor arguments must be numbers, strings or lists .*'head'"),
         (altered, "Assembled\\(\\*\\*config\\): .*1 of another shape, first head.weight"),
-        (optimize(small()), "an optimized network has no configuration"),
-        (optimize(filled(First(depth=1, width=8))), "First: an optimized network has no configuration"),
+        (optimize(small()), "an optimized network (has no configuration|cannot be saved)"),
+        (
+            optimize(filled(First(depth=1, width=8))),
+            "First: an optimized network (has no configuration|cannot be saved)",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             save_pretrained(net, tmp_path / "net")

@@ -75,7 +75,7 @@ def test_bundled_weights_are_an_option(registry: Any) -> None:
     net = build(registry, {"type": "srblocks_fsrcnn", "scale": 3, "pretrained": True})
     lr = wave_image((1, 1, 9, 8)).float()
     assert torch.equal(net(lr), load_pretrained("fsrcnn", scale=3)(lr))
-    with pytest.raises(ValueError, match="srblocks_vdsr: no weights are bundled for vdsr at scale 2"):
+    with pytest.raises(ValueError, match="srblocks_vdsr: no bundled weights for vdsr at scale 2"):
         build(registry, {"type": "srblocks_vdsr", "pretrained": True})
 
 
@@ -116,7 +116,7 @@ def test_a_new_network_is_added_to_registries_that_have_the_others(monkeypatch: 
 
 
 def test_what_is_no_registry_is_refused() -> None:
-    with pytest.raises(TypeError, match="{} has neither register_module\\(\\) nor register\\(\\)"):
+    with pytest.raises(TypeError, match="expected a registry with register_module.*got {}"):
         register({})
 
 
@@ -139,6 +139,6 @@ def test_without_mmengine_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mmengine.registry", None)
     monkeypatch.delitem(sys.modules, "srblocks.integrations.mmengine", raising=False)
     with pytest.raises(
-        ImportError, match=r'srblocks.integrations.mmengine needs mmengine; pip install "srblocks\[mmengine\]"'
+        ImportError, match=r'srblocks.integrations.mmengine requires mmengine; pip install "srblocks\[mmengine\]"'
     ):
         importlib.import_module("srblocks.integrations.mmengine")

@@ -99,7 +99,7 @@ def test_what_no_tensor_shows_is_asked_for(installed: Install) -> None:
     (variant,) = [each for each in VARIANTS if each.title == "fsrcnn x3"]
     state = filled(variant.used)
     with pytest.raises(
-        CheckpointError, match=r"do not show scale \(2, 3 or 4\).* a scale can also be given to install"
+        CheckpointError, match=r"do not show scale \(2, 3 or 4\).* a scale can also be passed to install"
     ):
         ModelLoader().load_from_state_dict(state)
     installed(scale=3)

@@ -45,7 +45,7 @@ def test_timm_lists_the_bundled_weights_and_loads_them() -> None:
 
 
 def test_weights_that_are_not_bundled_are_named() -> None:
-    message = "srblocks_rcan_x4: no weights are bundled for rcan at scale 4; bundled are fsrcnn_x2, .* as weights=FILE"
+    message = "srblocks_rcan_x4: no bundled weights for rcan at scale 4 .available: fsrcnn_x2, .* pass weights=FILE"
     with pytest.raises(ValueError, match=message):
         timm.create_model("srblocks_rcan_x4", pretrained=True)
 
@@ -54,7 +54,9 @@ def test_weights_that_are_not_bundled_are_named() -> None:
     "arguments", [{"pretrained_cfg": {"file": "a.pth"}}, {"pretrained_cfg_overlay": {"file": "a.pth"}}]
 )
 def test_weights_of_a_pretrained_cfg_are_not_passed_over_in_silence(arguments: dict) -> None:
-    with pytest.raises(ValueError, match="srblocks_fsrcnn_x2: .* takes no pretrained_cfg; .* give weights=FILE"):
+    with pytest.raises(
+        ValueError, match="srblocks_fsrcnn_x2: .* cannot be combined with pretrained_cfg; pass weights=FILE"
+    ):
         timm.create_model("srblocks_fsrcnn_x2", pretrained=True, **arguments)
     assert timm.create_model("srblocks_fsrcnn_x2", **arguments).scale == 2
 
@@ -87,5 +89,5 @@ def test_a_network_of_timm_scripts_and_copies(scriptable: bool | None) -> None:
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm.models", None)
     monkeypatch.delitem(sys.modules, "srblocks.integrations.timm", raising=False)
-    with pytest.raises(ImportError, match=r'srblocks.integrations.timm needs timm; pip install "srblocks\[timm\]"'):
+    with pytest.raises(ImportError, match=r'srblocks.integrations.timm requires timm; pip install "srblocks\[timm\]"'):
         importlib.import_module("srblocks.integrations.timm")

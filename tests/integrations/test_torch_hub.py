@@ -34,15 +34,15 @@ def test_the_entry_points_are_the_networks(downloaded: str) -> None:
 def test_help_names_paper_scales_and_arguments(downloaded: str) -> None:
     text = torch.hub.help(downloaded, "fsrcnn", trust_repo=True)
     assert text.startswith(
-        "Feature extraction, shrinking, mapping, expanding, deconvolution.\n\nDong et al., ECCV 2016"
+        "FSRCNN: feature extraction, shrinking, mapping, expanding, deconvolution.\n\nDong et al., ECCV 2016"
     )
-    assert "scale: enlargement per side, 2, 3, 4; the smallest by default" in text
+    assert "scale: upscaling factor, one of 2, 3, 4; default: the smallest" in text
     assert "bundled weights (x2, x3, x4)" in text
     assert "width=56" in text
 
 
 def test_a_clone_says_the_same_without_the_hub(downloaded: str) -> None:
-    for ask in (torch.hub.list, torch.hub.help):  # docs/hosts.md says so
+    for ask in (torch.hub.list, torch.hub.help):  # docs/integrations.md says so
         assert "source" not in inspect.signature(ask).parameters
     code = "import hubconf; help(hubconf.fsrcnn)"
     found = subprocess.run(
@@ -69,7 +69,7 @@ def test_weights_are_bundled_or_missed_by_name() -> None:
     net = torch.hub.load(str(REPOSITORY), "fsrcnn", source="local", pretrained=True)
     lr = wave_image((1, 1, 9, 8)).float()
     assert torch.equal(net(lr), load_pretrained("fsrcnn", scale=2)(lr))
-    with pytest.raises(ValueError, match="no weights are bundled for edsr at scale 4"):
+    with pytest.raises(ValueError, match="no bundled weights for edsr at scale 4"):
         torch.hub.load(str(REPOSITORY), "edsr", source="local", scale=4, pretrained=True)
     with pytest.raises(RuntimeError, match="Cannot find callable alexnet"):
         torch.hub.load(str(REPOSITORY), "alexnet", source="local")
