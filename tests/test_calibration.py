@@ -1,4 +1,4 @@
-"""Calibration finds what does not fit into a precision, and names the modules that cure it."""
+"""Calibration finds values that overflow a precision, and the modules to keep in float32."""
 
 import math
 
@@ -13,7 +13,7 @@ from srblocks.precision import Calibration, calibrate
 
 
 def huge(large: float = 1e6) -> Network:
-    """A network with a block of which the first convolution gives `large` values and the second small ones again."""
+    """A network with a block whose first convolution outputs `large` values and whose second reverses that."""
     net = trained_alike(create_network("edsr_baseline", depth=3, value_range=1.0))
     with torch.no_grad():
         net.get_parameter("body.1.conv1.weight").mul_(large)
@@ -25,7 +25,7 @@ def images() -> list[Tensor]:
     return [torch.rand(1, 3, 8, 9), torch.rand(2, 3, 5, 4)]
 
 
-def test_an_overflow_is_found_and_an_island_cures_it() -> None:
+def test_an_overflow_is_found_and_float32_modules_cure_it() -> None:
     net, lr = huge(), torch.rand(1, 3, 8, 9)
     found = calibrate(net, [lr])
     assert list(found.overflowing("fp16")) == ["body.1.conv1", "body.1.norm1", "body.1.act"]
@@ -39,14 +39,14 @@ def test_an_overflow_is_found_and_an_island_cures_it() -> None:
     with torch.inference_mode():
         reference = net(lr)
         assert not to_precision(net, "fp16")(lr).isfinite().all()
-        cured = to_precision(net, "fp16", fp32_modules=found.islands("fp16"))(lr)
+        cured = to_precision(net, "fp16", fp32_modules=found.float32_modules("fp16"))(lr)
     assert (cured - reference).square().mean().sqrt() < 4e-3 * reference.std()
 
 
-def test_what_an_island_gives_must_fit_as_well() -> None:
+def test_the_output_of_a_float32_module_must_fit_as_well() -> None:
     found = calibrate(huge(), images())
     assert list(found.overflowing("fp16", [r"body\.1\.conv1"])) == ["body.1.conv1", "body.1.norm1", "body.1.act"]
-    assert found.islands("fp16", [r"body\.1\.conv1"]) == [r"body\.1\.conv1", r"body\.1"]
+    assert found.float32_modules("fp16", [r"body\.1\.conv1"]) == [r"body\.1\.conv1", r"body\.1"]
     assert found.overflowing("fp16", ["body"]) == {}
 
 
@@ -68,7 +68,7 @@ def test_the_largest_of_all_images_counts() -> None:
     dark, light = torch.zeros(1, 3, 6, 6), torch.ones(1, 3, 6, 6)
     for order in ([dark, light], [light, dark]):
         assert calibrate(net, order).outputs["normalise.0"] == 255
-    with pytest.raises(ValueError, match="calibrate: no images; give one or more"):
+    with pytest.raises(ValueError, match="calibrate: images is empty; pass at least one"):
         calibrate(net, [])
 
 
@@ -77,24 +77,24 @@ def test_what_a_module_computes_without_others_counts() -> None:
     found = calibrate(net, [torch.rand(1, 3, 12, 9)])
     attention = "body.groups.0.body.1"
     assert found.maxima[attention] > 65504 > found.outputs[attention]
-    assert found.islands("fp16") == [attention.replace(".", r"\.")]
+    assert found.float32_modules("fp16") == [attention.replace(".", r"\.")]
 
 
-def test_sums_of_the_network_itself_have_no_island() -> None:
+def test_overflow_in_the_network_itself_has_no_float32_modules() -> None:
     found = Calibration({"": 7e4, "head": 6e4}, {"": 7e4, "head": 6e4})
     with pytest.raises(OverflowError, match=r"70000 in the network itself exceeds 65504; use bf16$"):
         found.check("fp16")
 
 
-def test_modules_that_are_never_called_are_no_islands() -> None:
+def test_modules_that_are_never_called_cannot_stay_in_float32() -> None:
     found = Calibration({"": 1.0, "body": 0.0, "body.0": 9e4}, {"": 1.0, "body.0": 9e4})
     assert found.overflowing("fp16", ["body"]) == {"body.0": 9e4}
-    assert found.islands("fp16") == []
+    assert found.float32_modules("fp16") == []
 
 
-def test_more_than_half_of_the_range_is_remarked() -> None:
+def test_more_than_half_of_the_range_is_a_warning() -> None:
     found = Calibration({"": 1.0, "head": 4e4}, {"": 1.0, "head": 4e4})
-    assert found.check("fp16") == ["fp16: max |activation| 40000 in head is near the largest number, 65504"]
+    assert found.check("fp16") == ["fp16: max |activation| 40000 in head is close to the maximum of 65504"]
     assert found.check("bf16") == []
     assert Calibration({"": 1.0, "head": 3e4}, {"": 1.0, "head": 3e4}).check("fp16") == []
 
@@ -119,7 +119,7 @@ def test_weights_that_do_not_fit_are_found_whatever_they_give() -> None:
 
 def test_expressions_that_fit_nothing_are_refused() -> None:
     found = Calibration({"": 1.0, "head": 1.0}, {"": 1.0, "head": 1.0})
-    with pytest.raises(ValueError, match="'haed' fits no module's whole path; the closest are head"):
+    with pytest.raises(ValueError, match="'haed' does not fully match any module path; closest: head"):
         found.check("fp16", ["haed"])
 
 

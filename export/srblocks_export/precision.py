@@ -43,24 +43,24 @@ def convert(net: Network, shapes: Shapes, request: ExportConfig) -> tuple[Networ
     else:
         images = verification_inputs(shapes, seed=request.seed, sizes=request.verify)
     found = calibrate(net, images)
-    try:
-        remarks = found.check(request.precision, request.fp32_modules)
-    except OverflowError as error:
-        raise ExportError(601, str(error).partition("; ")[0], _remedy(found, request)) from error
+    if overflow := found.overflow(request.precision, request.fp32_modules):
+        raise ExportError(601, overflow, _remedy(found, request))
+    warnings = found.check(request.precision, request.fp32_modules)
     entry = {
         "compute": str(PRECISIONS[request.precision]).removeprefix("torch."),
         "fp32_modules": list(request.fp32_modules),
         "max_abs_activation": float(f"{found.largest:.3g}"),  # further digits differ from machine to machine
     }
-    return converted, entry, [f"warning: {remark}" for remark in remarks]
+    return converted, entry, [f"warning: {warning}" for warning in warnings]
 
 
 def _remedy(found: Calibration, request: ExportConfig) -> str:
-    """Say how the export could do, as flags."""
-    islands = " ".join(f"--fp32-modules '{place}'" for place in found.islands(request.precision, request.fp32_modules))
+    """Return the flags with which the export would succeed."""
+    kept = found.float32_modules(request.precision, request.fp32_modules)
+    flags = " ".join(f"--fp32-modules '{pattern}'" for pattern in kept)
     able = all("bf16" in FORMATS[name].precisions for name in request.formats)
     other = f"--precision {'bf16' if able and request.precision == 'fp16' else 'fp32'}"
-    return f"use {islands} or {other}" if islands else f"use {other}"
+    return f"use {flags} or {other}" if flags else f"use {other}"
 
 
 def _images(net: Network, folder: Path) -> Iterator[Tensor]:

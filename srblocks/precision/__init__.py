@@ -1,4 +1,4 @@
-"""Precision and memory layout of a network: a choice, unlike the rewrites, because results change."""
+"""Precision and memory format of a network: opt-in, unlike the rewrites, because results change."""
 
 from .calibration import Calibration as Calibration
 from .calibration import calibrate as calibrate

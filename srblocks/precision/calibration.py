@@ -1,4 +1,4 @@
-"""Calibration: how large the values inside a network become, and whether they fit into a precision."""
+"""Calibration: the value ranges inside a network, and whether they fit into a precision."""
 
 import math
 import re
@@ -14,19 +14,19 @@ from ..network import Network
 from .module_paths import device_of, dtype_of, for_inference, match_paths, parent_paths
 
 HEADROOM = 0.5
-"""The part of a precision's range that may be filled without a remark: other images reach other values."""
+"""Fraction of a precision's range that may be used without a warning, since other images reach other values."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How large the values inside a network became, by the path of the module; "" is the network itself.
+    """Largest magnitudes inside a network by module path; the empty path is the network itself.
 
-    The modules stand in the order in which they are first done.
+    The modules are in the order in which their first calls finish.
 
     Attributes:
-        maxima: largest magnitude of a module's own weights and of all that its forward computes outside of the modules
-            in it, its output included; infinite where something is NaN.
-        outputs: largest magnitude of what the module gives; only of modules that are called.
+        maxima: largest magnitude of a module's own weights and of all values that its forward computes outside of its
+            submodules, including its output; infinite if a value is NaN.
+        outputs: largest magnitude of the module's output; only for modules that are called.
     """
 
     maxima: dict[str, float]
@@ -34,67 +34,69 @@ class Calibration:
 
     @property
     def largest(self) -> float:
-        """Largest magnitude of all."""
+        """Largest magnitude in the network."""
         return max(self.maxima.values())
 
-    def overflowing(self, precision: str, fp32_modules: Collection[str] = (), *, part: float = 1.0) -> dict[str, float]:
-        """Give what does not fit into the range of a precision.
+    def overflowing(
+        self, precision: str, fp32_modules: Collection[str] = (), *, fraction: float = 1.0
+    ) -> dict[str, float]:
+        """Return the modules whose values exceed the range of a precision.
 
         Args:
             precision: "fp16", "bf16" or "fp32".
-            fp32_modules: what stays in float32, see `to_precision`; of such modules only the outputs must fit.
-            part: the part of the range that may be filled.
+            fp32_modules: modules that stay in float32, see `to_precision`; only their outputs must fit.
+            fraction: fraction of the range that may be used.
 
         Returns:
-            Path to largest magnitude, first that of the module that is done first.
+            Module path -> largest magnitude, in the order in which the modules finish.
         """
-        limit = torch.finfo(dtype_of(precision)).max * part
+        limit = torch.finfo(dtype_of(precision)).max * fraction
         chosen = {path for path in match_paths(self.maxima, fp32_modules) if path in self.outputs}
         found: dict[str, float] = {}
         for path, most in self.maxima.items():
-            around = [place for place in parent_paths(path) if place in chosen]
-            counted = most if not around else self.outputs[path] if around == [path] else 0.0
+            kept = [parent for parent in parent_paths(path) if parent in chosen]
+            counted = most if not kept else self.outputs[path] if kept == [path] else 0.0
             if counted > limit:
                 found[path] = counted
         return found
 
-    def islands(self, precision: str, fp32_modules: Collection[str] = ()) -> list[str]:
-        """Give the expressions for `fp32_modules` that keep what overflows in float32, those given among them.
+    def float32_modules(self, precision: str, fp32_modules: Collection[str] = ()) -> list[str]:
+        """Return expressions for `fp32_modules` that keep all overflowing modules in float32, including the given ones.
 
-        Each names the innermost module around it whose output fits; [] where there is none.
+        Each matches the innermost parent whose output fits into the precision; [] if there is none for some module.
         """
         limit = torch.finfo(dtype_of(precision)).max
         found = list(fp32_modules)
         for path in self.overflowing(precision, fp32_modules):
-            place = next((place for place in parent_paths(path) if self.outputs.get(place, math.inf) <= limit), None)
-            if place is None:
+            fits = (parent for parent in parent_paths(path) if self.outputs.get(parent, math.inf) <= limit)
+            if (parent := next(fits, None)) is None:
                 return []
-            found.append(re.escape(place))
+            found.append(re.escape(parent))
         return list(dict.fromkeys(found))
 
-    def problem(self, precision: str, fp32_modules: Collection[str] = ()) -> str | None:
-        """Say what overflows; None when nothing does."""
+    def overflow(self, precision: str, fp32_modules: Collection[str] = ()) -> str | None:
+        """Return a description of the overflow; None if all values fit."""
         found = self.overflowing(precision, fp32_modules)
         return f"{precision}: {_text(found)} exceeds {torch.finfo(dtype_of(precision)).max:.6g}" if found else None
 
     def check(self, precision: str, fp32_modules: Collection[str] = ()) -> list[str]:
-        """Refuse a precision whose range is too small; give a remark where more than `HEADROOM` of it is filled.
+        """Raise an error if the range of a precision is too small; return warnings above `HEADROOM`.
 
         Raises:
-            OverflowError: it overflows; the message says where, and which modules to keep in float32.
+            OverflowError: values exceed the range; the message names the modules to keep in float32.
 
-        Example:
+        Examples:
             >>> Calibration({"": 9.0, "body": 9e4, "body.0": 9e4}, {"": 9.0, "body": 7.0, "body.0": 9e4}).check("fp16")
             Traceback (most recent call last):
             OverflowError: fp16: max |activation| 90000 in body (and 1 more) exceeds 65504; keep it in fp32 with ...
         """
-        if problem := self.problem(precision, fp32_modules):
-            islands = self.islands(precision, fp32_modules)
-            remedy = f"keep it in fp32 with fp32_modules={tuple(islands)} or use bf16" if islands else "use bf16"
-            raise OverflowError(f"{problem}; {remedy if precision == 'fp16' else 'use other weights or fp32'}")
-        near = self.overflowing(precision, fp32_modules, part=HEADROOM)
+        if overflow := self.overflow(precision, fp32_modules):
+            modules = self.float32_modules(precision, fp32_modules)
+            remedy = f"keep it in fp32 with fp32_modules={tuple(modules)} or use bf16" if modules else "use bf16"
+            raise OverflowError(f"{overflow}; {remedy if precision == 'fp16' else 'use other weights or fp32'}")
+        near = self.overflowing(precision, fp32_modules, fraction=HEADROOM)
         limit = torch.finfo(dtype_of(precision)).max
-        return [f"{precision}: {_text(near)} is near the largest number, {limit:.6g}"] if near else []
+        return [f"{precision}: {_text(near)} is close to the maximum of {limit:.6g}"] if near else []
 
 
 def _text(found: dict[str, float]) -> str:
@@ -104,16 +106,16 @@ def _text(found: dict[str, float]) -> str:
 
 
 def calibrate(net: Network, images: Iterable[Tensor]) -> Calibration:
-    """Record how large the values inside a network become, in float32.
+    """Record the largest magnitudes inside a network, in float32.
 
     Args:
         net: the network; it is not changed.
-        images: one or more batches (N, C, H, W) with values in [0, 1], such as the network will see.
+        images: one or more representative batches (N, C, H, W) with values in [0, 1].
 
     Raises:
-        ValueError: no images.
+        ValueError: `images` is empty.
 
-    Example:
+    Examples:
         >>> from srblocks import create_network
         >>> found = calibrate(create_network("edsr_baseline"), [torch.rand(1, 3, 8, 9)])
         >>> found.check("fp16"), found.outputs["normalise.0"] > 200
@@ -126,7 +128,7 @@ def calibrate(net: Network, images: Iterable[Tensor]) -> Calibration:
         for lr in images:
             net(lr.to(device, torch.float32))
     if net not in recorder.outputs:
-        raise ValueError("calibrate: no images; give one or more such as the network will see")
+        raise ValueError("calibrate: images is empty; pass at least one representative batch")
     paths: dict[nn.Module, list[str]] = {}
     for path, module in net.named_modules(remove_duplicate=False):
         paths.setdefault(module, []).append(path)
@@ -138,7 +140,7 @@ def calibrate(net: Network, images: Iterable[Tensor]) -> Calibration:
 
 
 class _Recorder(TorchFunctionMode):
-    """Notes the largest magnitude of every result against the innermost module that runs."""
+    """Records the largest magnitude of every result for the innermost running module."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -150,10 +152,10 @@ class _Recorder(TorchFunctionMode):
             module.register_forward_pre_hook(self._enter)
             module.register_forward_hook(self._leave)
 
-    def _enter(self, module: nn.Module, given: object) -> None:
+    def _enter(self, module: nn.Module, inputs: object) -> None:
         self._running.append(module)
 
-    def _leave(self, module: nn.Module, given: object, output: object) -> None:
+    def _leave(self, module: nn.Module, inputs: object, output: object) -> None:
         self.outputs[module] = max(self.outputs.get(module, 0.0), _magnitude(output))
         self._running.pop()
 
@@ -161,14 +163,14 @@ class _Recorder(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self._running and "empty" not in func.__name__:  # what such a function gives is not computed yet
+        if self._running and "empty" not in func.__name__:  # uninitialized memory does not count
             module = self._running[-1]
             self.maxima[module] = max(self.maxima[module], _magnitude(result))
         return result
 
 
 def _magnitude(value: object) -> float:
-    """Largest magnitude in a tensor or in several; infinite for NaN."""
+    """Return the largest magnitude in one or several tensors; infinite for NaN."""
     if isinstance(value, Tensor) and value.is_floating_point() and value.numel():
         most = float(value.abs().amax())
         return math.inf if math.isnan(most) else most

@@ -1,4 +1,4 @@
-"""Islands: modules that compute in float32 inside a network of another precision."""
+"""Wrappers that keep modules in float32 inside a network of another precision."""
 
 import inspect
 import re
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from .module_paths import parent_paths
 
 
-class _Island(nn.Module):
-    """Runs a module in float32, whatever the precision around it.
+class _Float32(nn.Module):
+    """Run a module in float32, whatever the surrounding precision.
 
-    TorchScript wants every type written down, so there is a class for each kind of ``forward``. Beside it they have
-    the methods by which our blocks also call one another.
+    TorchScript requires explicit types, so there is one class per signature of ``forward``. They also have the other
+    methods through which blocks call one another.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -22,7 +22,7 @@ class _Island(nn.Module):
         self.module: Any = module
 
 
-class _One(_Island):
+class _Float32One(_Float32):
     def forward(self, x: Tensor) -> Tensor:
         return self.module(x.float()).to(x.dtype)
 
@@ -36,18 +36,18 @@ class _One(_Island):
         return [state.to(x.dtype) for state in self.module.states(x.float())]
 
 
-class _OneToTwo(_Island):
+class _Float32OneToTwo(_Float32):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         first, second = self.module(x.float())
         return first.to(x.dtype), second.to(x.dtype)
 
 
-class _TwoToOne(_Island):
+class _Float32TwoToOne(_Float32):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.module(x.float(), y.float()).to(x.dtype)
 
 
-class _Two(_Island):
+class _Float32Two(_Float32):
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         first, second = self.module(x.float(), y.float())
         return first.to(x.dtype), second.to(x.dtype)
@@ -57,46 +57,50 @@ class _Two(_Island):
         return first.to(x.dtype), second.to(x.dtype)
 
 
-class _ManyToOne(_Island):
+class _Float32ManyToOne(_Float32):
     def forward(self, tensors: list[Tensor]) -> Tensor:
         return self.module([tensor.float() for tensor in tensors]).to(tensors[0].dtype)
 
 
-_KINDS = (_One, _OneToTwo, _TwoToOne, _Two, _ManyToOne)
+_KINDS = (_Float32One, _Float32OneToTwo, _Float32TwoToOne, _Float32Two, _Float32ManyToOne)
 
 
 def wrap_float32(net: nn.Module, kept: set[nn.Module]) -> None:
-    """Put an island around those of the modules to keep that a module outside of them calls.
+    """Wrap the outermost of the modules to keep, so that the modules around them can call them.
+
+    Args:
+        net: the network, changed in place.
+        kept: the modules that stay in float32, with all their submodules.
 
     Raises:
-        ValueError: one of them takes or gives something else than tensors, pairs of them, or a list of them.
+        ValueError: an input or output of one of them is not a tensor, a pair of tensors or a list of tensors.
     """
-    islands: dict[nn.Module, _Island] = {}
-    enclosed: set[str] = set()
+    wrappers: dict[nn.Module, _Float32] = {}
+    wrapped: set[str] = set()
     for path, module in list(net.named_modules(remove_duplicate=False)):
         if module not in kept or isinstance(module, (nn.ModuleList, nn.ModuleDict, nn.Identity)):
             continue
-        if not any(place in enclosed for place in parent_paths(path)):
-            enclosed.add(path)
-            if module not in islands:
-                islands[module] = _island(module, path)
-            net.set_submodule(path, islands[module])
+        if not any(parent in wrapped for parent in parent_paths(path)):
+            wrapped.add(path)
+            if module not in wrappers:
+                wrappers[module] = _wrap(module, path)
+            net.set_submodule(path, wrappers[module])
 
 
-def _island(module: nn.Module, path: str) -> _Island:
+def _wrap(module: nn.Module, path: str) -> _Float32:
     methods = _methods(type(module))
     for kind in _KINDS:
         if methods.items() <= _methods(kind).items():
             return kind(module)
-    offered = ", ".join(f"{name}{types}" for name, types in methods.items())
+    signatures = ", ".join(f"{name}{types}" for name, types in methods.items())
     raise ValueError(
-        f"fp32_modules: {path} is a {type(module).__name__} with {offered}, which cannot stay in float32 by itself; "
-        f"name the modules inside it, '{re.escape(path)}[.].*', or what holds it"
+        f"fp32_modules: {path} is a {type(module).__name__} with {signatures}, which cannot stay "
+        f"in float32 on its own; list its submodules, '{re.escape(path)}[.].*', or its parent"
     )
 
 
 def _methods(kind: type[nn.Module]) -> dict[str, str]:
-    """Give the public methods of a class that take a tensor, with the types of what they take and give."""
+    """Return the public methods of a class that take a tensor, with their signatures."""
     functions = inspect.getmembers(kind, inspect.isfunction)
     public = {name: _types(function) for name, function in functions if name == "forward" or _is_own(name)}
     return {name: types for name, types in public.items() if "Tensor" in types.partition(" -> ")[0]}
@@ -107,13 +111,13 @@ def _is_own(name: str) -> bool:
 
 
 def _types(method: Callable[..., Any]) -> str:
-    """Give the types of the arguments without a default, and of the result; what says nothing is a tensor."""
+    """Return the types of the required arguments and of the result; unannotated ones count as tensors."""
     signature = inspect.signature(method)
-    taken = [each for each in list(signature.parameters.values())[1:] if each.default is each.empty]
-    written = [Tensor if each is signature.empty else each for each in (each.annotation for each in taken)]
+    required = [each for each in list(signature.parameters.values())[1:] if each.default is each.empty]
+    annotations = [Tensor if each.annotation is each.empty else each.annotation for each in required]
     result = Tensor if signature.return_annotation is signature.empty else signature.return_annotation
-    *given, gives = [_name(annotation) for annotation in (*written, result)]
-    return f"({', '.join(given)}) -> {gives}"
+    *inputs, output = [_name(annotation) for annotation in (*annotations, result)]
+    return f"({', '.join(inputs)}) -> {output}"
 
 
 def _name(annotation: object) -> str:

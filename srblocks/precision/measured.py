@@ -1,10 +1,10 @@
-"""What half precision was measured to do to trained weights, for those who promise it to others.
+"""Results of the half-precision measurements with trained weights, for integrations.
 
-The tables of README.md beside this file are the source. After measuring again, bring these up to date:
+The tables of docs/precision.md are the source. After measuring again, update these constants:
 
     SRBLOCKS_DATA=folder python benchmarks/fp16.py --json fp16.json
 
-`srblocks.integrations.spandrel` tells hosts by them which precision a network takes.
+`srblocks.integrations.spandrel` uses them to declare the precisions that a network supports.
 """
 
 MEASURED_IN_FP16 = {
@@ -17,7 +17,7 @@ MEASURED_IN_FP16 = {
     "SRResNet": 1.0,
     "VDSR": 1.0,
 }
-"""Classes of which trained weights were seen to fit in fp16 -> the value range of these."""
+"""Class whose trained weights were measured to fit into fp16 -> their value range."""
 
 LIMITED_IN_BF16 = {"SAN": 1.0}
-"""Classes whose results in bf16 are far off, below 30 dB, in a larger value range than this; of drawn weights."""
+"""Class -> largest value range for which bf16 results stay above 30 dB; measured with random weights."""

@@ -1,4 +1,4 @@
-"""The precisions, and the modules that keep theirs."""
+"""Precision names, and module paths matched by regular expressions."""
 
 import copy
 import difflib
@@ -10,53 +10,53 @@ import torch
 from ..network import Network
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-"""Name of each precision -> the type that the network computes in."""
+"""Name of each precision -> dtype of weights and activations."""
 
 
 def dtype_of(precision: str) -> torch.dtype:
-    """Give the type of a precision.
+    """Return the dtype of a precision.
 
     Raises:
-        ValueError: it is none of `PRECISIONS`.
+        ValueError: `precision` is not one of `PRECISIONS`.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"precision={precision!r} is unknown; use {', '.join(PRECISIONS)}")
+        raise ValueError(f"unknown precision {precision!r}; available: {', '.join(PRECISIONS)}")
     return PRECISIONS[precision]
 
 
 def for_inference(net: Network) -> Network:
-    """Give a copy of the network in float32 and eval mode, of which nothing is trained."""
+    """Return a copy of the network in float32 and eval mode, without gradients."""
     return copy.deepcopy(net).float().eval().requires_grad_(False)
 
 
 def device_of(net: Network) -> torch.device:
-    """Give the device of the network's weights; the CPU for one without any."""
+    """Return the device of the network's weights; the CPU if it has none."""
     return next((tensor.device for tensor in [*net.parameters(), *net.buffers()]), torch.device("cpu"))
 
 
 def parent_paths(path: str) -> Iterator[str]:
-    """Give a module's path and those of the modules around it, the innermost first."""
+    """Yield a module's path and those of its parents, innermost first."""
     while path:
         yield path
         path = path.rpartition(".")[0]
 
 
 def match_paths(paths: Collection[str], patterns: Collection[str]) -> set[str]:
-    """Give the paths that fit one of the regular expressions as a whole.
+    """Return the paths that fully match one of the regular expressions.
 
     Raises:
-        ValueError: no regular expression, or one that fits no path; the message names the closest ones.
+        ValueError: an invalid regular expression, or one that matches no path; the message names the closest paths.
     """
     found: set[str] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         try:
-            those = {path for path in paths if path and re.fullmatch(pattern, path)}
+            matches = {path for path in paths if path and re.fullmatch(pattern, path)}
         except re.error as error:
-            raise ValueError(f"fp32_modules: {pattern!r} is no regular expression ({error})") from None
-        if not those:
+            raise ValueError(f"fp32_modules: invalid regular expression {pattern!r} ({error})") from None
+        if not matches:
             close = difflib.get_close_matches(pattern.replace("\\", ""), [path for path in paths if path], cutoff=0)
             raise ValueError(
-                f"fp32_modules: {pattern!r} fits no module's whole path; the closest are {', '.join(close)}"
+                f"fp32_modules: {pattern!r} does not fully match any module path; closest: {', '.join(close)}"
             )
-        found |= those
+        found |= matches
     return found

@@ -132,7 +132,7 @@ def test_values_that_nearly_fill_the_range_are_remarked(capsys: pytest.CaptureFi
     assert code == 0
     (entry,) = json.loads((tmp_path / "out" / FILE).read_text())["artifacts"]
     (warning,) = entry["warnings"]
-    assert "is near the largest number, 65504" in warning
+    assert "is close to the maximum of 65504" in warning
     assert err == f"srblocks-export: {warning}\n"
     assert run(capsys, weights, *flags, "--dry-run", "-o", tmp_path / "new")[2] == err
 
@@ -187,9 +187,9 @@ def test_calibration_images_that_are_none_are_refused(capsys: pytest.CaptureFixt
         (["--calibrate", "."], "E200 --fp32-modules and --calibrate say nothing of an export in fp32; leave them out"),
         (
             ["--precision", "fp16", "--fp32-modules", "tial"],
-            "E200 --fp32-modules: 'tial' fits no module's whole path; the closest are tail",
+            "E200 --fp32-modules: 'tial' does not fully match any module path; closest: tail",
         ),
-        (["--precision", "fp16", "--fp32-modules", "["], "E200 --fp32-modules: '[' is no regular expression"),
+        (["--precision", "fp16", "--fp32-modules", "["], "E200 --fp32-modules: invalid regular expression '['"),
         (["--min-psnr", "-1"], "E200 argument --min-psnr: -1 is not a number of 0 or more"),
     ],
 )
@@ -227,5 +227,5 @@ def test_the_bounds_are_those_of_the_precision_or_the_user_s(tmp_path: Path) -> 
     for bound in ({"tolerance": -1.0}, {"min_psnr": float("nan")}):
         with pytest.raises(ExportError, match="E200 .* is no bound; use a number of 0 or more"):
             request(**bound)
-    with pytest.raises(ExportError, match="E200 precision='half' is unknown; use fp32, fp16, bf16"):
+    with pytest.raises(ExportError, match="E200 unknown precision 'half'; available: fp32, fp16, bf16"):
         ExportConfig(formats=("pt2",), out=tmp_path, precision="half")
