@@ -28,6 +28,10 @@ LENGTHY = re.compile(
 """Tests that export, train, measure, or start programs."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-snapshots", action="store_true", help="record the snapshots of networks anew")
+
+
 def pytest_sessionstart() -> None:
     folder = data_folder()
     if folder and not (folder / "images" / "Set5").is_dir():

@@ -1,4 +1,7 @@
-"""What every network says of itself, tracing, and weights that serve several scales; tests/properties has the rest."""
+"""The contract of networks: tracing, intermediate outputs, and weights that serve several scales.
+
+More of it is in tests/properties.
+"""
 
 import json
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from helpers.small_networks import narrow_arguments, small_network
 from helpers.support import filled, relative_error
 from srblocks import create_network, on_rgb, optimize, save_checkpoint, to_precision
 from srblocks.network import Network
+from srblocks.networks import network_specs
 from srblocks.registry import NetworkSpec
 from srblocks.tiling import tiled
 
@@ -22,13 +26,13 @@ def net(spec: NetworkSpec, scale: int) -> Network:
 
 
 def image(net: Network, batch: int, height: int, width: int) -> torch.Tensor:
-    """Random images of that size, rounded up to one that the network takes."""
+    """Return random images of that size, rounded up to a legal size."""
     sides = [max(-(-side // net.size_multiple) * net.size_multiple, net.min_size) for side in (height, width)]
     return torch.rand(batch, net.image_channels, *sides, dtype=next(net.parameters()).dtype)
 
 
 def dead_parameters(net: Network, outputs: list[torch.Tensor]) -> list[str]:
-    """Names of the parameters that no or a broken gradient reaches, or a gradient of zeros."""
+    """Return the names of parameters without gradient, or whose gradient is zero or not finite."""
     sum(output.square().mean() for output in outputs).backward()
     gradients = {name: parameter.grad for name, parameter in net.named_parameters()}
     return [
@@ -38,13 +42,6 @@ def dead_parameters(net: Network, outputs: list[torch.Tensor]) -> list[str]:
     ]
 
 
-def test_the_row_declares_what_the_network_asks_of_its_input(net: Network, spec: NetworkSpec, scale: int) -> None:
-    size_requirements = spec.size_requirements[scale]
-    assert (size_requirements.min_size, size_requirements.size_multiple) == (net.min_size, net.size_multiple)
-    assert (net.scale, net.image_channels) == (scale, spec.image_channels)
-    assert net.config.get("value_range", 1.0) == spec.value_range
-
-
 @pytest.mark.one_of_each_class
 def test_tracing_generalizes_over_sizes(net: Network) -> None:
     traced = torch.jit.trace(net, image(net, 1, 12, 18))
@@ -52,21 +49,31 @@ def test_tracing_generalizes_over_sizes(net: Network) -> None:
     assert relative_error(traced(lr), net(lr)) < 1e-5
 
 
-def test_supervised_images_end_with_the_output(net: Network) -> None:
-    lr = image(net, 1, 9, 14)
-    images = net.intermediate_outputs(lr)
-    assert torch.equal(images[-1], net(lr))
-    assert all(item.shape[2] % lr.shape[2] == 0 for item in images)
+def test_intermediate_outputs_end_with_the_output() -> None:
+    overriding = [
+        (spec, scale)
+        for spec in network_specs()
+        for scale in spec.scales
+        if spec.constructor[0].intermediate_outputs is not Network.intermediate_outputs
+    ]
+    assert len(overriding) > 10
+    for spec, scale in overriding:
+        net = filled(small_network(spec, scale)).float()
+        lr = image(net, 1, 9, 14)
+        images = net.intermediate_outputs(lr)
+        assert torch.equal(images[-1], net(lr))
+        assert all(item.shape[2] % lr.shape[2] == 0 for item in images)
 
 
 def multi_scale(spec: NetworkSpec) -> Network:
-    """The network with the branches of every scale that one set of weights serves."""
+    """Return the network with the branches of every scale that one set of weights serves."""
     scale = None if "scales" in spec.arguments() else max(spec.scales)
     return filled(create_network(spec.name, scale=scale, **spec.reduced, **narrow_arguments(spec)).double())
 
 
-def test_one_set_of_weights_serves_all_scales_and_every_parameter_at_one_of_them(spec: NetworkSpec) -> None:
+def test_every_parameter_is_used_at_some_scale(spec: NetworkSpec) -> None:
     net = multi_scale(spec).train()
+    assert set(net.scales) <= set(spec.scales)
     outputs = [
         output for scale in net.scales for output in net.at_scale(scale).intermediate_outputs(image(net, 2, 9, 14))
     ]
@@ -74,7 +81,7 @@ def test_one_set_of_weights_serves_all_scales_and_every_parameter_at_one_of_them
 
 
 @pytest.mark.one_of_each_class
-def test_a_scale_alone_shares_its_parameters_and_gives_the_same(spec: NetworkSpec) -> None:
+def test_network_of_one_scale_shares_parameters_and_equals_the_whole(spec: NetworkSpec) -> None:
     net = multi_scale(spec)
     if len(net.scales) == 1:
         with pytest.raises(ValueError, match=f"do not serve scale=7; they serve {net.scale}"):
@@ -93,10 +100,6 @@ def test_a_scale_alone_shares_its_parameters_and_gives_the_same(spec: NetworkSpe
     assert relative_error(torch.jit.script(net)(lr), net(lr)) < 1e-12
 
 
-def test_the_row_declares_the_scales_that_one_set_of_weights_serves(spec: NetworkSpec) -> None:
-    assert set(multi_scale(spec).scales) <= set(spec.scales)
-
-
 @pytest.mark.parametrize(
     "use",
     [
@@ -109,5 +112,7 @@ def test_the_row_declares_the_scales_that_one_set_of_weights_serves(spec: Networ
     ids=["on_rgb", "optimize", "save_checkpoint", "tiled", "to_precision"],
 )
 def test_other_modules_are_refused(use: Callable[[Any], object], request: pytest.FixtureRequest) -> None:
-    with pytest.raises(TypeError, match=rf"^{request.node.callspec.id}: Conv2d is no srblocks\.Network; derive"):
+    with pytest.raises(
+        TypeError, match=rf"^{request.node.callspec.id}: expected a srblocks\.Network, got Conv2d; derive"
+    ):
         use(nn.Conv2d(1, 1, 1))

@@ -1,4 +1,4 @@
-"""Outputs against those of the authors' classes under the same fill."""
+"""Outputs against those of the authors' classes with the same weights."""
 
 import pytest
 import torch

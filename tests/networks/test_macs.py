@@ -1,18 +1,14 @@
-"""Multiply-accumulates of the convolutions at 1280 x 720 against the figures measured on the authors' classes.
+"""Multiply-accumulates of the convolutions for a 1280x720 output, against those measured on the authors' classes.
 
-Unlike a parameter count, they tell at which resolution and how often each convolution runs.
+Unlike parameter counts, they depend on the resolution at which each convolution runs, and how often. The networks'
+multiply-accumulates are those of their snapshots.
 """
 
-import math
-
 import pytest
-import torch
-from torch import Tensor, nn
 
-from srblocks import create_network
-from srblocks.network import Network
+from helpers.snapshots import SIDE, on_meta, recorded
 
-# Giga-MACs by scale, transposed convolutions at their true cost: weights times input pixels.
+# Giga-MACs by scale; transposed convolutions count weights times input pixels.
 MEASURED = {
     "srcnn": {2: 52.7},
     "fsrcnn": {2: 2.9, 3: 1.3, 4: 0.7},
@@ -37,42 +33,24 @@ MEASURED = {
 }
 
 
-def macs(net: Network) -> float:
-    """Giga-MACs of all convolutions for the input of a 1280 x 720 output, counted on the meta device.
-
-    All supervised images are counted, as the authors' classes give them.
-    """
-    side, total = 72, 0
-
-    def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        pixels = math.prod((inputs[0] if layer.transposed else output).shape[2:])
-        total += layer.weight.numel() * pixels
-
-    for layer in net.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            layer.register_forward_hook(add)
-    net.intermediate_outputs(torch.empty(1, net.image_channels, side, side, device="meta"))
-    return total * (1280 // net.scale) * (720 // net.scale) / side**2 / 1e9
+def giga_macs(name: str, scale: int) -> float:
+    """Return the giga-MACs for a 1280x720 output."""
+    return recorded(name, scale, "macs") * (1280 // scale) * (720 // scale) / SIDE**2 / 1e9
 
 
-def build(name: str, scale: int, **arguments: object) -> Network:
-    with torch.device("meta"):
-        return create_network(name, scale=scale, **arguments).eval()
+@pytest.mark.parametrize("name", MEASURED)
+def test_macs_are_the_authors(name: str) -> None:
+    for scale, measured in MEASURED[name].items():
+        assert giga_macs(name, scale) == pytest.approx(measured, rel=2e-4, abs=0.051)
 
 
-@pytest.mark.parametrize("name,scale", [(name, scale) for name, row in MEASURED.items() for scale in row])
-def test_convolutions_run_as_often_as_the_authors(name: str, scale: int) -> None:
-    assert macs(build(name, scale)) == pytest.approx(MEASURED[name][scale], rel=2e-4, abs=0.051)
+def test_drcn_macs_are_the_published_ones() -> None:
+    """With the additive skip; a concatenation before the last convolution would need 17,974.4."""
+    assert giga_macs("drcn", 2) == pytest.approx(17974.3, abs=0.05)
 
 
-def test_drcn_costs_what_is_published() -> None:
-    """With the additive skip; a concatenation ahead of the last convolution would cost 17,974.4."""
-    assert macs(build("drcn", 2)) == pytest.approx(17974.3, abs=0.05)
-
-
-def test_memnet_costs_what_is_published() -> None:
-    """The published figure counts the reconstruction once, not once per memory."""
-    net = build("memnet", 2)
-    again = (net.config["memories"] - 1) * net.tail.weight.numel() * 1280 * 720 / 1e9
-    assert macs(net) - again == pytest.approx(2662.4, abs=0.06)
+def test_memnet_macs_are_the_published_ones() -> None:
+    """The published number counts the reconstruction once, not once per memory."""
+    net = on_meta("memnet", scale=2)
+    repeated = (net.config["memories"] - 1) * net.tail.weight.numel() * 1280 * 720 / 1e9
+    assert giga_macs("memnet", 2) - repeated == pytest.approx(2662.4, abs=0.06)

@@ -1,0 +1,81 @@
+"""Snapshots of networks: numbers and names that must not change unnoticed, one JSON file each in tests/snapshots."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from srblocks import create_network
+from srblocks.network import Network
+from srblocks.registry import NetworkSpec
+
+FOLDER = Path(__file__).parents[1] / "snapshots"
+SIDE = 24
+"""Height and width of the input for which multiply-accumulates are counted."""
+
+
+def on_meta(name: str, **arguments: object) -> Network:
+    """Return a network in eval mode, without memory for its weights."""
+    with torch.device("meta"):
+        return create_network(name, **arguments).eval()
+
+
+def network_snapshot(spec: NetworkSpec, networks: dict[int, Network]) -> dict[str, Any]:
+    """Return the snapshot of a network.
+
+    - ``scales``: for each scale the parameters at full depth, the multiply-accumulates of the convolution layers for a
+      24x24 input (including all intermediate outputs) and the size requirements.
+    - ``state_dict``: keys and shapes at the reduced depth and the smallest scale.
+
+    Args:
+        spec: the network.
+        networks: the network on the meta device at each of its scales.
+    """
+    scales: dict[str, Any] = {}
+    for scale, net in networks.items():
+        sizes = vars(spec.size_requirements[scale])
+        scales[str(scale)] = {"parameters": count_parameters(net), "macs": _count_macs(net), **sizes}
+    reduced = on_meta(spec.name, **spec.reduced).state_dict()
+    return {"scales": scales, "state_dict": {name: list(tensor.shape) for name, tensor in reduced.items()}}
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Return the number of parameters."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def _count_macs(net: Network) -> int:
+    total = 0
+
+    def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        total += layer.weight.numel() * math.prod((inputs[0] if layer.transposed else output).shape[2:])
+
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            layer.register_forward_hook(add)
+    with torch.no_grad():
+        net.intermediate_outputs(torch.empty(1, net.image_channels, SIDE, SIDE, device="meta"))
+    return total
+
+
+def read_snapshot(name: str) -> dict[str, Any]:
+    """Return the recorded snapshot of a network."""
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+def recorded(name: str, scale: int, figure: str) -> int:
+    """Return a figure of the recorded snapshot, "parameters" or "macs"."""
+    return read_snapshot(name)["scales"][str(scale)][figure]
+
+
+def write_snapshot(name: str, snapshot: dict[str, Any]) -> None:
+    """Record a snapshot, one shape or figure per line."""
+    FOLDER.mkdir(exist_ok=True)
+    text = json.dumps(snapshot, indent=1)
+    text = re.sub(r"\[\s+([^]]*?)\s+\]", lambda shape: f"[{' '.join(shape[1].split())}]", text)
+    (FOLDER / f"{name}.json").write_text(text + "\n")
