@@ -1,7 +1,7 @@
 """Install srblocks in .venv with one extra: ``python .ci/install.py demo`` or ``dev``.
 
-For the demo, torch is the version that the environment variable TORCH names, or the one already installed in .venv. Otherwise,
-on a machine without an NVIDIA GPU, it is the newest CPU-only wheel if the package index serves one.
+For the demo, torch is the version that the environment variable TORCH names, or the one already installed in .venv.
+Otherwise, on a machine without an NVIDIA GPU, it is the newest CPU-only wheel if the package index serves one.
 """
 
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 VENV = REPOSITORY / ".venv"
 PYTHON = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
-FLOOR = (2, 7)
+FLOOR = (2, 5)
 """Oldest supported version of torch."""
 DEPENDS_ON_TORCH = ("torch==", "torchvision==")
 """Constraints that are only valid for the default torch."""
@@ -66,10 +66,8 @@ def demo_torch() -> str:
         print(f"torch {version}: CPU-only, as this machine has no NVIDIA GPU")
         return f"torch=={version}"
     elif sys.platform == "linux":
-        print(
-            "torch with CUDA libraries, about 5 GB: the package index serves no CPU-only wheel. To save them, interrupt"
-        )
-        print("this and set PIP_EXTRA_INDEX_URL to the index of PyTorch's CPU wheels.")
+        print("torch with CUDA libraries, about 5 GB, as the package index serves no CPU-only wheel.")
+        print("To avoid them, interrupt and set PIP_EXTRA_INDEX_URL to the index of PyTorch's CPU wheels.")
     return f"torch>={'.'.join(map(str, FLOOR))}"
 
 

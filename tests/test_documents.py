@@ -1,4 +1,4 @@
-"""What readers see: code runs, commands parse, links lead somewhere, tables are those that the scripts print."""
+"""README and other documents: code runs, commands parse, links resolve, tables are current."""
 
 import os
 import re
@@ -16,103 +16,105 @@ from srblocks.inference import cli as upscale
 from srblocks_export.cli import build_parser
 from srblocks_export.formats import FORMATS
 
-FOLDERS = ("", "docs", "export", "benchmarks", "srblocks/*")
-DOCUMENTS = sorted(path for folder in FOLDERS for path in REPOSITORY.glob(f"{folder}/*.md".lstrip("/")))
+FOLDERS = ("", "docs/", "docs/api/", "export/", "benchmarks/", "srblocks/*/")
+DOCUMENTS = sorted(path for folder in FOLDERS for path in REPOSITORY.glob(f"{folder}*.md"))
+BLOCK = re.compile(r"^ *```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+PROJECT = (REPOSITORY / "pyproject.toml").read_text()
+HOME = re.findall(r'^Homepage = "(.+)"$', PROJECT, re.MULTILINE)[0] + "/blob/main/"
 
 
-@pytest.mark.parametrize("name", tables.TABLES)
-def test_generated_tables_are_current(name: str) -> None:
-    table, document = tables.TABLES[name]
-    assert generated(name, (REPOSITORY / document).read_text()) == table()
+def test_generated_tables_are_current() -> None:
+    for name, (table, document) in tables.TABLES.items():
+        assert generated(name, (REPOSITORY / document).read_text()) == table(), "run benchmarks/tables.py --write"
 
 
 def test_the_table_of_set5_is_current(data: Path) -> None:
     table = set5.markdown(set5.measure(data / "images" / "Set5"))
-    assert generated("set5") == table
-    assert generated("set5", (REPOSITORY / "srblocks/pretrained/README.md").read_text()) == table
+    for document in ("docs/networks.md", "srblocks/pretrained/README.md"):
+        assert generated("set5", (REPOSITORY / document).read_text()) == table
 
 
-def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from srblocks_export.cli import main
-
+def test_python_blocks_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["--quiet"]) == 0
     names: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
-        exec(compile(block, "README.md", "exec"), names)
-    assert tuple(names["sr"].shape) == (1, 1, 240, 320)
-    assert tuple(names["enlarged"].shape) == (1, 3, 240, 320)
-    assert names["own"].config["scale"] == 4
+    for document in ("README.md", "docs/index.md", "docs/networks.md", "docs/optimize.md"):
+        blocks = BLOCK.findall((REPOSITORY / document).read_text())
+        assert blocks
+        for block in blocks:
+            names = {}
+            exec(compile(block, document, "exec"), names)
+            if document == "README.md" and "sr" in names:
+                assert names["sr"].shape[2:] in {(240, 320), (96, 128)}
 
 
-def test_the_example_of_the_rewrites_does_what_it_says() -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "srblocks/rewrites/README.md").read_text(), re.DOTALL)
-    names: dict[str, object] = {}
-    exec(compile(block, "README.md", "exec"), names)
-    quick, kept, tiny = (names[name] for name in ("quick", "kept", "tiny"))
-    assert [net.min_size for net in (quick, kept, tiny)] == [4, 1, 1]
-    assert "tail_collapse" in str(quick.rewrites)
-    assert "tail_collapse" not in str(kept.rewrites)
-
-
-def calls(command: str, document: Path) -> list[str]:
-    """The lines of a document that call a command, without their remarks."""
-    lines = document.read_text().replace("\\\n", "").splitlines()
-    return [line.partition("#")[0] for line in lines if line.startswith(f"{command} ")]
+def commands(name: str) -> list[list[str]]:
+    """The arguments of all calls of a command in the documents."""
+    lines = [line for document in DOCUMENTS for line in document.read_text().replace("\\\n", "").splitlines()]
+    return [shlex.split(line.partition("#")[0])[1:] for line in lines if line.startswith(f"{name} ")]
 
 
 def test_commands_parse_and_name_what_exists() -> None:
-    upscaling = [line for document in DOCUMENTS for line in calls("srblocks-upscale", document)]
+    upscaling, exporting = commands("srblocks-upscale"), commands("srblocks-export")
     assert len(upscaling) > 4
-    for command in upscaling:
-        assert upscale.build_parser().parse_args(shlex.split(command)[1:]).inputs, command
-    exporting = [line for document in DOCUMENTS for line in calls("srblocks-export", document)]
-    assert len(exporting) > 20
-    for command in exporting:
-        model = build_parser().parse_args(shlex.split(command)[1:]).model
-        assert model in (None, *list_networks()) or Path(model).suffix in (".pth", ".safetensors"), command
-    for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE):
+    assert len(exporting) > 15
+    for arguments in upscaling:
+        assert upscale.build_parser().parse_args(arguments).inputs, arguments
+    for arguments in exporting:
+        model = build_parser().parse_args(arguments).model
+        assert model in (None, *list_networks()) or Path(model).suffix in (".pth", ".safetensors"), arguments
+    for target in re.findall(r"make ([a-z][\w-]+)", README):
         assert f"\n{target}:" in (REPOSITORY / "Makefile").read_text()
     for document in DOCUMENTS:
-        for script in re.findall(r"(?:examples|benchmarks|docs)/\w+\.py", document.read_text()):
+        for script in re.findall(r"(?:examples|benchmarks|docs)(?:/\w+)*/\w+\.py", document.read_text()):
             assert (REPOSITORY / script).is_file(), f"{document.name} names {script}"
 
 
 def anchors(document: Path) -> set[str]:
-    """What a link into a document can name: its headings, as GitHub writes them."""
+    """The anchors of a document's headings, as GitHub derives them."""
     text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_links_lead_somewhere(document: Path) -> None:
+def links(document: Path) -> list[tuple[Path, str]]:
+    """The files of the repository that a document links to, and the anchors in them."""
     prose = re.sub(r"^ *```.*?^ *```$|`[^`\n]+`", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found = []
     for link in re.findall(r"\]\(([^()\s]+)\)", prose):
         path, _, anchor = link.partition("#")
-        if path.startswith(("https://", "http://")):
-            continue
-        target = (document.parent / path).resolve() if path else document
-        assert target.exists(), f"{link} leads nowhere"
-        if anchor:
-            assert anchor in anchors(target), f"{link}: {target.name} has no such heading"
+        if path.startswith(HOME):
+            found.append((REPOSITORY / path.removeprefix(HOME), anchor))
+        elif not path.startswith(("https://", "http://")):
+            found.append(((document.parent / path).resolve() if path else document, anchor))
+    return found
 
 
-def test_every_document_can_be_reached_from_the_readme() -> None:
-    """By links, so that none is forgotten."""
+def test_links_resolve_and_every_document_is_reached_from_the_readme() -> None:
+    for document in DOCUMENTS:
+        for target, anchor in links(document):
+            assert target.exists(), f"{document.name} links to {target}"
+            assert not anchor or anchor in anchors(target), f"{document.name}: {target.name} has no heading {anchor}"
     found, ahead = set(), [REPOSITORY / "README.md"]
     while ahead:
         document = ahead.pop()
-        if document in found or not document.is_file():
-            continue
-        found.add(document)
-        links = re.findall(r"\]\(([^()\s#]+\.md)[)#]", document.read_text())
-        ahead += [(document.parent / link).resolve() for link in links if not link.startswith("http")]
-    assert set(DOCUMENTS) - found <= {REPOSITORY / "CHANGELOG.md"}
+        if document not in found:
+            found.add(document)
+            ahead += [target for target, _ in links(document) if target.suffix == ".md"]
+    assert set(DOCUMENTS) - found - set((REPOSITORY / "docs" / "api").iterdir()) <= {REPOSITORY / "CHANGELOG.md"}
+
+
+def test_the_readme_is_short_and_reads_alone_on_a_package_index() -> None:
+    assert len(README.splitlines()) < 150
+    assert not re.search(r"\]\((?!https://)", README)
+    raw = HOME.replace("github.com", "raw.githubusercontent.com").replace("/blob/", "/")
+    (image,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert (REPOSITORY / image.removeprefix(raw)).is_file()
+    floor = re.findall(r'^  "torch>=([\d.]+)",$', PROJECT, re.MULTILINE)
+    assert f"torch >= {floor[0]}" in README
 
 
 def example(script: str) -> int:
-    """Run an example, and give its exit code."""
+    """Run an example; return its exit code."""
     try:
         runpy.run_path(str(REPOSITORY / "examples" / script), run_name="__main__")
     except SystemExit as end:
@@ -129,9 +131,13 @@ def test_a_network_from_blocks_is_exported(capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param("", id="without a compiler"), pytest.param(os.environ["PATH"], id="whole", marks=pytest.mark.slow)],
+    [
+        pytest.param("", id="without a compiler"),
+        pytest.param(os.environ["PATH"], id="complete", marks=pytest.mark.slow),
+    ],
 )
-def test_the_demo_enlarges_with_every_artifact_that_can_be_built(
+@pytest.mark.usefixtures("one_verifier")
+def test_the_demo_upscales_with_every_artifact_that_can_be_built(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

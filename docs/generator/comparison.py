@@ -2,8 +2,8 @@
 
     SRBLOCKS_DATA=FOLDER python docs/generator/comparison.py
 
-The image is NASA's portrait of Eileen Collins (public domain), from scikit-image. CARN-M has the weights of its authors,
-in the folder that SRBLOCKS_DATA names.
+The image is NASA's portrait of Eileen Collins (public domain), from scikit-image. CARN-M has the weights of its
+authors, in the folder that SRBLOCKS_DATA names.
 """
 
 import os

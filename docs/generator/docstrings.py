@@ -10,7 +10,7 @@ import griffe
 
 DOCS = Path(__file__).parents[1]
 sys.path.insert(0, str(DOCS))
-from generator.members import members_of
+from generator.members import members_of  # noqa: E402
 
 DOCUMENTED = re.compile(r"^<!-- members: ([\w.]+) -->$", re.MULTILINE)
 

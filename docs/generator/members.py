@@ -23,7 +23,7 @@ def source_of(module: str) -> Path:
 
 
 def members_of(module: str) -> list[str]:
-    """Return the public classes and functions of a module, and the names that it re-exports, in the order of its source."""
+    """Return the names that a module defines or re-exports publicly, in the order of its source."""
     return list(dict.fromkeys(_members(ast.parse(source_of(module).read_text()))))
 
 
