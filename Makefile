@@ -7,7 +7,7 @@ TEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 DEMO := .venv/installed-demo
 DEV := .venv/installed-dev
 
-.PHONY: help demo test test-quick test-slow test-thorough test-coverage test-wheel check format docs figures \
+.PHONY: help demo test test-quick test-slow test-thorough test-coverage test-wheel check format docs figures snapshots \
 	bench bench-check bench-baseline clean
 
 help: ## Show this help.
@@ -48,6 +48,9 @@ docs: $(DEV) ## Build the documentation site in site/; warnings are errors.
 
 figures: $(DEV) ## Redraw the figures of blocks and networks (NAMES="RCAB EDSR": only these).
 	PYTHONPATH=docs $(BIN)/python -m generator $(NAMES)
+
+snapshots: $(DEV) figures ## Record the snapshots of networks and redraw the figures, after an intended change.
+	$(BIN)/python -m pytest -q tests/networks/test_snapshots.py --update-snapshots $(SNAPSHOTS)
 
 bench: $(DEV) ## Benchmark three networks in every installed engine; results in benchmarks/results/latency-quick.*.
 	$(BIN)/python benchmarks/latency.py --quick --json latency-quick.json --chart latency-quick.png

@@ -84,7 +84,7 @@ def test_every_parameter_is_used_at_some_scale(spec: NetworkSpec) -> None:
 def test_network_of_one_scale_shares_parameters_and_equals_the_whole(spec: NetworkSpec) -> None:
     net = multi_scale(spec)
     if len(net.scales) == 1:
-        with pytest.raises(ValueError, match=f"do not serve scale=7; they serve {net.scale}"):
+        with pytest.raises(ValueError, match=f"scale must be one of {net.scale}, got 7"):
             net.at_scale(7)
     held = {id(parameter) for parameter in net.parameters()}
     for scale in net.scales:
