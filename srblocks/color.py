@@ -1,4 +1,4 @@
-"""Networks on luma or YCbCr for users of RGB images."""
+"""Color conversion, and wrappers that run luma and YCbCr networks on RGB images."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ._utils.rounding import round_up
 from .network import Network, require_network
 from .upsampling import InterpolateUp
 
@@ -23,34 +24,35 @@ FULL_RANGE_OFFSET = np.array([0.0, 128.0, 128.0]) / 255
 
 
 def rgb_to_ycbcr(rgb: ArrayLike) -> NDArray[np.float64]:
-    """Convert RGB to studio-range YCbCr (ITU-R BT.601), both in [0, 1] of full scale and not rounded.
+    """Convert RGB to studio-range YCbCr (ITU-R BT.601), in units of full scale and without rounding.
 
     Args:
-        rgb: (..., 3); uint8 is taken as 0..255, floating point as [0, 1].
+        rgb: (..., 3), uint8 in 0..255 or floating point in [0, 1].
 
     Returns:
         (..., 3) float64: Y in [16, 235] / 255, Cb and Cr in [16, 240] / 255.
 
     Raises:
-        ValueError: not three channels, or another kind of numbers.
+        ValueError: the last dimension is not 3, or the dtype is neither uint8 nor floating point.
 
-    Example:
+    Examples:
         >>> (rgb_to_ycbcr([1.0, 1.0, 1.0]) * 255).round(6)
         array([235., 128., 128.])
     """
     pixels = np.asarray(rgb)
     if pixels.shape[-1:] != (3,) or not (pixels.dtype == np.uint8 or np.issubdtype(pixels.dtype, np.floating)):
         raise ValueError(
-            f"rgb_to_ycbcr: {pixels.dtype} of shape {pixels.shape}; give (..., 3) as uint8 or floating point in [0, 1]"
+            "rgb_to_ycbcr: expected an image (..., 3) of uint8 or of floating point in [0, 1], got "
+            f"{pixels.dtype} of shape {pixels.shape}"
         )
     unit = pixels / 255 if pixels.dtype == np.uint8 else pixels.astype(np.float64)
     return unit @ RGB_TO_YCBCR.T + YCBCR_OFFSET
 
 
 def ycbcr_to_rgb(ycbcr: ArrayLike) -> NDArray[np.float64]:
-    """Invert `rgb_to_ycbcr`; values in [0, 1] of full scale, neither rounded nor clipped.
+    """Convert studio-range YCbCr to RGB, the inverse of `rgb_to_ycbcr`, without rounding or clipping.
 
-    Example:
+    Examples:
         >>> ycbcr_to_rgb(rgb_to_ycbcr([0.2, 0.4, 0.6])).round(6)
         array([0.2, 0.4, 0.6])
     """
@@ -58,15 +60,15 @@ def ycbcr_to_rgb(ycbcr: ArrayLike) -> NDArray[np.float64]:
 
 
 def rgb_to_y(rgb: ArrayLike) -> NDArray[np.float64]:
-    """Give the luma of an RGB image as published evaluations do: studio range, 16/255..235/255, not rounded.
+    """Return the luma of an RGB image as in published evaluations: studio range, 16/255..235/255, not rounded.
 
     Args:
-        rgb: (..., 3); uint8 is taken as 0..255, floating point as [0, 1].
+        rgb: (..., 3), uint8 in 0..255 or floating point in [0, 1].
 
     Returns:
         (...) float64, in units of full scale.
 
-    Example:
+    Examples:
         >>> float(rgb_to_y(np.array([255, 255, 255], np.uint8)) * 255)
         235.0
     """
@@ -74,7 +76,7 @@ def rgb_to_y(rgb: ArrayLike) -> NDArray[np.float64]:
 
 
 class _ColorTransform(nn.Module):
-    """An affine map of the channels of an image, a fixed 1x1 convolution; exact in every dtype."""
+    """Fixed affine map of the channels (a 1x1 convolution) with exactly rounded constants in every dtype."""
 
     def __init__(self, matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
         super().__init__()
@@ -89,7 +91,7 @@ class _ColorTransform(nn.Module):
         return weight[:, :, None, None], torch.tensor(self.offset, dtype=torch.float64, device="cpu")
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
-        """Convert the module; the constants come from float64 each time, so that no earlier cast costs precision."""
+        """Convert the module; constants are always cast from float64, so that precision never degrades."""
         super()._apply(fn, recurse)
         weight, bias = self._exact()
         self.weight, self.bias = weight.to(self.weight), bias.to(self.bias)
@@ -100,13 +102,13 @@ class _ColorTransform(nn.Module):
 
 
 def _both_ways(matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> tuple[nn.Module, nn.Module]:
-    """Give the transform and its inverse."""
+    """Return the transform and its inverse."""
     inverse: NDArray[np.float64] = np.linalg.inv(matrix).astype(np.float64)
     return _ColorTransform(matrix, offset), _ColorTransform(inverse, -inverse @ offset)
 
 
 def _follow(wrapped: Network, net: Network) -> None:
-    """Give the whole the precision, the device and the mode of the network inside, and what made that."""
+    """Copy dtype, device, mode and rewrites of the wrapped network to the wrapper."""
     wrapped.rewrites = net.rewrites
     for tensor in chain(net.parameters(), net.buffers()):
         if tensor.is_floating_point():
@@ -116,23 +118,23 @@ def _follow(wrapped: Network, net: Network) -> None:
 
 
 class OnLuma(Network):
-    """A network on luma, for RGB images.
+    """Luma network for RGB images.
 
-    RGB is converted to studio-range YCbCr (ITU-R BT.601); the network enlarges Y, MATLAB's bicubic interpolation Cb
-    and Cr, as in the evaluations of Dong et al., TPAMI 2016, arXiv:1501.00092, section 4.2; back to RGB. One module,
-    which exports like any network.
+    RGB is converted to studio-range YCbCr (ITU-R BT.601). The network upscales Y and MATLAB's bicubic interpolation
+    upscales Cb and Cr, as in the evaluations of Dong et al., TPAMI 2016, arXiv:1501.00092, section 4.2. The result is
+    converted back to RGB. The module can be exported like any network.
 
     Args:
         net: a network with one image channel.
 
     Shape:
-        ``(N, 3, H, W) -> (N, 3, scale * H, scale * W)``, RGB in [0, 1]; sizes as those of `net`, and H, W >= 2 above
-        scale 1.
+        ``(N, 3, H, W) -> (N, 3, scale * H, scale * W)``, RGB in [0, 1]; size requirements of `net`, and H, W >= 2 for
+        scales above 1.
 
     Raises:
-        ValueError: `net` has other than one channel.
+        ValueError: `net` does not have one image channel.
 
-    Example:
+    Examples:
         >>> from srblocks import load_pretrained
         >>> OnLuma(load_pretrained("fsrcnn", scale=2))(torch.rand(1, 3, 8, 9)).shape
         torch.Size([1, 3, 16, 18])
@@ -140,13 +142,13 @@ class OnLuma(Network):
 
     def __init__(self, net: Network) -> None:
         if net.image_channels != 1:
-            raise ValueError(f"OnLuma: a network with image_channels={net.image_channels}; give one on luma")
+            raise ValueError(f"OnLuma: expected a network with image_channels=1, got {net.image_channels}")
         chroma = InterpolateUp(2, net.scale)
         smallest = max(net.min_size, chroma.min_size)
         super().__init__(
             scale=net.scale,
             image_channels=3,
-            min_size=-(-smallest // net.size_multiple) * net.size_multiple,
+            min_size=round_up(smallest, net.size_multiple),
             size_multiple=net.size_multiple,
         )
         self.scales = net.scales
@@ -156,31 +158,31 @@ class OnLuma(Network):
         _follow(self, net)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the RGB images ``lr``."""
+        """Upscale the RGB images ``lr``."""
         ycbcr = self.from_rgb(lr)
         return self.to_rgb(torch.cat((self.net(ycbcr[:, :1]), self.chroma(ycbcr[:, 1:])), 1))
 
     def at_scale(self, scale: int) -> "OnLuma":
-        """Give the network of one scale alone, see `Network.at_scale`."""
+        """Return the network of a single scale, see `Network.at_scale`."""
         return OnLuma(self.net.at_scale(scale))
 
 
 class OnYCbCr(Network):
-    """A network on three channels of full-range YCbCr, for RGB images.
+    """YCbCr network (full range) for RGB images.
 
     Args:
         net: a network with ``color="ycbcr"``.
 
     Shape:
-        ``(N, 3, H, W) -> (N, 3, scale * H, scale * W)``, RGB in [0, 1]; sizes as those of `net`.
+        ``(N, 3, H, W) -> (N, 3, scale * H, scale * W)``, RGB in [0, 1]; size requirements of `net`.
 
     Raises:
-        ValueError: `net` works on something else.
+        ValueError: `net` has another color space.
     """
 
     def __init__(self, net: Network) -> None:
         if net.color != "ycbcr":
-            raise ValueError(f"OnYCbCr: a network on {net.color}; give one on ycbcr")
+            raise ValueError(f"OnYCbCr: expected a network with color='ycbcr', got {net.color!r}")
         super().__init__(
             scale=net.scale, image_channels=3, min_size=net.min_size, size_multiple=net.size_multiple, color="rgb"
         )
@@ -190,24 +192,26 @@ class OnYCbCr(Network):
         _follow(self, net)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the RGB images ``lr``."""
+        """Upscale the RGB images ``lr``."""
         return self.to_rgb(self.net(self.from_rgb(lr)))
 
     def at_scale(self, scale: int) -> "OnYCbCr":
-        """Give the network of one scale alone, see `Network.at_scale`."""
+        """Return the network of a single scale, see `Network.at_scale`."""
         return OnYCbCr(self.net.at_scale(scale))
 
 
 def on_rgb(net: Network) -> Network:
-    """Give a network for RGB images: `net` itself, or in `OnLuma` or `OnYCbCr` as its color asks.
+    """Return a network for RGB images: `net` itself, or `net` wrapped in `OnLuma` or `OnYCbCr` according to its color.
 
     Raises:
-        ValueError: `net` works on something else.
-        TypeError: `net` is no `Network`.
+        ValueError: `net` has another color space.
+        TypeError: `net` is not a `Network`.
     """
     require_network(net, "on_rgb")
     if net.color == "rgb":
         return net
     if net.color not in ("y", "ycbcr"):
-        raise ValueError(f"on_rgb: a network on {net.image_channels} channels of {net.color}; give one on y or ycbcr")
+        raise ValueError(
+            f"on_rgb: expected a network with color y, rgb or ycbcr, got {net.color} ({net.image_channels} channels)"
+        )
     return OnLuma(net) if net.color == "y" else OnYCbCr(net)

@@ -10,26 +10,27 @@ from .networks import network_spec
 def create_network(
     name: str, *, scale: int | None = None, weights: str | os.PathLike[str] | None = None, **config: object
 ) -> Network:
-    """Build a registered network, in training mode.
+    """Build a registered network in training mode.
 
     Args:
         name: a name of `list_networks`.
-        scale: enlargement per side. A network with branches for several scales then has that of this scale alone, as
-            `Network.at_scale` gives it. None for the smallest declared scale, with the branches of all; with `weights`
-            for theirs.
-        weights: file with the weights, and with them the arguments that `config` does not give, see
-            `srblocks.load_checkpoint`; None for fresh ones.
-        config: further constructor arguments of the network, such as those of ``net.config``.
+        scale: scale factor. A network with branches for several scales then has only the branch of this scale, as
+            returned by `Network.at_scale`. None means the scale of `weights`, or the smallest supported scale (with all
+            branches) without `weights`.
+        weights: checkpoint file, which also determines the arguments that `config` leaves out, see
+            `srblocks.load_checkpoint`; None for random weights.
+        config: other constructor arguments of the network, for example from ``net.config``.
 
     Returns:
         The network.
 
     Raises:
-        UnknownNetworkError: no such network; the message names the closest ones.
-        ValueError: an argument has no legal value; `srblocks.CheckpointError` when the weights are the cause.
-        TypeError: the network has no such argument.
+        UnknownNetworkError: there is no such network; the message lists the closest names.
+        ValueError: an argument is out of range; its subclass `srblocks.checkpoints.CheckpointError`: `weights` cannot
+            be loaded.
+        TypeError: the network does not have an argument.
 
-    Example:
+    Examples:
         >>> create_network("edsr_baseline", scale=4).config["depth"]
         16
     """

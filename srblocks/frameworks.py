@@ -1,4 +1,11 @@
-"""The four data flows of super-resolution networks; a network fills the slots of one of them."""
+"""The four frameworks (data flows) of super-resolution networks; a network fills the slots of one of them.
+
+Wang, Chen and Hoi, *Deep Learning for Image Super-resolution: A Survey*, TPAMI 2020, arXiv:1902.06068, Fig. 2.
+
+All of them map images (N, `image_channels`, H, W) to (N, `image_channels`, `scale` * H, `scale` * W), values in [0, 1],
+for any H, W >= `min_size` in multiples of `size_multiple`. The arguments `scale`, `image_channels`, `size_multiple`,
+`color`, `normalize` and `denormalize` are passed on to `Network`, which documents them.
+"""
 
 from torch import Tensor, nn
 
@@ -9,32 +16,22 @@ from .network import Network
 class PreUpsampling(Network):
     """``lr -> upsampler -> head -> body -> tail (+ upsampled lr) -> sr``: all layers work at high resolution.
 
-    Wang, Chen and Hoi, *Deep Learning for Image Super-resolution: A Survey*, TPAMI 2020, arXiv:1902.06068, Fig. 2.
-
     Args:
-        scale: enlargement per side.
-        image_channels: channels of the images, 1 = Y, 3 = RGB.
-        upsampler: image to image, `scale` times larger; it fixes `min_size`.
+        upsampler: image to image, upscales by `scale`; it determines `min_size`.
         head: image to features.
         body: features to features.
         tail: features to image.
         image_skip: add the upsampled image to the output of `tail`.
-        size_multiple: H and W must be multiples of it.
-        normalize: first module, from [0, 1] into the network's value range; None for none.
-        denormalize: last module, back to [0, 1]; None for none.
-        color: what the channels are, see `Network`.
 
-    Shape:
-        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; any H, W from
-        `min_size` on, in multiples of `size_multiple`.
-
-    Example:
+    Examples:
         >>> from srblocks import InterpolateUp, conv
         >>> slots = {"head": conv(1, 8), "body": conv(8, 8), "tail": conv(8, 1)}
         >>> net = PreUpsampling(scale=2, image_channels=1, upsampler=InterpolateUp(1, 2), **slots, image_skip=True)
         >>> net(torch.rand(1, 1, 5, 7)).shape
         torch.Size([1, 1, 10, 14])
     """
+
+    framework = "pre"
 
     def __init__(
         self,
@@ -67,7 +64,7 @@ class PreUpsampling(Network):
         self.image_skip = image_skip
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         image = self.upsampler(self.normalise(lr))
         sr = self.tail(self.body(self.head(image)))
         if self.image_skip:
@@ -75,42 +72,32 @@ class PreUpsampling(Network):
         return self.denormalise(sr)
 
     def sequential_slots(self) -> list[list[str]]:
-        """Give the slots that run directly behind one another."""
-        ahead, layers = ["normalise", "upsampler"], ["head", "body", "tail"]
-        return [ahead, layers] if self.image_skip else [[*ahead, *layers, "denormalise"]]
+        """Return the slots that ``forward`` runs in sequence."""
+        first, layers = ["normalise", "upsampler"], ["head", "body", "tail"]
+        return [first, layers] if self.image_skip else [[*first, *layers, "denormalise"]]
 
 
 class PostUpsampling(Network):
-    """``lr -> head -> body (+ head) -> upsampler -> tail (+ enlarged lr) -> sr``: the layers work at low resolution.
-
-    Wang, Chen and Hoi, *Deep Learning for Image Super-resolution: A Survey*, TPAMI 2020, arXiv:1902.06068, Fig. 2.
+    """``lr -> head -> body (+ head) -> upsampler -> tail (+ upscaled lr) -> sr``: the layers work at low resolution.
 
     Args:
-        scale: enlargement per side.
-        image_channels: channels of the images, 1 = Y, 3 = RGB.
         head: image to features.
         body: features to features.
-        upsampler: features to features, `scale` times larger.
+        upsampler: features to features, upscales by `scale`.
         tail: features to image.
         long_skip: add the output of `head` to the output of `body`.
         image_skip: upsampler whose image is added to the output of `tail`; None for none.
-        min_size: the smallest H and W; more where `image_skip` asks for it.
-        size_multiple: H and W must be multiples of it.
-        normalize: first module, from [0, 1] into the network's value range; None for none.
-        denormalize: last module, back to [0, 1]; None for none.
-        color: what the channels are, see `Network`.
+        min_size: minimum H and W; raised to that of `image_skip`.
 
-    Shape:
-        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; any H, W from
-        `min_size` on, in multiples of `size_multiple`.
-
-    Example:
+    Examples:
         >>> from srblocks import PixelShuffleUp, conv
         >>> slots = {"head": conv(3, 8), "body": conv(8, 8), "upsampler": PixelShuffleUp(8, 2), "tail": conv(8, 3)}
         >>> net = PostUpsampling(scale=2, image_channels=3, **slots, long_skip=True)
         >>> net(torch.rand(1, 3, 5, 7)).shape
         torch.Size([1, 3, 10, 14])
     """
+
+    framework = "post"
 
     def __init__(
         self,
@@ -146,7 +133,7 @@ class PostUpsampling(Network):
         self.image_skip = image_skip
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         image = self.normalise(lr)
         x = self.head(image)
         x = x + self.body(x) if self.long_skip else self.body(x)
@@ -156,7 +143,7 @@ class PostUpsampling(Network):
         return self.denormalise(sr)
 
     def sequential_slots(self) -> list[list[str]]:
-        """Give the slots that run directly behind one another."""
+        """Return the slots that ``forward`` runs in sequence."""
         plain = self.image_skip is None
         first = ["normalise", "head"] if plain else ["head"]
         last = ["upsampler", "tail", "denormalise"] if plain else ["upsampler", "tail"]
@@ -164,34 +151,26 @@ class PostUpsampling(Network):
 
 
 class ProgressiveUpsampling(Network):
-    """``lr -> head -> level -> level ... -> sr``: each level enlarges the features and the image.
-
-    Wang, Chen and Hoi, *Deep Learning for Image Super-resolution: A Survey*, TPAMI 2020, arXiv:1902.06068, Fig. 2.
+    """``lr -> head -> level -> level ... -> sr``: each level upscales the features and the image.
 
     Args:
-        scale: enlargement per side.
-        image_channels: channels of the images, 1 = Y, 3 = RGB.
         head: image to features.
         levels: one or more modules ``(features, image) -> (features, image)``, such as `LaplacianLevel`.
-        recursions: times that `levels` run one after another; above 1 the levels share their weights.
-        resize: image to image behind the last level, for scales between two levels; None for none.
-        normalize: first module, from [0, 1] into the network's value range; None for none.
-        denormalize: last module, back to [0, 1]; None for none.
-
-    Shape:
-        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; any H, W from
-        `min_size` on.
+        recursions: number of runs of `levels`, which share their weights.
+        resize: image to image after the last level, for scales between two levels; None for none.
 
     Raises:
-        ValueError: no level.
+        ValueError: `levels` is empty.
 
-    Example:
+    Examples:
         >>> from srblocks import LaplacianLevel, conv
         >>> levels = [LaplacianLevel(8, body=conv(8, 8)) for _ in range(2)]
         >>> net = ProgressiveUpsampling(scale=4, image_channels=1, head=conv(1, 8), levels=levels)
         >>> net(torch.rand(1, 1, 5, 7)).shape
         torch.Size([1, 1, 20, 28])
     """
+
+    framework = "progressive"
 
     def __init__(
         self,
@@ -208,13 +187,13 @@ class ProgressiveUpsampling(Network):
         super().__init__(scale=scale, image_channels=image_channels, normalize=normalize, denormalize=denormalize)
         self.head = head
         if not levels:
-            raise ValueError("levels is empty; give at least one level")
+            raise ValueError("ProgressiveUpsampling: levels must not be empty")
         self.levels = nn.ModuleList(levels)
         self.recursions = recursions
         self.resize = resize or nn.Identity()
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         image = self.normalise(lr)
         x = self.head(image)
         for _ in range(self.recursions):
@@ -223,7 +202,7 @@ class ProgressiveUpsampling(Network):
         return self.denormalise(self.resize(image))
 
     def intermediate_outputs(self, lr: Tensor) -> list[Tensor]:
-        """Give the image of every level, coarsest first, for training losses; the last is ``forward``'s."""
+        """Return the image of every level, coarsest first; the last one is the output."""
         image = self.normalise(lr)
         x = self.head(image)
         images: list[Tensor] = []
@@ -236,41 +215,34 @@ class ProgressiveUpsampling(Network):
 
 
 class IterativeUpsampling(Network):
-    """``lr -> head -> up (-> down -> up) ... -> tail over all enlarged features -> sr``, densely connected.
+    """``lr -> head -> up (-> down -> up) ... -> tail -> sr``: alternating up- and downscaling.
 
-    Every unit after the first `up` sees all earlier outputs at its resolution.
-
-    Wang, Chen and Hoi, *Deep Learning for Image Super-resolution: A Survey*, TPAMI 2020, arXiv:1902.06068, Fig. 2.
+    The units are densely connected: each receives all previous outputs at its input resolution, and `tail` receives all
+    high-resolution features.
 
     Args:
-        scale: enlargement per side.
-        image_channels: channels of the images, 1 = Y, 3 = RGB.
         head: image to features.
-        first: the first enlargement of the features.
-        downs: reductions of the concatenated high-resolution features.
-        ups: enlargements of the concatenated low-resolution features, one behind each of `downs`.
-        tail: concatenation of all high-resolution features to image; with `recursions`, of the newest of each pass.
-        recursions: passes through the units, which share their weights; each starts from the newest low-resolution
-            features of the one before. None for a single pass whose `tail` sees all high-resolution features.
-        newest_first: order of all concatenations but that of the passes, which stand oldest first.
+        first: upscaling of the features of `head`.
+        downs: downscaling units for the concatenated high-resolution features.
+        ups: upscaling units for the concatenated low-resolution features, one per unit of `downs`.
+        tail: concatenated high-resolution features to image; with `recursions`, the last ones of each pass.
+        recursions: passes through the units with shared weights, each starting from the last low-resolution features
+            of the previous pass. None for a single pass, whose high-resolution features all go to `tail`.
+        newest_first: order of the concatenations within a pass; passes are always concatenated oldest first.
         image_skip: upsampler whose image is added to the output of `tail`; None for none.
-        normalize: first module, from [0, 1] into the network's value range; None for none.
-        denormalize: last module, back to [0, 1]; None for none.
-
-    Shape:
-        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1]; any H, W from
-        `min_size` on.
 
     Raises:
-        ValueError: another number of `ups` than of `downs`.
+        ValueError: `ups` and `downs` differ in length.
 
-    Example:
+    Examples:
         >>> from srblocks import DownProjection, UpProjection, conv
         >>> units = {"first": UpProjection(8, 2), "downs": [DownProjection(8, 2)], "ups": [UpProjection(8, 2)]}
         >>> net = IterativeUpsampling(scale=2, image_channels=3, head=conv(3, 8), **units, tail=conv(16, 3))
         >>> net(torch.rand(1, 3, 5, 7)).shape
         torch.Size([1, 3, 10, 14])
     """
+
+    framework = "iterative"
 
     def __init__(
         self,
@@ -296,7 +268,7 @@ class IterativeUpsampling(Network):
             denormalize=denormalize,
         )
         if len(downs) != len(ups):
-            raise ValueError(f"{len(downs)} downs and {len(ups)} ups; give one of ups behind each of downs")
+            raise ValueError(f"IterativeUpsampling: expected as many ups as downs, got {len(ups)} and {len(downs)}")
         self.head = head
         self.first = first
         self.downs = nn.ModuleList(downs)
@@ -310,27 +282,27 @@ class IterativeUpsampling(Network):
         self.image_skip = image_skip
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         image = self.normalise(lr)
         x = self.head(image)
         if self.recursions is None:
             sr = self.tail(self.tail_join(self._pass(x)[0]))
         else:
-            enlarged: list[Tensor] = []
+            outputs: list[Tensor] = []
             for _ in range(self.recursions):
                 highs, x = self._pass(x)
-                enlarged.append(highs[0] if self.newest_first else highs[-1])
-            sr = self.tail(self.tail_join(enlarged))
+                outputs.append(highs[0] if self.newest_first else highs[-1])
+            sr = self.tail(self.tail_join(outputs))
         if self.image_skip is not None:
             sr = sr + self.image_skip(image)
         return self.denormalise(sr)
 
     def sequential_slots(self) -> list[list[str]]:
-        """Give the slots that run directly behind one another."""
+        """Return the slots that ``forward`` runs in sequence."""
         return [["normalise", "head"], ["tail", "denormalise"]] if self.image_skip is None else []
 
     def _pass(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Run all units once; give all high-resolution features and the newest low-resolution ones."""
+        """Run all units once; return all high-resolution features and the last low-resolution ones."""
         highs = [self.first(x)]
         lows: list[Tensor] = []
         units = zip(self.down_joins, self.downs, self.up_joins, self.ups)  # noqa: B905 (torch.jit.script)
@@ -346,5 +318,5 @@ class IterativeUpsampling(Network):
 
 
 def _min_side(upsampler: nn.Module | None, least: int = 1) -> int:
-    """Give the smallest input side that an upsampler of images takes, and at least `least`."""
+    """Return the minimum input size of an image upsampler, at least `least`."""
     return max(least, getattr(upsampler, "min_size", 1))

@@ -1,4 +1,4 @@
-"""Weight initialization that belongs to upsampling layers."""
+"""Weight initialization of convolutions and upsampling layers."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -9,31 +9,31 @@ from torch import Tensor, nn
 
 
 def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init.kaiming_normal_) -> Tensor:
-    """Initialize the convolution before a pixel shuffle so that it starts as nearest-neighbor upsampling.
+    """Initialize the convolution before a pixel shuffle to nearest-neighbor upsampling (ICNR).
 
     Aitken et al., *Checkerboard artifact free sub-pixel convolution*, 2017, arXiv:1707.02937, section 3: the
-    ``scale ** 2`` kernels that make up one output channel start equal.
+    ``scale ** 2`` kernels of one output channel start equal.
 
     Args:
-        weight: weight of the convolution, shape (C * scale**2, in_channels, k, k); overwritten.
-        scale: factor of the pixel shuffle, per side.
-        init: in-place initializer of one kernel per output channel.
+        weight: weight of the convolution, shape (C * scale**2, in_channels, k, k); modified in place.
+        scale: scale factor of the pixel shuffle.
+        init: in-place initializer for one kernel per output channel.
 
     Returns:
-        `weight`. The bias is the caller's: only with equal values, such as zeros, is the start nearest-neighbor.
+        `weight`. Initialize the bias yourself; the result is nearest-neighbor upsampling only if all values are equal.
 
     Raises:
         ValueError: the first dimension of `weight` is not divisible by ``scale ** 2``.
 
-    Example:
+    Examples:
         >>> weight = icnr_(torch.empty(8, 3, 3, 3), 2)
         >>> bool((weight[0] == weight[3]).all()), bool((weight[0] == weight[4]).all())
         (True, False)
     """
     if weight.shape[0] % scale**2:
         raise ValueError(
-            f"icnr_: {weight.shape[0]} output channels are not divisible by scale**2={scale**2}; "
-            f"give the weight of the convolution directly before PixelShuffle({scale})"
+            f"icnr_: the number of output channels must be divisible by scale**2={scale**2}, got {weight.shape[0]}; "
+            f"pass the weight of the convolution directly before PixelShuffle({scale})"
         )
     kernels = weight.new_empty(weight.shape[0] // scale**2, *weight.shape[1:])
     init(kernels)
@@ -42,16 +42,16 @@ def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init
 
 
 def he_(module: nn.Module, *, mode: Literal["fan_in", "fan_out"] = "fan_out", transposed: bool = False) -> None:
-    """Initialize every convolution inside a module with He's normal distribution, and its bias with zeros.
+    """Initialize all convolutions of a module with He's normal distribution, and their biases with zeros.
 
     He et al., *Delving Deep into Rectifiers*, ICCV 2015, arXiv:1502.01852, eq. (10) and (14).
 
     Args:
-        module: network or block; its convolutions are overwritten.
-        mode: "fan_out" or "fan_in" as torch counts them (for transposed weights it swaps the two).
-        transposed: transposed convolutions as well.
+        module: network or block; modified in place.
+        mode: "fan_out" or "fan_in" in torch's convention, which swaps the two for transposed convolutions.
+        transposed: initialize transposed convolutions, too.
 
-    Example:
+    Examples:
         >>> layer = nn.Conv2d(64, 64, 3)
         >>> he_(layer)
         >>> round(layer.weight.std().item(), 2), layer.bias.abs().max().item()
@@ -66,24 +66,24 @@ def he_(module: nn.Module, *, mode: Literal["fan_in", "fan_out"] = "fan_out", tr
 
 
 def bilinear_(weight: Tensor) -> Tensor:
-    """Initialize a depthwise transposed convolution with even kernel 2 * stride as bilinear interpolation.
+    """Initialize a depthwise transposed convolution of even kernel size 2 * stride to bilinear interpolation.
 
     Args:
-        weight: weight of the transposed convolution, shape (C, 1, 2 * stride, 2 * stride); overwritten.
+        weight: weight of the transposed convolution, shape (C, 1, 2 * stride, 2 * stride); modified in place.
 
     Returns:
         `weight`.
 
     Raises:
-        ValueError: the kernel is odd.
+        ValueError: the kernel size is odd.
 
-    Example:
+    Examples:
         >>> bilinear_(torch.empty(1, 1, 4, 4))[0, 0, 0]
         tensor([0.0625, 0.1875, 0.1875, 0.0625])
     """
     side = weight.shape[-1]
     if side % 2:
-        raise ValueError(f"bilinear_: a kernel of {side} has no half for each phase; use twice the stride")
+        raise ValueError(f"bilinear_: the kernel size must be even (twice the stride), got {side}")
     ramp = torch.arange(1, side, 2, dtype=weight.dtype) / side
     profile = torch.cat((ramp, ramp.flip(0)))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The table of networks: every row gets its tests, exports, benchmarks and documentation from this table."""
+"""Registry of networks: their specs drive tests, exports, benchmarks and documentation."""
 
 import difflib
 import inspect
@@ -6,26 +6,30 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from .network import COLORS, Network
+import torch
 
-FRAMEWORKS = ("pre", "post", "progressive", "iterative", "other")
+from .errors import SRBlocksError
+from .network import Network, default_color
 
 
-class UnknownNetworkError(ValueError):
+class UnknownNetworkError(SRBlocksError, ValueError):
     """No network of that name is registered."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
 class SizeRequirements:
-    """What a network asks of the size of its input at one scale, in low-resolution pixels.
+    """Input-size requirements of a network at one scale, in low-resolution pixels.
 
     Attributes:
-        radius: receptive radius, how far an output pixel looks from its own position; None = the whole image.
-        min_size: the smallest H and W.
+        radius: receptive radius, the largest distance from which an input pixel influences an output pixel; None if
+            every pixel of the image does.
+        min_size: minimum H and W.
         size_multiple: H and W must be multiples of it.
     """
 
@@ -36,63 +40,82 @@ class SizeRequirements:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
-    """One row of the registry.
+    """A registered network.
+
+    Everything else, such as the image channels, follows from the class and the defaults of its arguments.
 
     Attributes:
-        name: lower-case name, `<network>[_<variant>]`; the scale is an argument, never part of the name.
-        build: constructor of the network, with the variant's arguments bound.
+        name: lower-case name, ``<network>[_<variant>]``, without the scale.
+        build: the network's class, or a `functools.partial` of it that binds the arguments of the variant; any other
+            function that builds a network works, too.
         paper: authors, venue, identifier.
-        framework: "pre", "post", "progressive", "iterative" or "other" (then `framework_note` says which).
-        size_requirements: what each declared scale asks of the input; its keys are the scales.
-        image_channels: channels of the images by default, 1 = Y, 3 = RGB.
-        color: "y", "rgb" or "ycbcr".
-        value_range: the value of white that the authors' weights work in; the user's side is always [0, 1].
-        framework_note: one word for a framework outside the four.
-        reduced: arguments that shorten the network for quick tests; widths and structure stay.
-        limits: export format -> why it cannot take this network; empty for most.
+        size_requirements: input-size requirements per supported scale.
+        framework_note: one word for a data flow outside the four frameworks.
+        reduced: arguments that make the network shallower for fast tests; widths and structure stay.
     """
 
     name: str
     build: Callable[..., Network]
     paper: str
-    framework: str
     size_requirements: Mapping[int, SizeRequirements]
-    image_channels: int = 1
-    color: str = "y"
-    value_range: float = 1.0
     framework_note: str = ""
     reduced: Mapping[str, object] = field(default_factory=dict[str, object])
-    limits: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        """Refuse a row that says something impossible.
+        """Check the spec.
 
         Raises:
-            ValueError: unknown framework or color, no scale, or a name that hosts cannot use.
+            ValueError: no scale, or a name that other libraries cannot use.
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name) or re.search(r"_x\d+$", self.name):
             raise ValueError(
-                f"name={self.name!r} is no name of a network; use lower-case letters, digits and underscores, without "
-                "the scale"
+                "the name of a network must consist of lower-case letters, digits and underscores and must not end "
+                f"with the scale, got {self.name!r}"
             )
-        if self.framework not in FRAMEWORKS:
-            raise ValueError(
-                f"{self.name}: framework={self.framework!r} is unknown; use one of {', '.join(FRAMEWORKS)}"
-            )
-        if self.color not in COLORS:
-            raise ValueError(f"{self.name}: color={self.color!r} is unknown; use {', '.join(COLORS)}")
         if not self.size_requirements:
-            raise ValueError(f"{self.name}: size_requirements is empty; declare at least one scale")
+            raise ValueError(f"{self.name}: size_requirements must have at least one scale")
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Scales that the paper or the authors' code defines."""
+        return tuple(self.size_requirements)
+
+    @property
+    def framework(self) -> str:
+        """Data flow of the network: "pre", "post", "progressive", "iterative" or "other"."""
+        build = self.constructor[0]
+        return build.framework if isinstance(build, type) else self._example.framework
+
+    @property
+    def image_channels(self) -> int:
+        """Default number of image channels, 1 = Y, 3 = RGB."""
+        channels = self.arguments().get("image_channels")
+        return channels if isinstance(channels, int) else self._example.image_channels
+
+    @property
+    def color(self) -> str:
+        """Default color space of the images: "y", "rgb", "ycbcr" or "other"."""
+        arguments = self.arguments()
+        if "image_channels" not in arguments:
+            return self._example.color
+        return str(arguments.get("color") or default_color(self.image_channels))
+
+    @property
+    def value_range(self) -> float:
+        """Default value of white inside the network; images are always in [0, 1]."""
+        value = self.arguments().get("value_range", 1.0)
+        return value if isinstance(value, float) else 1.0
 
     @property
     def constructor(self) -> tuple[Callable[..., Network], Mapping[str, object]]:
-        """What `build` calls, and the arguments that it binds."""
+        """The callable of `build`, and the arguments that `build` binds to it."""
         return (self.build.func, self.build.keywords) if isinstance(self.build, partial) else (self.build, {})
 
     def arguments(self) -> dict[str, object]:
-        """Give the constructor's arguments with their defaults, those of the variant bound.
+        """Return the constructor's arguments with the defaults of this variant.
 
-        Example:
+        Examples:
+            >>> from srblocks.networks import network_spec
             >>> network_spec("fsrcnn_s").arguments()["width"]
             32
         """
@@ -102,49 +125,52 @@ class NetworkSpec:
         return {name: parameter.default for name, parameter in parameters.items() if name != "self"} | dict(bound)
 
     def create(self, *, scale: int | None = None, **config: object) -> Network:
-        """Build the network with fresh weights; arguments and errors are those of `create_network`."""
+        """Build the network with random weights; see `create_network` for arguments and errors."""
         if scale is None:
-            held = config.get("scales", self.scales)
-            scale = min(held) if isinstance(held, (list, tuple)) and held else min(self.scales)
+            branches = config.get("scales", self.scales)
+            scale = min(branches) if isinstance(branches, (list, tuple)) and branches else min(self.scales)
         elif "scales" in self.arguments():
             config.setdefault("scales", [scale])
         return self.build(scale=scale, **config)
 
-    @property
-    def scales(self) -> tuple[int, ...]:
-        """The scales that the paper or the authors' code defines."""
-        return tuple(self.size_requirements)
+    @cached_property
+    def _example(self) -> Network:
+        """The reduced network on the meta device, for properties that the arguments do not show."""
+        with torch.device("meta"):
+            return self.create(scale=min(self.scales), **self.reduced)
 
 
 _specs: dict[str, NetworkSpec] = {}
 
 
 def register(*specs: NetworkSpec) -> None:
-    """Add rows to the registry.
+    """Add networks to the registry.
 
     Raises:
-        ValueError: a name is taken; nothing is added then.
+        ValueError: a name is already registered; no network is added.
     """
     names = [spec.name for spec in specs]
     for name in names:
         if name in _specs or names.count(name) > 1:
-            raise ValueError(f"a network named {name!r} is registered already; choose another name")
+            raise ValueError(f"a network named {name!r} is already registered; choose another name")
     _specs.update({spec.name: spec for spec in specs})
 
 
 def network_specs() -> tuple[NetworkSpec, ...]:
-    """Give every registered row, in alphabetical order of the names, those of other packages among them.
+    """Return the specs of all registered networks, sorted by name.
 
-    Other packages give theirs by the entry-point group ``srblocks.networks``, see `srblocks.plugins`.
+    Installed packages add networks through the entry-point group ``srblocks.networks``. An entry point refers to a
+    `NetworkSpec` or an iterable of them and is loaded on the first call. Broken ones are skipped with a warning.
     """
     _load_entry_points()
     return tuple(_specs[name] for name in sorted(_specs))
 
 
 def list_networks() -> list[str]:
-    """Give the names of all registered networks, in alphabetical order.
+    """Return the names of all registered networks, sorted.
 
-    Example:
+    Examples:
+        >>> from srblocks import list_networks
         >>> list_networks()[:2]
         ['carn', 'carn_m']
     """
@@ -152,58 +178,59 @@ def list_networks() -> list[str]:
 
 
 def network_spec(name: str) -> NetworkSpec:
-    """Give the row of one network.
+    """Return the spec of a network.
 
     Raises:
-        UnknownNetworkError: no such network; the message names the closest ones.
+        UnknownNetworkError: there is no such network; the message lists the closest names.
     """
     names = list_networks()
     if name not in names:
         close = difflib.get_close_matches(str(name).lower().replace("-", "_"), names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(names)}"
-        raise UnknownNetworkError(f"unknown network {name!r}; {hint}")
+        hint = f"did you mean {' or '.join(close)}?" if close else f"available: {', '.join(names)}"
+        raise UnknownNetworkError(f"unknown network {name!r}", hint)
     return _specs[name]
 
 
 def network_name(net: Network) -> str:
-    """Give the name of the registered variant that `net` is, or is closest to in its arguments.
+    """Return the registry name whose arguments match `net` best.
 
     Raises:
-        ValueError: the class of `net` is in no row.
+        ValueError: the class of `net` is not registered.
 
-    Example:
+    Examples:
+        >>> from srblocks import create_network, network_name
         >>> network_name(create_network("srcnn_915", scale=3))
         'srcnn_915'
     """
-    likeness: dict[str, int] = {}
+    matches: dict[str, int] = {}
     for spec in network_specs():
         build, bound = spec.constructor
         if build is type(net):
-            likeness[spec.name] = sum(1 if net.config.get(key) == value else -1 for key, value in bound.items())
-    if not likeness:
-        raise ValueError(f"{type(net).__name__} is in no registry row; register() a NetworkSpec for it first")
-    return max(likeness, key=lambda name: likeness[name])
+            matches[spec.name] = sum(1 if net.config.get(key) == value else -1 for key, value in bound.items())
+    if not matches:
+        raise ValueError(f"{type(net).__name__} is not a registered network; register a NetworkSpec for it first")
+    return max(matches, key=lambda name: matches[name])
 
 
 @cache
 def _load_entry_points() -> None:
-    """Register the networks that other packages offer, once."""
+    """Register the networks of other packages, once."""
     for entry in sorted(entry_points(group="srblocks.networks"), key=lambda entry: (_package(entry), entry.name)):
         _register(entry)
 
 
-def _rows(entry: EntryPoint) -> list[NetworkSpec]:
-    """Import what an entry point refers to.
+def _load_specs(entry: EntryPoint) -> list[NetworkSpec]:
+    """Load the specs that an entry point refers to.
 
     Raises:
-        TypeError: that is something else than rows; imports of other packages raise whatever they do.
+        TypeError: it refers to something else; importing the package may raise any other exception.
     """
     value: Any = entry.load()
-    rows: list[Any] = list(value) if isinstance(value, Iterable) else [value]
-    for row in rows:
-        if not isinstance(row, NetworkSpec):
-            raise TypeError(f"it holds a {type(row).__name__}, not a NetworkSpec or an iterable of them")
-    return rows
+    specs: list[Any] = list(value) if isinstance(value, Iterable) else [value]
+    for spec in specs:
+        if not isinstance(spec, NetworkSpec):
+            raise TypeError(f"expected a NetworkSpec or an iterable of them, got {type(spec).__name__}")
+    return specs
 
 
 def _package(entry: EntryPoint) -> str:
@@ -213,19 +240,19 @@ def _package(entry: EntryPoint) -> str:
 def _register(entry: EntryPoint) -> None:
     origin = f"{_package(entry)} (entry point {entry.name} = {entry.value})"
     try:
-        rows = _rows(entry)
-    except (Exception, SystemExit) as error:  # whatever the other package does, short of the user's Ctrl-C
+        specs = _load_specs(entry)
+    except (Exception, SystemExit) as error:  # anything that importing another package may raise, except Ctrl-C
         reason = f"{type(error).__name__}: {error}"
-        warnings.warn(f"no networks from {origin}: {reason}; update or remove it", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"skipped networks of {origin}: {reason}; update or remove it", RuntimeWarning, stacklevel=2)
         return
-    for row in rows:
-        taken = _specs.get(row.name)
-        if taken is None:
-            register(row)
-        elif taken is not row:
-            owner = taken.constructor[0].__module__.partition(".")[0]
+    for spec in specs:
+        registered = _specs.get(spec.name)
+        if registered is None:
+            register(spec)
+        elif registered is not spec:
+            owner = registered.constructor[0].__module__.partition(".")[0]
             warnings.warn(
-                f"the network {row.name!r} of {origin} is left out: {owner} has one of that name",
+                f"skipped network {spec.name!r} of {origin}: {owner} already has one of that name",
                 RuntimeWarning,
                 stacklevel=2,
             )

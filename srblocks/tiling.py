@@ -1,10 +1,10 @@
-"""Images of any size through a network, tile by tile, without seams.
+"""Tiled inference for images of any size, without seams.
 
-    sr = tiled(net, lr, tile=256)  # net(lr), in the memory of one tile
+    sr = tiled(net, lr, tile=256)  # equals net(lr), with the memory of one tile
 
-An output pixel depends on the input within the network's receptive radius alone. Where every tile sees that much more
-than what is kept of it (the halo), the tiles together are what the whole image gives, borders included. Networks with a
-global operation, such as channel attention, have no such radius: their tiles are an approximation.
+An output pixel depends only on input pixels within the receptive radius. If each tile overlaps its neighbors by at
+least that radius (the halo), the result equals that of the full image, including the borders. Networks with a global
+operation, such as channel attention, have no finite radius, so tiling approximates them.
 """
 
 import copy
@@ -17,36 +17,37 @@ import torch
 from torch import Tensor, nn
 
 from ._utils.memory import peak_bytes
+from ._utils.rounding import round_up
 from .color import OnLuma, OnYCbCr
 from .network import Network, require_network
 from .networks import network_name, network_spec
 
 GLOBAL_HALO = 32
-"""Largest halo in low-resolution pixels of networks that see the whole image, whose tiles differ with any halo."""
+"""Maximum halo for networks with a global receptive field, in low-resolution pixels; no halo is exact for them."""
 
 CHROMA_RADIUS = 2
-"""How far MATLAB's bicubic interpolation looks, in low-resolution pixels."""
+"""Receptive radius of MATLAB's bicubic interpolation, in low-resolution pixels."""
 
 MEMORY = 2**28
-"""Bytes for the activations of a tile whose side is chosen automatically."""
+"""Bytes for the activations of a tile if the tile size is chosen automatically."""
 
 _TILES = (1024, 768, 512, 384, 256, 192, 128, 96, 64)
 
 _SIDES = (64, 256, 1024)
-"""Lengths of the strips on which a radius is measured; one that reaches the end of the last is called global."""
+"""Lengths of the strips for measuring a radius; a radius that exceeds the last one counts as global."""
 
 _INDIFFERENT = {"scale", "scales", "value_range", "mean_shift", "color", "image_channels"}
-"""Arguments that change no receptive radius but by the row's scale."""
+"""Arguments that do not change the receptive radius at a given scale."""
 
 
 def receptive_radius(net: Network) -> int | None:
-    """Give how far an output pixel looks from its own position, in low-resolution pixels; None = the whole image.
+    """Return the receptive radius of a network in low-resolution pixels; None = global.
 
-    The registry declares it for its rows; a network whose rows see the whole image is taken to do so with any
-    arguments. For any other network it is measured, see `measured_radius`; call that for a network of the registry
-    whose modules you replaced.
+    For registered networks with default arguments the registry declares it, and a network declared as global is global
+    with any arguments. Otherwise it is measured. If you replaced modules of a registered network, call
+    `measured_radius`.
 
-    Example:
+    Examples:
         >>> from srblocks import create_network
         >>> receptive_radius(create_network("edsr_baseline", scale=4))
         36
@@ -56,17 +57,17 @@ def receptive_radius(net: Network) -> int | None:
         return radius if radius is None or isinstance(net, OnYCbCr) else max(radius, CHROMA_RADIUS)
     try:
         spec = network_spec(network_name(net))
-    except ValueError:  # a network of the caller's own
+    except ValueError:  # not registered
         return measured_radius(net)
     if all(declared.radius is None for declared in spec.size_requirements.values()):
         return None
-    usual = spec.arguments()
-    named = usual.keys() - _INDIFFERENT
-    # What JSON cannot hold stands in no configuration: whether it is the usual one is not known.
+    defaults = spec.arguments()
+    named = defaults.keys() - _INDIFFERENT
+    # An argument that JSON cannot represent is missing in config, so it may differ from the default.
     if (
         net.scale in spec.size_requirements
         and named <= net.config.keys()
-        and all(net.config[n] == usual[n] for n in named)
+        and all(net.config[n] == defaults[n] for n in named)
     ):
         return spec.size_requirements[net.scale].radius
     return measured_radius(net)
@@ -74,25 +75,24 @@ def receptive_radius(net: Network) -> int | None:
 
 @torch.inference_mode()
 def measured_radius(net: Network) -> int | None:
-    """Measure a receptive radius: what depends on a pixel that is not a number is none either.
+    """Measure the receptive radius: set one input pixel to NaN and find the outputs that become NaN.
 
-    Looks along rows and along columns of images that are narrow the other way, and long beside the reach of every
-    convolution, dilated ones too. What a comparison takes from a pixel is not seen, nor what replaces such a value
-    (``torch.nan_to_num``) and hands on another.
+    It is measured on horizontal and vertical strips, which are longer than the reach of any (dilated) convolution.
+    Operations that do not propagate NaN, such as comparisons and ``torch.nan_to_num``, are not detected.
 
     Args:
-        net: the network; it is not changed.
+        net: the network; it is not modified.
 
     Returns:
-        The radius in low-resolution pixels, not too small but for such operations; None where no strip was long enough,
-        nothing arrived, or the network does not run on strips.
+        The radius in low-resolution pixels, never too small except for such operations; None if it exceeds all strips,
+        no output becomes NaN, or the network does not accept strips.
     """
     twin = copy.deepcopy(net).eval()
     longest = net.size_multiple * max((_longest_step(module) for module in net.modules()), default=0)
     for side in _SIDES:
         try:
             reaches = [_reach(twin, side, across) for across in (False, True)]
-        except (RuntimeError, ValueError):  # of other sizes than it says
+        except (RuntimeError, ValueError):  # its size requirements are wrong
             return None
         if None in reaches:
             return None
@@ -103,24 +103,24 @@ def measured_radius(net: Network) -> int | None:
 
 
 def _longest_step(module: nn.Module) -> int:
-    """Give how far apart the outermost taps of a convolution are."""
+    """Return the distance between the outermost taps of a convolution."""
     if not isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         return 0
     return max(step * (side - 1) for step, side in zip(module.dilation, module.kernel_size, strict=True))
 
 
 def _reach(net: Network, side: int, across: bool) -> int | None:
-    """Give how many pixels away from a pixel its influence ends, in a strip of that length; None where it has none."""
+    """Return the largest distance at which a pixel influences the output of a strip of length `side`; None if nowhere."""
     step = net.size_multiple
-    length, thickness = (-(-max(size, net.min_size) // step) * step for size in (side, 8))
+    length, thickness = (round_up(max(size, net.min_size), step) for size in (side, 8))
     first = length // 2 // step * step
     weight = next(net.parameters(), torch.empty(()))
     strips = torch.full((step, net.image_channels, thickness, length), 0.5, dtype=weight.dtype, device=weight.device)
     for offset in range(step):
         strips[offset, :, :, first + offset] = torch.nan
-    found = net(strips.mT.contiguous()).mT if across else net(strips)
+    output = net(strips.mT.contiguous()).mT if across else net(strips)
     reaches: list[int] = []
-    for offset, columns in enumerate(found.isnan().any(1).any(1)):
+    for offset, columns in enumerate(output.isnan().any(1).any(1)):
         reached = columns.nonzero() // net.scale - (first + offset)
         if not len(reached):
             return None
@@ -130,7 +130,7 @@ def _reach(net: Network, side: int, across: bool) -> int | None:
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of rows or columns: ``start`` to ``stop`` is seen, ``first`` to ``last`` is kept of it."""
+    """Range of rows or columns: the network receives ``start`` to ``stop``, of which ``first`` to ``last`` is kept."""
 
     start: int
     stop: int
@@ -140,11 +140,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Window:
-    """A tile, in low-resolution pixels of the image.
+    """Tile of an image, in low-resolution pixels.
 
     Attributes:
-        rows: from its upper to its lower end.
-        columns: from its left to its right end.
+        rows: vertical range.
+        columns: horizontal range.
     """
 
     rows: Span
@@ -152,11 +152,11 @@ class Window:
 
     @property
     def source(self) -> tuple[slice, slice]:
-        """What the network sees of the image."""
+        """Region of the image that the network receives."""
         return slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
 
     def kept(self, scale: int) -> tuple[slice, slice]:
-        """What is kept of the network's output."""
+        """Return the region of the network's output that is kept."""
         rows, columns = (
             slice((span.first - span.start) * scale, (span.last - span.start) * scale)
             for span in (self.rows, self.columns)
@@ -164,25 +164,24 @@ class Window:
         return rows, columns
 
     def target(self, scale: int) -> tuple[slice, slice]:
-        """Where that belongs in the enlarged image."""
+        """Return the region of the upscaled image where it belongs."""
         rows, columns = (slice(span.first * scale, span.last * scale) for span in (self.rows, self.columns))
         return rows, columns
 
 
 def windows(size: tuple[int, int], tile: tuple[int, int], halo: int, *, size_multiple: int = 1) -> Iterator[Window]:
-    """Cut an image into tiles that are all of one size, as fixed shapes and compiled kernels like them.
+    """Split an image into tiles of equal size, which suits fixed shapes and compiled kernels.
 
     Args:
         size: H and W of the image, multiples of `size_multiple`.
-        tile: height and width of what the network sees at once, halo included; a side that the image does not have
-            is taken as the image's.
-        halo: how much a tile sees beyond what is kept of it, but at the borders of the image.
-        size_multiple: H and W of tiles, and where they begin, are multiples of it.
+        tile: height and width of a tile including the halo; limited to the size of the image.
+        halo: overlap on each side that is not kept, except at the borders of the image.
+        size_multiple: sizes and positions of tiles are multiples of it.
 
     Raises:
-        ValueError: the halo leaves nothing of a tile.
+        ValueError: the tile is not larger than its halo.
 
-    Example:
+    Examples:
         >>> [(w.columns.start, w.columns.first, w.columns.last) for w in windows((8, 20), (8, 10), 2)]
         [(0, 0, 8), (6, 8, 14), (10, 14, 20)]
     """
@@ -191,13 +190,13 @@ def windows(size: tuple[int, int], tile: tuple[int, int], halo: int, *, size_mul
 
 
 def least_tile(halo: int, size_multiple: int = 1) -> int:
-    """Give the smallest side of a tile of which the halo leaves something.
+    """Return the minimum tile size for a halo.
 
-    Example:
+    Examples:
         >>> least_tile(36), least_tile(32, size_multiple=3)
         (73, 69)
     """
-    return -(-(2 * halo + size_multiple) // size_multiple) * size_multiple
+    return round_up(2 * halo + size_multiple, size_multiple)
 
 
 def _spans(length: int, side: int, halo: int, multiple: int) -> list[Span]:
@@ -206,8 +205,7 @@ def _spans(length: int, side: int, halo: int, multiple: int) -> list[Span]:
         return [Span(0, length, 0, length)]
     if side < least_tile(halo, multiple):
         raise ValueError(
-            f"tiles of {side} pixels see {halo} of them on both sides as halo, which leaves nothing; "
-            f"give tiles of {least_tile(halo, multiple)} or more"
+            f"tile must be at least {least_tile(halo, multiple)} for a halo of {halo} pixels on each side, got {side}"
         )
     step = (side - 2 * halo) // multiple * multiple
     starts = [*range(0, length - side, step), length - side]
@@ -217,27 +215,27 @@ def _spans(length: int, side: int, halo: int, multiple: int) -> list[Span]:
 
 
 def halo_of(radius: int | None, tile: int) -> int:
-    """Give the halo of tiles of that side: the radius, or where there is none, an eighth and at most `GLOBAL_HALO`."""
+    """Return the halo for a tile size: the radius, or an eighth of the tile up to `GLOBAL_HALO` if it is global."""
     return min(GLOBAL_HALO, tile // 8) if radius is None else radius
 
 
 def automatic_tile(net: Network | None, radius: int | None, *, memory: int = MEMORY) -> int:
-    """Choose the side of tiles.
+    """Choose a tile size.
 
-    The largest whose activations fit into `memory`, unless its halo leaves less than a quarter of it. Then one that
-    leaves a quarter; a ninth where a quarter needs more than ten times `memory`.
+    It is the largest one whose activations fit into `memory`, if the halo leaves at least a quarter of its area.
+    Otherwise it is one that leaves a quarter, or a ninth if a quarter needs more than ten times `memory`.
 
     Args:
-        net: the network; None where it is not known.
-        radius: its receptive radius; None = the whole image.
-        memory: bytes for the activations of one tile.
+        net: the network; None if it is unknown.
+        radius: its receptive radius; None = global.
+        memory: bytes for the activations of a tile.
     """
     halo = radius or 0
     if net is None:
         return max(256, 4 * halo)
     step, channels = net.size_multiple, net.image_channels
-    least, enough = (-(-max(side, net.min_size, 32) // step) * step for side in (3 * halo, 4 * halo))
-    sides = sorted({-(-side // step) * step for side in (least, enough, *_TILES) if side >= least})
+    least, enough = (round_up(max(side, net.min_size, 32), step) for side in (3 * halo, 4 * halo))
+    sides = sorted({round_up(side, step) for side in (least, enough, *_TILES) if side >= least})
 
     def largest(most: int) -> int:
         fitting = bisect_right(sides, most, key=lambda side: peak_bytes(net, (1, channels, side, side)))
@@ -248,27 +246,27 @@ def automatic_tile(net: Network | None, radius: int | None, *, memory: int = MEM
 
 
 def tiled(net: Network, lr: Tensor, *, tile: int = 256, halo: int | None = None) -> Tensor:
-    """Enlarge images tile by tile.
+    """Upscale images tile by tile.
 
-    Equal to ``net(lr)`` up to rounding where `halo` is the receptive radius or more; the memory of activations is that
-    of one tile, at any size of the image.
+    The result equals ``net(lr)`` up to rounding if `halo` is at least the receptive radius. Activations need the memory
+    of one tile, whatever the size of the image.
 
     Args:
-        net: the network, in eval mode where that matters.
-        lr: images as the network takes them.
-        tile: side of what the network sees at once, halo included, in low-resolution pixels.
-        halo: how much a tile sees beyond what is kept of it; None for the receptive radius, see `halo_of` for networks
-            that see the whole image, which is an approximation then.
+        net: the network, usually in eval mode.
+        lr: images (N, C, H, W).
+        tile: height and width of a tile including the halo, in low-resolution pixels.
+        halo: overlap on each side; None means the receptive radius, or the approximation of `halo_of` for networks
+            with a global receptive field.
 
     Shape:
-        ``(N, C, H, W) -> (N, C, scale * H, scale * W)``, sizes as those of `net`.
+        ``(N, C, H, W) -> (N, C, scale * H, scale * W)``, size requirements of `net`.
 
     Raises:
-        ValueError: the halo leaves nothing of a tile or is negative, a tile is smaller than the network takes, or the
-            images have another shape.
-        TypeError: `net` is no `Network`.
+        ValueError: the halo is negative, the tile is not larger than its halo or smaller than the minimum size of the
+            network, or the network does not accept images of this shape.
+        TypeError: `net` is not a `Network`.
 
-    Example:
+    Examples:
         >>> from srblocks import load_pretrained
         >>> net, lr = load_pretrained("fsrcnn", scale=2), torch.rand(1, 1, 90, 130)
         >>> with torch.inference_mode():
@@ -279,9 +277,9 @@ def tiled(net: Network, lr: Tensor, *, tile: int = 256, halo: int | None = None)
     halo = halo_of(receptive_radius(net), tile) if halo is None else halo
     net.check_shape(lr.shape)
     if halo < 0:
-        raise ValueError(f"halo={halo} is negative; give 0 or more")
+        raise ValueError(f"halo must be >= 0, got {halo}")
     if tile < net.min_size:
-        raise ValueError(f"tile={tile}: {type(net).__name__} takes images of {net.min_size} pixels per side or more")
+        raise ValueError(f"tile must be at least {net.min_size} for {type(net).__name__}, got {tile}")
     count, channels, height, width = lr.shape
     sr = lr.new_empty(count, channels, height * net.scale, width * net.scale)
     for window in windows((height, width), (tile, tile), halo, size_multiple=net.size_multiple):

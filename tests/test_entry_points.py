@@ -42,7 +42,7 @@ class Tiny(PostUpsampling):
 
 
 def row(name):
-    return NetworkSpec(name=name, build=Tiny, paper="nobody", framework="post", size_requirements={{2: SizeRequirements(radius=2)}})
+    return NetworkSpec(name=name, build=Tiny, paper="nobody", size_requirements={{2: SizeRequirements(radius=2)}})
 
 
 single = row({single!r})

@@ -112,9 +112,7 @@ class Factory(PostUpsampling):
 
 def test_a_row_with_an_argument_that_json_cannot_hold_is_measured_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     build = partial(Factory, act=nn.GELU)
-    row = NetworkSpec(
-        name="factory", build=build, paper="none", framework="post", size_requirements={2: SizeRequirements(radius=9)}
-    )
+    row = NetworkSpec(name="factory", build=build, paper="none", size_requirements={2: SizeRequirements(radius=9)})
     monkeypatch.setitem(srblocks.registry._specs, "factory", row)
     net = create_network("factory")
     assert "act" not in net.config

@@ -1,1 +1,1 @@
-"""Internal helpers: atomic files, the console, memory, and command-line arguments."""
+"""Internal helpers."""

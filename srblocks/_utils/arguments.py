@@ -1,40 +1,47 @@
-"""Constructor arguments of networks as words of a command line."""
+"""Constructor arguments of networks on the command line: ``--arg name=value``."""
 
 import contextlib
 import json
-from typing import NoReturn
-
-from ..registry import NetworkSpec
+from typing import NoReturn, Protocol
 
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 
-def parse_argument(pair: str, spec: NetworkSpec | None = None) -> tuple[str, object]:
-    """Read ``name=value``, where the value is JSON, a word of Python's (True, False, None) or a text.
+class _Spec(Protocol):
+    """The part of `srblocks.registry.NetworkSpec` that is used here."""
+
+    @property
+    def name(self) -> str: ...
+
+    def arguments(self) -> dict[str, object]: ...
+
+
+def parse_argument(pair: str, spec: _Spec | None = None) -> tuple[str, object]:
+    """Parse ``name=value``; the value is JSON, a Python constant (True, False, None) or text.
 
     Args:
-        pair: the words.
-        spec: the network, whose argument it must be and whose default says the kind of the value; None where the
+        pair: the text to parse.
+        spec: spec of the network, which must have the argument and whose default determines the type; None if the
             network is not known yet.
 
     Raises:
-        ValueError: it is no assignment, or not one that the network takes.
+        ValueError: it is not an assignment, or the network does not have the argument or not with this type.
 
-    Example:
+    Examples:
         >>> parse_argument("scales=[2, 4]")
         ('scales', [2, 4])
     """
     key, equals, text = pair.partition("=")
     if not equals or not key.isidentifier():
-        raise ValueError(f"--arg {pair!r} is no assignment; write --arg key=value, such as --arg depth=8")
+        raise ValueError(f"--arg must be name=value, for example --arg depth=8, got {pair!r}")
     if spec is None:
         if key == "scale":
-            raise ValueError("--arg scale is no argument here; the scale is --scale")
+            raise ValueError("--arg scale is not supported; use --scale")
         return key, _value(text)
     defaults = spec.arguments()
     if key not in defaults or key == "scale":
         known = ", ".join(name for name in defaults if name != "scale")
-        raise ValueError(f"{spec.name} takes no --arg {key}; it takes {known}; the scale is --scale")
+        raise ValueError(f"{spec.name} has no argument {key!r}; --arg accepts {known}; use --scale for the scale")
     default = defaults[key]
     value, kind = _value(text), type(default)
     if kind is str:
@@ -43,7 +50,7 @@ def parse_argument(pair: str, spec: NetworkSpec | None = None) -> tuple[str, obj
         return key, float(value)
     if default is None or type(value) is kind or (kind is tuple and type(value) is list):
         return key, value
-    raise ValueError(f"--arg {key}={text!r} is no {kind.__name__}; give a value like the default, {default}")
+    raise ValueError(f"--arg {key} must be of type {kind.__name__}, such as the default {default}, got {text!r}")
 
 
 def _value(text: str) -> object:

@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written ever stands under its final name."""
+"""Atomic writing of files: a file has its final name only when it is complete."""
 
 import contextlib
 import os
@@ -9,15 +9,15 @@ from collections.abc import Generator
 from pathlib import Path
 
 _LONGEST_NAME = 255
-"""In bytes, on the usual file systems."""
+"""Limit of common file systems, in bytes."""
 _TEMPORARY = re.compile(r"\.srblocks-[0-9a-f]{12}-")
 _DAY = 24 * 60 * 60
 
 
 def temporary_name(path: Path) -> Path:
-    """Give an unused name beside `path` with its suffix, which nobody takes for a finished file.
+    """Return an unused hidden path in the folder of `path`, with its suffix.
 
-    The stem is cut where the name would be longer than file systems take.
+    The stem is truncated if the name would exceed the limit of file systems.
     """
     start = f".srblocks-{uuid.uuid4().hex[:12]}-"
     room = _LONGEST_NAME - len(start) - len(os.fsencode(path.suffix))
@@ -26,9 +26,9 @@ def temporary_name(path: Path) -> Path:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left half-written in a folder: temporary files as old as a day.
+    """Remove temporary files older than a day, which killed processes left in a folder.
 
-    Younger ones may be another process's. What cannot be removed stays.
+    Newer ones may belong to a running process. Files that cannot be removed are skipped.
     """
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
@@ -37,7 +37,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Move a finished file to its name, with the permissions that new files have here."""
+    """Move a complete file to its final path, with the default permissions of new files."""
     if os.name == "posix":
         mask = os.umask(0o022)
         os.umask(mask)
@@ -47,15 +47,15 @@ def publish(temporary: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Generator[Path, None, None]:
-    """Give a temporary path beside `path`, and move it to `path` when the block ends without an exception.
+    """Yield a temporary path in the folder of `path`; move it to `path` if the block ends without an exception.
 
-    The temporary name keeps the suffix and starts with a dot. After an exception the temporary file is removed and
-    what stood under `path` stays.
+    The temporary name keeps the suffix and starts with a dot. After an exception the temporary file is removed and an
+    existing `path` is unchanged.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder is not writable.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> target = Path(tempfile.mkdtemp()) / "note.txt"
         >>> with atomic_path(target) as temporary:

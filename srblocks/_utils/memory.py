@@ -1,4 +1,4 @@
-"""Memory: the peak of activations, counted exactly and without running anything, and errors that mean too little."""
+"""Peak activation memory, computed on the meta device, and recognition of out-of-memory errors."""
 
 import copy
 import re
@@ -15,9 +15,9 @@ _OUT_OF_MEMORY = re.compile(r"allocate memory|(not enough|out of) memory|bad_?\s
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of Python, torch or another library means that there is too little memory.
+    """Return whether an exception of Python, torch or another library is an out-of-memory error.
 
-    Example:
+    Examples:
         >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
         True
     """
@@ -25,17 +25,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class LiveTensors(TorchDispatchMode):
-    """Counts the bytes of all tensors that are alive, from operation to operation.
+    """Dispatch mode that tracks the bytes of all live tensors.
 
-    Views share the bytes of their tensor, in-place operations make none. What an operation uses inside it is its
-    library's own and does not count.
+    Views share the storage of their tensor, and in-place operations allocate nothing. Workspaces inside of operations
+    are not counted.
 
     Args:
-        free: tensors that do not count, such as parameters.
+        free: tensors that are not counted, such as parameters.
 
     Attributes:
-        live: bytes alive now.
-        peak: most bytes alive after any operation, its inputs among them.
+        live: bytes of the tensors that are alive now.
+        peak: maximum of `live` after any operation, including its inputs.
     """
 
     def __init__(self, free: Iterable[Tensor] = ()) -> None:
@@ -47,7 +47,7 @@ class LiveTensors(TorchDispatchMode):
         self._known.update(storage._cdata for storage in self._free)  # pyright: ignore[reportPrivateUsage]
 
     def count(self, tensor: Tensor) -> None:
-        """Count a tensor until nothing refers to its storage any more."""
+        """Count a tensor for as long as its storage is alive."""
         storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()  # pyright: ignore[reportPrivateUsage]
         if key not in self._known:
@@ -61,7 +61,7 @@ class LiveTensors(TorchDispatchMode):
         self.live -= size
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operation and count what it gives."""
+        """Run an operation and count its results."""
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
@@ -71,9 +71,9 @@ class LiveTensors(TorchDispatchMode):
 
 @torch.no_grad()
 def peak_bytes(net: nn.Module, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> int:
-    """Give the most bytes of activations that are alive at once when `net` runs on images of `shape`.
+    """Return the peak bytes of activations when `net` runs on images of `shape`.
 
-    The input counts, parameters and buffers do not. The caller keeps the input, as eager PyTorch does.
+    The input is counted and stays alive, as in eager PyTorch; parameters and buffers are not counted.
     """
     twin = copy.deepcopy(net).to(dtype).to("meta").eval()
     images = torch.empty(shape, dtype=dtype, device="meta")

@@ -73,10 +73,7 @@ register(
             name=name,
             build=partial(CARN, mobile=mobile),
             paper="Ahn et al., ECCV 2018, arXiv:1803.08664",
-            framework="post",
             size_requirements={scale: SizeRequirements(radius=21) for scale in (2, 3, 4)},
-            image_channels=3,
-            color="rgb",
             reduced={"depth": 2},
         )
         for name, mobile in (("carn", False), ("carn_m", True))

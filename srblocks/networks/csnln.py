@@ -132,13 +132,11 @@ register(
         name="csnln",
         build=CSNLN,
         paper="Mei et al., CVPR 2020, arXiv:2006.01424",
-        framework="post",
+        framework_note="recurrent",
         size_requirements={
             scale: SizeRequirements(radius=None, min_size=2 * multiple, size_multiple=multiple)
             for scale, multiple in ((2, 2), (3, 3), (4, 2))
         },
-        image_channels=3,
-        color="rgb",
         reduced={"depth": 2},
     )
 )

@@ -89,13 +89,10 @@ register(
             name=name,
             build=partial(DDBPN, **config),
             paper="Haris et al., CVPR 2018, arXiv:1803.02735",
-            framework="iterative",
             size_requirements={
                 scale: SizeRequirements(radius=radius, min_size=2 if "image_skip" in config else 1)
                 for scale, radius in zip((2, 4, 8), radii, strict=True)
             },
-            image_channels=3,
-            color="rgb",
             reduced={"stages": min(3, int(config["stages"]))},
         )
         for name, radii, config in (

@@ -108,7 +108,6 @@ register(
         name="drcn",
         build=DRCN,
         paper="Kim et al., CVPR 2016, arXiv:1511.04491",
-        framework="pre",
         size_requirements={
             scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in {2: 12, 3: 8, 4: 7}.items()
         },

@@ -150,12 +150,8 @@ register(
             name=f"drn_{variant}",
             build=partial(DRN, variant=variant),
             paper="Guo et al., CVPR 2020, arXiv:2003.07018",
-            framework="other",
             framework_note="U-shaped",
             size_requirements={scale: SizeRequirements(radius=None) for scale in (4, 8)},
-            image_channels=3,
-            color="rgb",
-            value_range=255.0,
             reduced={"depth": 1},
         )
         for variant in ("s", "l")

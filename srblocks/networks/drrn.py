@@ -94,7 +94,6 @@ register(
             name=f"drrn_b1u{units}",
             build=partial(DRRN, recursions=units),
             paper="Tai et al., CVPR 2017",
-            framework="pre",
             size_requirements={scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in radii.items()},
             reduced={"recursions": units // 8 + 1},
         )

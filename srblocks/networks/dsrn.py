@@ -85,11 +85,8 @@ register(
         name="dsrn",
         build=DSRN,
         paper="Han et al., CVPR 2018, arXiv:1805.02704",
-        framework="other",
         framework_note="dual-state",
         size_requirements={scale: SizeRequirements(radius=12, min_size=2) for scale in (2, 3, 4)},
-        image_channels=3,
-        color="rgb",
         reduced={"steps": 3},
     )
 )

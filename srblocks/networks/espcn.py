@@ -72,7 +72,6 @@ register(
         name="espcn",
         build=ESPCN,
         paper="Shi et al., CVPR 2016, arXiv:1609.05158",
-        framework="post",
         size_requirements={scale: SizeRequirements(radius=4) for scale in (2, 3, 4, 8)},
     )
 )

@@ -80,14 +80,12 @@ register(
         name="fsrcnn",
         build=FSRCNN,
         paper=_PAPER,
-        framework="post",
         size_requirements={2: SizeRequirements(radius=8), 3: SizeRequirements(radius=8), 4: SizeRequirements(radius=7)},
     ),
     NetworkSpec(
         name="fsrcnn_s",
         build=partial(FSRCNN, width=32, shrunk_width=5, depth=1),
         paper=_PAPER,
-        framework="post",
         size_requirements={2: SizeRequirements(radius=5), 3: SizeRequirements(radius=5), 4: SizeRequirements(radius=4)},
     ),
 )

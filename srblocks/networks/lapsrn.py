@@ -83,7 +83,6 @@ register(
         name="lapsrn",
         build=LapSRN,
         paper="Lai et al., CVPR 2017, arXiv:1704.03915",
-        framework="progressive",
         size_requirements={
             2: SizeRequirements(radius=12),
             3: SizeRequirements(radius=18),

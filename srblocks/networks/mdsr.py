@@ -70,11 +70,7 @@ register(
             name=name,
             build=partial(MDSR, depth=depth),
             paper="Lim et al., CVPRW 2017, arXiv:1707.02921",
-            framework="post",
             size_requirements={scale: SizeRequirements(radius=radius) for scale in (2, 3, 4)},
-            image_channels=3,
-            color="rgb",
-            value_range=255.0,
             reduced={"depth": depth // 16},
         )
         for name, depth, radius in (("mdsr_baseline", 16, 44), ("mdsr", 80, 172))

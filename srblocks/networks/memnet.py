@@ -92,7 +92,6 @@ register(
         name="memnet",
         build=MemNet,
         paper="Tai et al., ICCV 2017, arXiv:1708.02209",
-        framework="pre",
         size_requirements={
             scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in {2: 39, 3: 26, 4: 20}.items()
         },

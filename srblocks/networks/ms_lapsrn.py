@@ -71,7 +71,6 @@ register(
         name="ms_lapsrn",
         build=MSLapSRN,
         paper="Lai et al., TPAMI 2018, arXiv:1710.01992",
-        framework="progressive",
         size_requirements={
             scale: SizeRequirements(radius=radius) for scale, radius in {2: 42, 3: 63, 4: 62, 8: 72}.items()
         },

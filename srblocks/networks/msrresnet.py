@@ -64,10 +64,7 @@ register(
         name="msrresnet",
         build=MSRResNet,
         paper="Wang et al., ECCVW 2018, arXiv:1809.00219",
-        framework="post",
         size_requirements={scale: SizeRequirements(radius=35) for scale in (2, 3, 4)},
-        image_channels=3,
-        color="rgb",
         reduced={"depth": 2},
     )
 )

@@ -56,6 +56,8 @@ class ProSR(Network):
             has, or ``mean_shift`` with `image_channels` other than 3.
     """
 
+    framework = "progressive"
+
     def __init__(
         self,
         *,
@@ -138,11 +140,7 @@ register(
             name=name,
             build=partial(ProSR, **config),
             paper="Wang et al., CVPRW 2018, arXiv:1804.02900",
-            framework="progressive",
             size_requirements={scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in radii.items()},
-            image_channels=3,
-            color="rgb",
-            value_range=1 / _DEVIATION,
             reduced={"blocks": blocks, "depth": 2},
         )
         for name, config, radii, blocks in (

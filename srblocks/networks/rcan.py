@@ -74,11 +74,7 @@ register(
         name="rcan",
         build=RCAN,
         paper="Zhang et al., ECCV 2018, arXiv:1807.02758",
-        framework="post",
         size_requirements={scale: SizeRequirements(radius=None) for scale in (2, 3, 4, 8)},
-        image_channels=3,
-        color="rgb",
-        value_range=255.0,
         reduced={"groups": 2, "blocks_per_group": 2},
     )
 )

@@ -82,10 +82,7 @@ register(
             name=name,
             build=partial(RDN, **config),
             paper="Zhang et al., CVPR 2018, arXiv:1802.08797",
-            framework="post",
             size_requirements={scale: SizeRequirements(radius=radius) for scale in (2, 3, 4)},
-            image_channels=3,
-            color="rgb",
             reduced={"depth": 2, "layers": 2},
         )
         for name, radius, config in (

@@ -126,7 +126,6 @@ register(
             name=f"rednet{depth}",
             build=partial(REDNet, depth=depth, skips=depth > 10),
             paper=_PAPER,
-            framework="pre",
             size_requirements={scale: SizeRequirements(radius=radius, min_size=2) for scale, radius in radii.items()},
             reduced={"depth": depth // 3 // 2 * 2 + 2},
         )

@@ -100,11 +100,7 @@ register(
         name="san",
         build=SAN,
         paper="Dai et al., CVPR 2019",
-        framework="post",
         size_requirements={scale: SizeRequirements(radius=None, min_size=8) for scale in (2, 3, 4, 8)},
-        image_channels=3,
-        color="rgb",
-        value_range=255.0,
         reduced={"groups": 2, "blocks_per_group": 1},
     )
 )

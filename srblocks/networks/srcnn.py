@@ -63,7 +63,6 @@ register(
         name="srcnn",
         build=SRCNN,
         paper=_PAPER,
-        framework="pre",
         size_requirements={
             2: SizeRequirements(radius=6, min_size=2),
             3: SizeRequirements(radius=4, min_size=2),
@@ -74,7 +73,6 @@ register(
         name="srcnn_915",
         build=partial(SRCNN, mapping_kernel=1),
         paper="Dong et al., ECCV 2014",
-        framework="pre",
         size_requirements={
             2: SizeRequirements(radius=5, min_size=2),
             3: SizeRequirements(radius=4, min_size=2),

@@ -121,7 +121,6 @@ register(
             name=name,
             build=partial(SRDenseNet, skips=skips),
             paper="Tong et al., ICCV 2017",
-            framework="post",
             size_requirements={4: SizeRequirements(radius=66)},
             reduced={"blocks": 2, "depth": 3},
         )

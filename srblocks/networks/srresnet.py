@@ -164,10 +164,7 @@ register(
         name="srresnet",
         build=SRResNet,
         paper="Ledig et al., CVPR 2017, arXiv:1609.04802",
-        framework="post",
         size_requirements={scale: SizeRequirements(radius=40) for scale in (2, 4, 8)},
-        image_channels=3,
-        color="rgb",
         reduced={"depth": 2},
     )
 )

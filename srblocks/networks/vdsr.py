@@ -72,7 +72,6 @@ register(
         name="vdsr",
         build=VDSR,
         paper="Kim et al., CVPR 2016, arXiv:1511.04587",
-        framework="pre",
         size_requirements={
             2: SizeRequirements(radius=12, min_size=2),
             3: SizeRequirements(radius=8, min_size=2),
