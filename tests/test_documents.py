@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import set5
+import srblocks
 import tables
 from helpers.support import README, REPOSITORY, generated
 from srblocks import list_networks
@@ -45,6 +46,11 @@ def test_python_blocks_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             exec(compile(block, document, "exec"), names)
             if document == "README.md" and "sr" in names:
                 assert names["sr"].shape[2:] in {(240, 320), (96, 128)}
+            for choice in re.findall(r"block=(\w+)(?=[,.])", block.partition("#")[2].partition("\n")[0]):
+                exec(
+                    compile(block.replace("block=RCAB", f"block=srblocks.{choice}"), document, "exec"),
+                    {"srblocks": srblocks},
+                )
 
 
 def commands(name: str) -> list[list[str]]:
