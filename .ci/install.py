@@ -17,7 +17,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 VENV = REPOSITORY / ".venv"
 PYTHON = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
-FLOOR = (2, 5)
+FLOOR = (2, 7)
 """Oldest supported version of torch."""
 DEPENDS_ON_TORCH = ("torch==", "torchvision==")
 """Constraints that are only valid for the default torch."""

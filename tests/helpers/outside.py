@@ -1,4 +1,4 @@
-"""Run the tests against the built wheel, outside the repository, with any torch: `make test-wheel TORCH=2.5.1`."""
+"""Run the tests against the built wheel, outside the repository, with any torch: `make test-wheel TORCH=2.7.1`."""
 
 import argparse
 import os
