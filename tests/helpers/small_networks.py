@@ -56,12 +56,10 @@ def small_network(spec: NetworkSpec, scale: int | None = None) -> Network:
     return randomize(create_network(spec.name, scale=scale or min(spec.scales), **chosen))
 
 
-def narrow_network(
-    spec: NetworkSpec, scale: int, *, whole: bool = False, like: Callable[[Network], Network] = randomize
-) -> Network:
-    """Return a very narrow network, shallow or (`whole`) at full depth; its width does not change its radius."""
+def narrow_network(spec: NetworkSpec, scale: int) -> Network:
+    """Return a shallow and very narrow network with random weights; the width does not change the radius."""
     few = {name: width for name, width in _NARROWEST.items() if name in spec.arguments()}
-    return like(create_network(spec.name, scale=scale, **few, **({} if whole else spec.reduced)).double())
+    return randomize(create_network(spec.name, scale=scale, **few, **spec.reduced))
 
 
 MEMORY_LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
