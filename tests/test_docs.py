@@ -75,11 +75,11 @@ def test_figures_show_what_runs(generator: ModuleType) -> None:
     assert drawn["RCAB"] == ["x", conv3, "ReLU", conv3, *gate, "+", "y"]
     assert "ResidualBlock  \N{MULTIPLICATION SIGN}16" in drawn["EDSR"]
     assert [drawn["DRN"].count(name) for name in ("lr", "PixelShuffleUp", "c")] == [1, 2, 2]
-    tracing, drawing = (importlib.import_module(f"generator.{name}") for name in ("tracing", "drawing"))
+    nodes, drawing = (importlib.import_module(f"generator.{name}") for name in ("nodes", "drawing"))
     for skip in (True, False):
         slots = {"upsampler": InterpolateUp(1, 3), "head": conv(1, 4), "body": nn.ReLU(), "tail": conv(4, 1)}
         net = PreUpsampling(scale=3, image_channels=1, image_skip=skip, **slots)
-        svg = drawing.Sheet(tracing.Figure(net, (torch.zeros(1, 1, 4, 4),))).svg("a < b")
+        svg = drawing.Sheet(nodes.Figure(net, (torch.zeros(1, 1, 4, 4),))).svg("a < b")
         assert labels(svg) == ["lr", "InterpolateUp", conv3, "ReLU", conv3, *["+"] * skip, "sr"]
         assert "4\N{MULTIPLICATION SIGN}3H\N{MULTIPLICATION SIGN}3W" in svg
         assert "<title>a &lt; b</title>" in svg

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from .tracing import TIMES, Figure, Node, growth, indexed, nodes_of, rows_of
+from .nodes import TIMES, Figure, Node, growth, rows_of
+from .tracing import indexed, nodes_of
 
 WIDTHS = {"box": 82, "dot": 22, "end": 44}
 GAP, MARGIN, RISE = 26, 14, 13

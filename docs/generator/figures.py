@@ -13,7 +13,7 @@ from srblocks.frameworks import IterativeUpsampling, PostUpsampling, PreUpsampli
 from srblocks.network import Network
 from srblocks.networks import network_specs
 
-from .tracing import TIMES, Figure
+from .nodes import TIMES, Figure
 
 SIDE = 24
 """Height and width of the smallest input."""

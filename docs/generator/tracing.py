@@ -1,9 +1,6 @@
 """Trace a module into the nodes of a figure."""
 
-import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,7 +9,9 @@ from torch import Tensor, fx, nn
 from srblocks.blocks import MultiScale
 from srblocks.blocks.dense import Concatenate
 
-TIMES = "\N{MULTIPLICATION SIGN}"
+from .nodes import TIMES, Figure, Node
+from .placement import folded, place
+
 DOTS = {
     "add": "+",
     "sub": "\N{MINUS SIGN}",
@@ -30,63 +29,6 @@ HIDDEN |= {"squeeze", "to", "transpose", "unflatten", "unsqueeze", "view"}
 
 LABELS = {"scaled_dot_product_attention": "softmax", "conv_transpose2d": "fold"}
 """Operations that figures call otherwise than torch."""
-
-
-@dataclass
-class Figure:
-    """A module to draw.
-
-    Attributes:
-        net: the module.
-        inputs: the tensors to run it with.
-        opened: types of submodules whose contents are drawn, inside a frame, instead of one box.
-        optional: regular expression for the names of nodes that are dashed because they are optional.
-        title: the title; empty for the name of the figure.
-    """
-
-    net: nn.Module
-    inputs: tuple[Tensor, ...]
-    opened: tuple[type[nn.Module], ...] = ()
-    optional: str = "$^"
-    title: str = ""
-
-
-@dataclass(eq=False)
-class Node:
-    """One element of a figure.
-
-    Attributes:
-        kind: "end" (an input or output), "box" (a module or function) or "dot" (an operation on several tensors).
-        label: its main text.
-        name: its name in the module or in the trace.
-        sources: the nodes of its inputs.
-        shape: shape of its output.
-        frame: path of the opened submodule that contains it; empty for the module itself.
-        repeats: number of consecutive modules of the same kind that it stands for.
-        note: small second line of text.
-        column: position from left to right.
-        lane: position from top to bottom; 0 is the main path.
-        x: horizontal center.
-        y: vertical center.
-    """
-
-    kind: str
-    label: str
-    name: str
-    sources: list["Node"]
-    shape: torch.Size
-    frame: str = ""
-    repeats: int = 1
-    note: str = ""
-    column: int = 0
-    lane: int = 0
-    x: float = field(default=0, repr=False)
-    y: float = field(default=0, repr=False)
-
-    @property
-    def text(self) -> str:
-        """The label with its number of repetitions."""
-        return f"{self.label}  {TIMES}{self.repeats}" if self.repeats > 1 else self.label
 
 
 class _Tracer(fx.Tracer):
@@ -138,8 +80,8 @@ def nodes_of(figure: Figure) -> list[Node]:
         used.update(fresh)
         ahead += fresh
     nodes = [node for node in dict.fromkeys(drawn.values()) if node in used]
-    nodes = _folded(nodes)
-    _place(nodes)
+    nodes = folded(nodes)
+    place(nodes)
     return nodes
 
 
@@ -219,103 +161,3 @@ def _frame(traced: fx.Node, figure: Figure) -> str:
             return "" if path == "module" else path
         path = path.rpartition(".")[0]
     return ""
-
-
-def _folded(nodes: list[Node]) -> list[Node]:
-    """Merge runs of equal consecutive boxes, such as sixteen residual blocks, into one with a number."""
-    while run := next(_runs(nodes), None):
-        first, period, count = run
-        chain, users = nodes[first : first + period * count], {}
-        for node in nodes:
-            for source in node.sources:
-                users.setdefault(source, []).append(node)
-        kept, last = chain[:period], chain[-1]
-        label = " + ".join(node.label for node in kept)
-        merged = Node("box", label, kept[0].name, kept[0].sources, last.shape, last.frame, repeats=count)
-        for user in users.get(last, []):
-            user.sources = [merged if source is last else source for source in user.sources]
-        nodes = [*nodes[:first], merged, *nodes[first + period * count :]]
-    return nodes
-
-
-def _runs(nodes: list[Node]) -> Iterator[tuple[int, int, int]]:
-    """Yield the first index, the period and the count of foldable runs."""
-    uses = {node: sum(other.sources.count(node) for other in nodes) for node in nodes}
-
-    def linked(i: int) -> bool:
-        """Whether node i + 1 is the only user of node i, and both belong together."""
-        here, there = nodes[i], nodes[i + 1]
-        return there.sources == [here] and uses[here] == 1 and here.frame == there.frame
-
-    def key(node: Node) -> tuple[object, ...]:
-        return (node.kind, node.label, node.shape, node.repeats)
-
-    for period in (1, 2, 3):
-        for first in range(len(nodes) - 2 * period + 1):
-            count, end = 1, first + period
-            if not all(node.kind == "box" and node.repeats == 1 for node in nodes[first:end]):
-                continue
-            if not all(linked(i) for i in range(first, end - 1)):
-                continue
-            while (
-                end + period <= len(nodes)
-                and all(linked(i) for i in range(end - 1, end + period - 1))
-                and all(key(nodes[end + i]) == key(nodes[first + i]) for i in range(period))
-            ):
-                count, end = count + 1, end + period
-            if count > 1:
-                yield first, period, count
-
-
-def _place(nodes: list[Node]) -> None:
-    """Set the column of each node by the longest path to it, and a lane of its own for each side branch."""
-    least, frame = 0, ""
-    for node in nodes:
-        if node.frame and node.frame != frame:
-            behind = [other.column for other in nodes if other.frame and other.frame == frame]
-            least, frame = 1 + max(behind, default=-1), node.frame
-        ahead = 1 + max((source.column for source in node.sources), default=-1)
-        node.column = max(ahead, least) if node.frame else ahead
-    main = _longest_path(nodes)
-    for node in reversed(nodes):  # side branches start as late as they can
-        users = [user.column for user in nodes if node in user.sources]
-        if node not in main and users and node.kind != "end":
-            node.column = max(node.column, min(users) - 1)
-    taken: dict[int, set[int]] = {0: {node.column for node in main}}
-    for node in nodes:
-        if node in main:
-            continue
-        users = [user.column for user in nodes if node in user.sources]
-        stop = min(users, default=node.column + 1)
-
-        def span(lane: int, node: Node = node, stop: int = stop) -> set[int]:
-            """Columns that the node and the line to it need in a lane."""
-            starts = [source.column + 1 for source in node.sources if source.lane != lane]
-            return set(range(min([node.column, *starts]), stop))
-
-        preferred = [source.lane for source in node.sources if source.lane]
-        lanes = [*preferred, *range(1, len(nodes) + 1)]
-        node.lane = next(lane for lane in lanes if not taken.get(lane, set()) & span(lane))
-        taken.setdefault(node.lane, set()).update(span(node.lane))
-
-
-def _longest_path(nodes: list[Node]) -> set[Node]:
-    """Return the nodes of the longest path that ends at the last node."""
-    length: dict[Node, float] = {}
-    for node in nodes:
-        length[node] = 1 + max((length[source] for source in node.sources), default=0)
-    path, node = {nodes[-1]}, nodes[-1]
-    while node.sources:
-        node = max(node.sources, key=lambda source: (length[source], source.kind != "end", source.shape[1]))
-        path.add(node)
-    return path
-
-
-def rows_of(node: Node) -> int:
-    """Return the height of the feature map at a node; 0 if it is none. Figures are drawn with square maps."""
-    return node.shape[2] if len(node.shape) == 4 and node.shape[2] == node.shape[3] > 1 else 0
-
-
-def growth(node: Node, rows: int) -> float:
-    """Return how many times larger than `rows` the map at a node is, as a power of 2."""
-    return math.log2(rows_of(node) / rows) if rows_of(node) else -0.6
