@@ -23,6 +23,7 @@ from .color import OnLuma as OnLuma
 from .color import OnYCbCr as OnYCbCr
 from .color import on_rgb as on_rgb
 from .factory import create_network as create_network
+from .factory import load_pretrained as load_pretrained
 from .frameworks import IterativeUpsampling as IterativeUpsampling
 from .frameworks import PostUpsampling as PostUpsampling
 from .frameworks import PreUpsampling as PreUpsampling
@@ -56,7 +57,6 @@ from .networks import list_networks as list_networks
 from .networks import network_name as network_name
 from .precision import to_precision as to_precision
 from .pretrained import list_pretrained as list_pretrained
-from .pretrained import load_pretrained as load_pretrained
 from .rewrites import optimize as optimize
 from .upsampling import BicubicResize as BicubicResize
 from .upsampling import DeconvUp as DeconvUp

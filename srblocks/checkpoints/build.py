@@ -1,9 +1,7 @@
-"""Which network a weights file is of, and with which arguments it was built."""
+"""Build networks from stored arguments and load tensors into them, strictly and all-or-nothing."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
@@ -11,208 +9,194 @@ from torch import Tensor, nn
 
 from ..network import Network
 from ..networks import network_name, network_spec
-from ..registry import NetworkSpec
-from .containers import Contents
-from .errors import CheckpointError, UnknownLayoutError, UnseenArgumentError, WrongScaleError, shown
-from .fill import check_config, check_fit
-from .limits import bounded_construction, check_arguments
-from .matching import Match, match_layout, without_prefixes
+from .errors import CheckpointError, WrongScaleError, printable
+from .layout import Layout
+from .limits import limited_construction
+from .renamed import current_arguments
 
-_LONGEST_REASON = 700
+MAX_REASON_LENGTH = 700
 
 
 @dataclass(frozen=True)
-class Identity:
-    """The network of a file.
+class Match:
+    """The network of a weights file.
 
     Attributes:
         network: registry name.
-        arguments: of the constructor.
-        tensors: by our names.
-        recognition: whose layout it is, where it is not ours.
+        arguments: constructor arguments.
+        tensors: by the names of srblocks.
+        layout: layout of the file; None if it has the names of srblocks.
     """
 
     network: str
     arguments: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
-    recognition: Match | None = None
+    layout: Layout | None = None
 
-    @property
-    def remark(self) -> str:
-        """What to add to a message about tensors that do not fit."""
-        return f"; its names are those of {self.recognition.layout.title}" if self.recognition else ""
-
-    def completed(self, net: nn.Module) -> Mapping[str, Tensor]:
-        """Give the tensors together with those of `net` that the layout leaves out."""
-        return self.recognition.completed(net) if self.recognition else self.tensors
-
-
-def identify(
-    contents: Contents, network: str | None, scale: int | None, arguments: Mapping[str, Any], path: object
-) -> Identity:
-    """Tell the network of a file.
-
-    Args:
-        contents: of the file.
-        network: registry name that it must be of; None for any.
-        scale: enlargement that the user wants; None for the file's own.
-        arguments: further ones that the user gives.
-        path: the file, for messages.
-
-    Raises:
-        CheckpointError: the file is of no network, of another one, or contradicts the arguments.
-        TypeError: the network has no such argument.
-    """
-    if contents.metadata:
-        return _recorded(contents, scale, arguments, path)
-    like = network_spec(network).constructor[0] if network is not None else None
-    try:
-        found = match_layout(contents.tensors, path, facts=contents.facts, like=like)
-    except UnknownLayoutError:
-        if network is None:
-            raise
-        tensors = with_our_names(contents.tensors, outline(network, arguments, path))
-        if tensors is None:
-            raise
-        return _plain(tensors, network, scale, arguments, path)
-    name = found.layout.network
-    if scale is not None and (network_spec(name).framework == "pre" or "scale" in found.layout.required):
-        arguments = {**arguments, "scale": scale}
-    return Identity(name, found.configuration(arguments, path), found.tensors, found)
-
-
-def with_our_names(tensors: Mapping[str, Tensor], net: nn.Module) -> Mapping[str, Tensor] | None:
-    """Give a state dict by the names of `net`, some of them missing or strange at the most; None where they are not."""
-    own = net.state_dict().keys()
-    for level in without_prefixes(tensors):
-        if 2 * len(own & level.keys()) >= min(len(own), len(level)):
-            return level
-    return None
-
-
-def has_our_names(spec: NetworkSpec, tensors: Mapping[str, Tensor]) -> bool:
-    """Tell whether a state dict has the names and shapes of a row's network, its arguments at their defaults."""
-    kinds = _kinds_of(spec.name, spec.build)
-    levels = [
-        level for level in without_prefixes(tensors) if 2 * len(kinds & _kinds(level)) > len(kinds | _kinds(level))
-    ]
-    return bool(levels) and any(
-        _shapes_of(spec.name, spec.build, scale) == _shapes(levels[0]) for scale in _scales_to_try(spec, None)
-    )
-
-
-@cache
-def _shapes_of(name: str, build: Callable[..., Network], scale: int | None) -> dict[str, torch.Size]:
-    """Give the shapes of a row's network; `build` tells rows apart that had the name at different times."""
-    return _shapes(outline(name, {"scale": scale}, name).state_dict())
-
-
-@cache
-def _kinds_of(name: str, build: Callable[..., Network]) -> frozenset[str]:
-    """Give the kinds of names of a row's network; those of a shorter one, up to what differs between scales."""
-    try:
-        return _kinds(outline(name, network_spec(name).reduced, name).state_dict())
-    except Exception:  # another package's row that cannot be built must not be in the way of the others
-        return frozenset()
-
-
-def _kinds(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(re.sub(r"\d+", "#", name) for name in names)
-
-
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in tensors.items()}
-
-
-def _scales_to_try(spec: NetworkSpec, scale: int | None) -> list[int | None]:
-    """Give the scales at which networks of a row differ in their tensors; None for the branches of all."""
-    if spec.framework == "pre":
-        return [scale or 1]
-    return [*spec.scales, None] if "scales" in spec.arguments() else [*spec.scales]
+    def state_dict(self, net: nn.Module) -> Mapping[str, Tensor]:
+        """Return all tensors of `net`, taking those that the layout leaves out from `net` itself."""
+        return self.layout.complete(self.tensors, net) if self.layout else self.tensors
 
 
 def build_on_meta(network: str, arguments: Mapping[str, Any]) -> Network:
-    """Build a network without memory for its tensors, unless it would be larger than any.
+    """Build a network on the meta device from untrusted arguments, within the limits of `limits`.
 
     Raises:
-        ValueError, RuntimeError: its arguments have no legal value, or make it too large.
-        TypeError: the network has no such argument, or one is of the wrong kind.
+        ValueError, RuntimeError: an argument has an illegal value or makes the network too large.
+        TypeError: the network has no such argument, or an argument has the wrong type.
     """
-    check_arguments(arguments)
     try:
-        with torch.device("meta"), bounded_construction():
+        with limited_construction(arguments), torch.device("meta"):
             return network_spec(network).create(**arguments)
-    except (ArithmeticError, LookupError, AttributeError) as error:  # of arguments of the wrong kind, deep inside
+    except (ArithmeticError, LookupError, AttributeError) as error:  # arguments of the wrong type fail anywhere
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def outline(network: str, arguments: Mapping[str, Any], path: object) -> Network:
-    """Do as `build_on_meta` for the network of a weights file.
+def build_recorded(network: str, config: Mapping[str, Any]) -> Network:
+    """Build a network on the meta device from a configuration stored by this or an older version of srblocks.
 
     Raises:
-        CheckpointError: its arguments have no legal value.
-        TypeError: the network has no such argument, or one is of the wrong kind.
+        ValueError, RuntimeError, TypeError: see `build_on_meta`.
+    """
+    return build_on_meta(network, current_arguments(config, network_spec(network).arguments()))
+
+
+def build_plan(network: str, arguments: Mapping[str, Any], source: object) -> Network:
+    """Build a network on the meta device to compare its tensors with those of a file.
+
+    Raises:
+        CheckpointError: an argument has an illegal value.
+        TypeError: the network has no such argument, or an argument has the wrong type.
     """
     try:
         return build_on_meta(network, arguments)
     except (ValueError, RuntimeError) as error:
-        reason = shown(str(error), _LONGEST_REASON)
-        raise CheckpointError(f"{path}: {network} cannot be built for these weights ({reason})") from error
+        reason = printable(str(error), MAX_REASON_LENGTH)
+        raise CheckpointError(f"{source}: cannot build {network} for these weights ({reason})") from error
 
 
-def check_name(net: Network, network: str, path: object) -> None:
-    """Refuse a network of another class than the named row's, and one that is another row's variant.
+def build_with_weights(match: Match, source: object, *, network: str | None, scale: int | None) -> Network:
+    """Build the network of a match and load its tensors; the result is in eval mode.
+
+    Args:
+        match: network, arguments and tensors.
+        source: name of the file in messages.
+        network: registry name that the result must have; None for any.
+        scale: scale to reduce the network to; None keeps all scales of the weights.
 
     Raises:
-        CheckpointError: it is such a one.
+        CheckpointError: the tensors do not fit or are not finite, or the network is another one.
+        WrongScaleError: the weights do not support `scale`.
+    """
+    plan = build_plan(match.network, match.arguments, source)
+    if network is not None:
+        _check_name(plan, network, source)
+    remedy = f"the tensor names are those of {match.layout.title}" if match.layout else ""
+    check_fit(plan, match.state_dict(plan), source, remedy=remedy)
+    with torch.random.fork_rng(devices=[]):
+        net = network_spec(match.network).create(**match.arguments)
+    floats = {tensor.dtype for tensor in match.tensors.values() if tensor.is_floating_point()}
+    net.to(torch.float64 if floats == {torch.float64} else torch.float32)
+    fill(net, match.state_dict(net), source)
+    if scale is not None and (scale != net.scale or len(net.scales) > 1):
+        if scale not in net.scales:
+            raise wrong_scale(source, match.network, net.scales, scale)
+        net = net.at_scale(scale)
+    return net.eval()
+
+
+def wrong_scale(source: object, network: str, available: tuple[int, ...], scale: int) -> WrongScaleError:
+    """Return the error for weights that do not support a scale."""
+    choices = " or ".join(map(str, available))
+    return WrongScaleError(
+        f"{source}: weights of {network} for scale {choices}, not {scale}",
+        f"use scale {choices}",
+        arguments={"scale": choices},
+    )
+
+
+def check_config(wanted: Mapping[str, Any], found: Mapping[str, Any], source: object, *, remedy: str) -> None:
+    """Compare the arguments that two configurations share.
+
+    Raises:
+        CheckpointError: they differ.
+    """
+    different = [
+        f"{printable(f'{name}={found[name]!r}')} instead of {value!r}"
+        for name, value in wanted.items()
+        if name in found and found[name] != (list(value) if isinstance(value, tuple) else value)
+    ]
+    if different:
+        raise CheckpointError(f"{source}: weights of a network with {', '.join(different)}", remedy)
+
+
+def check_fit(net: Network, tensors: Mapping[str, Tensor], source: object, *, remedy: str = "") -> None:
+    """Compare tensor names and shapes with those of a network.
+
+    Raises:
+        CheckpointError: they differ; the message counts missing, unexpected and mismatched tensors.
+    """
+    expected = net.state_dict()
+    missing = sorted(expected.keys() - tensors.keys())
+    unexpected = sorted(map(printable, tensors.keys() - expected.keys()))
+    mismatched = [
+        f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    problems = [
+        f"{len(names)} {kind}, first {names[0]}"
+        for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", mismatched))
+        if names
+    ]
+    if problems:
+        raise CheckpointError(f"{source}: tensors do not fit this {type(net).__name__} ({'; '.join(problems)})", remedy)
+
+
+def fill(net: Network, tensors: Mapping[str, Tensor], source: object) -> None:
+    """Load tensors whose names and shapes fit.
+
+    Raises:
+        CheckpointError: a tensor holds integers, NaN or infinity.
+    """
+    expected = net.state_dict()
+    integers = [
+        name
+        for name, tensor in expected.items()
+        if tensor.is_floating_point() and not tensors[name].is_floating_point()
+    ]
+    if integers:
+        dtype = tensors[integers[0]].dtype
+        raise CheckpointError(
+            f"{source}: {len(integers)} tensors hold integers, first {integers[0]} ({dtype})", "save them as float32"
+        )
+    cast = {name: tensors[name].to(tensor.dtype) for name, tensor in expected.items()}
+    check_finite([name for name in cast if not bool((tensors[name].isfinite() & cast[name].isfinite()).all())], source)
+    net.load_state_dict(cast)
+
+
+def check_finite(broken: Sequence[str], source: object) -> None:
+    """Raise an error if there are tensors with NaN or infinity.
+
+    Args:
+        broken: names of these tensors.
+        source: name of the file in messages.
+
+    Raises:
+        CheckpointError: there are some.
+    """
+    if broken:
+        raise CheckpointError(f"{source}: {len(broken)} tensors contain NaN or infinity, first {broken[0]}")
+
+
+def _check_name(net: Network, network: str, source: object) -> None:
+    """Check that `net` has the class of the named spec and is not another registered variant.
+
+    Raises:
+        CheckpointError: it is another network.
     """
     name = network_name(net)
-    others = network_spec(name).constructor[1]
-    another_variant = name != network and others and all(net.config[key] == value for key, value in others.items())
-    if type(net) is not network_spec(network).constructor[0] or another_variant:
-        raise CheckpointError(f"{path}: weights of {name}, not of {network}")
-
-
-def _recorded(contents: Contents, scale: int | None, arguments: Mapping[str, Any], path: object) -> Identity:
-    """Read what `save_checkpoint` recorded."""
-    try:
-        name, config = str(contents.metadata["network"]), dict(contents.metadata["config"])
-        spec = network_spec(name)
-        build_on_meta(name, config)
-    except Exception as error:  # whatever a foreign configuration leads to
-        reason = shown(str(error), _LONGEST_REASON)
-        raise CheckpointError(f"{path}: its srblocks configuration builds no network here ({reason})") from error
-    if strange := sorted(arguments.keys() - spec.arguments().keys()):
-        raise TypeError(f"{name} has no argument {strange[0]}; it has {', '.join(spec.arguments())}")
-    check_config(arguments, config, path, remedy="leave the arguments out")
-    if spec.framework == "pre" and scale is not None:
-        config["scale"] = scale
-    return Identity(name, config, contents.tensors)
-
-
-def _plain(
-    tensors: Mapping[str, Tensor], network: str, scale: int | None, arguments: Mapping[str, Any], path: object
-) -> Identity:
-    """Find the scale of a state dict with our names and no configuration."""
-    spec = network_spec(network)
-    scales = _scales_to_try(spec, scale)
-    shapes = _shapes(tensors)
-    served: dict[int | None, tuple[int, ...]] = {}
-    for each in scales:
-        net = outline(network, {**arguments, "scale": each}, path)
-        if shapes == _shapes(net.state_dict()):
-            served[each] = net.scales
-    if not served:
-        net = outline(network, {**arguments, "scale": scale or scales[0]}, path)
-        check_fit(net, tensors, path, remark="; where it was built with other arguments, give them")
-    # The x3 of a pyramid is its x4, resized.
-    fits = sorted(served, key=lambda each: (each != scale, each == 3, each or 0))
-    if scale is not None:
-        fits = [each for each in fits if scale in served[each]]
-        if not fits:
-            choices = " or ".join(f"x{each}" for each in sorted({each for row in served.values() for each in row}))
-            raise WrongScaleError(f"{path}: weights of {network} for {choices}, not for x{scale}")
-    elif not set(fits) <= {fits[0], *served[fits[0]]}:
-        choices = ", ".join(map(str, sorted(served, key=lambda each: each or 0)))
-        raise UnseenArgumentError(f"{path}: its tensors do not show the scale ({choices}); give it as an argument")
-    return Identity(network, {**arguments, "scale": fits[0]}, tensors)
+    bound = network_spec(name).constructor[1]
+    other_variant = name != network and bound and all(net.config[key] == value for key, value in bound.items())
+    if type(net) is not network_spec(network).constructor[0] or other_variant:
+        raise CheckpointError(f"{source}: weights of {name}, not of {network}")

@@ -1,4 +1,4 @@
-"""Weights files as tensors by name: safetensors, torch files and MatConvNet's. Nothing in them is ever executed."""
+"""Readers of safetensors, torch and MatConvNet files. Code in a file is never executed."""
 
 import json
 import pickle
@@ -14,18 +14,18 @@ from safetensors import safe_open
 from torch import Tensor
 
 from .._utils.memory import is_out_of_memory
-from .errors import BoundError, CheckpointError, shown
-from .limits import MOST_TENSORS, check_pickle, check_torch_archive
+from .errors import CheckpointError, LimitError, printable
+from .limits import MAX_TENSORS, check_pickle, check_torch_archive
 from .matconvnet import read_matconvnet
 
 METADATA_KEY = "srblocks"
 CONFIG_TENSOR = "srblocks.config"
-"""Tensor that holds the configuration where metadata cannot: its JSON as bytes."""
+"""Tensor with the JSON configuration as bytes, for programs that drop the metadata."""
 
 WRAPPERS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
-"""Entries of training checkpoints that hold the state dict, in the order in which they are tried."""
+"""Entries of training checkpoints that can hold the state dict, in order of preference."""
 
-_LONGEST_CONFIGURATION = 2**20
+_MAX_CONFIGURATION = 2**20
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 COUNTERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
@@ -33,12 +33,12 @@ COUNTERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 @dataclass(frozen=True)
 class Contents:
-    """What a weights file holds.
+    """Contents of a weights file.
 
     Attributes:
-        tensors: by name.
-        metadata: the configuration that srblocks wrote, empty where another program wrote the file.
-        facts: constructor arguments that the file shows by other means than its tensors.
+        tensors: tensors by name.
+        metadata: metadata written by `save_checkpoint`; empty for third-party files.
+        facts: constructor arguments that the file stores outside its tensors.
     """
 
     tensors: Mapping[str, Tensor]
@@ -47,22 +47,22 @@ class Contents:
 
 
 def contents_of(state: object, source: object) -> Contents:
-    """Take a state dict in memory for what a file holds, also inside a training checkpoint.
+    """Return the contents of a state dict in memory, which may be inside a training checkpoint.
 
     Args:
-        state: the state dict, left as it is.
-        source: what messages call it.
+        state: the state dict; not modified.
+        source: name of the state dict in messages.
 
     Raises:
-        CheckpointError: it is something else, or its configuration is unreadable.
+        CheckpointError: it is not a state dict, or its configuration is unreadable.
     """
     return _checked(Contents(_plain(_unwrapped(state), source)), source)
 
 
 def configuration_tensor(recorded: str) -> Tensor:
-    """Give a configuration in JSON as `CONFIG_TENSOR` holds it.
+    """Return a JSON configuration as the value of `CONFIG_TENSOR`.
 
-    Example:
+    Examples:
         >>> configuration_tensor("{}")
         tensor([123, 125], dtype=torch.uint8)
     """
@@ -73,14 +73,14 @@ def read_contents(path: Path) -> Contents:
     """Read a weights file.
 
     Raises:
-        CheckpointError: the file is corrupt or holds something else.
+        CheckpointError: the file is corrupt or not a weights file.
         OSError: the file cannot be read.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise CheckpointError(f"{path}: no regular file; copy the weights into one")
+        raise CheckpointError(f"{path}: not a regular file", "copy the weights to a regular file")
     with path.open("rb") as file:
         start = file.read(512)
-    _refuse_text(path, start)
+    _reject_non_weights(path, start)
     if path.suffix == ".safetensors" or start[8:9] == b"{":
         contents = _read_safetensors(path)
     elif path.suffix == ".mat" or start.startswith(b"MATLAB"):
@@ -91,9 +91,9 @@ def read_contents(path: Path) -> Contents:
 
 
 def _checked(contents: Contents, source: object) -> Contents:
-    """Refuse tensors that no network keeps; take a configuration out of them."""
-    if len(contents.tensors) > MOST_TENSORS:
-        raise CheckpointError(f"{source}: {len(contents.tensors)} tensors; no network has more than {MOST_TENSORS}")
+    """Check the tensors, and move a configuration tensor to the metadata."""
+    if len(contents.tensors) > MAX_TENSORS:
+        raise CheckpointError(f"{source}: {len(contents.tensors)} tensors exceed the limit of {MAX_TENSORS}")
     _check_kinds(contents.tensors, source)
     if CONFIG_TENSOR not in contents.tensors:
         return contents
@@ -102,23 +102,23 @@ def _checked(contents: Contents, source: object) -> Contents:
 
 
 def configuration_in(tensor: Tensor, source: object) -> dict[str, Any]:
-    """Read what `configuration_tensor` wrote.
+    """Return the configuration stored in a tensor by `configuration_tensor`.
 
     Raises:
         CheckpointError: it is unreadable.
     """
-    readable = tensor.dtype == torch.uint8 and tensor.numel() <= _LONGEST_CONFIGURATION
+    readable = tensor.dtype == torch.uint8 and tensor.numel() <= _MAX_CONFIGURATION
     recorded = tensor.cpu().numpy().tobytes() if readable else b""
     return _parsed(recorded.decode(errors="replace"), source)
 
 
 def _parsed(recorded: str, source: object) -> dict[str, Any]:
     try:
-        metadata = json.loads(recorded) if len(recorded) <= _LONGEST_CONFIGURATION else None
+        metadata = json.loads(recorded) if len(recorded) <= _MAX_CONFIGURATION else None
     except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
-        raise CheckpointError(f"{source}: its srblocks configuration is unreadable; save it with save_checkpoint")
+        raise CheckpointError(f"{source}: unreadable srblocks configuration", "save it with save_checkpoint")
     return metadata
 
 
@@ -127,33 +127,34 @@ def _read_safetensors(path: Path) -> Contents:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             recorded = (file.metadata() or {}).get(METADATA_KEY, "{}")
-    except Exception as error:  # safetensors' own, and torch's of sizes that it cannot hold
+    except Exception as error:  # errors of safetensors, and of torch for huge sizes
         if isinstance(error, OSError) and error.errno:
             raise
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
-        reason = shown(str(error).partition("\n")[0])
+        reason = printable(str(error).partition("\n")[0])
         raise CheckpointError(
-            f"{path}: not a readable safetensors file ({reason}); was it downloaded whole?"
+            f"{path}: corrupt or truncated safetensors file ({reason})", "download or copy it again"
         ) from error
     metadata = _parsed(recorded, path)
     return Contents(tensors if metadata else _plain(tensors, path), metadata)
 
 
 def _check_kinds(tensors: Mapping[str, Tensor], path: object) -> None:
-    """Refuse what no network keeps, and shapes that promise more numbers than the file holds."""
-    strange = [name for name, tensor in tensors.items() if not _is_plain(tensor)]
-    if strange:
-        tensor = tensors[strange[0]]
+    """Reject unusual tensor types, and expanded tensors whose shapes exceed their storage."""
+    unsupported = [name for name, tensor in tensors.items() if not _is_plain(tensor)]
+    if unsupported:
+        tensor = tensors[unsupported[0]]
         raise CheckpointError(
-            f"{path}: {len(strange)} tensors are no plain numbers, first {shown(strange[0])} "
-            f"({tensor.dtype}, {tensor.layout}); save float32"
+            f"{path}: {len(unsupported)} tensors have an unsupported type, first {printable(unsupported[0])} "
+            f"({tensor.dtype}, {tensor.layout})",
+            "save them as dense float32",
         )
     for name, tensor in tensors.items():
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise CheckpointError(
-                f"{path}: {shown(name)} repeats fewer numbers than its shape {tuple(tensor.shape)} has; "
-                "save contiguous tensors"
+                f"{path}: {printable(name)} with shape {tuple(tensor.shape)} is an expanded view of fewer elements",
+                "save contiguous tensors",
             )
 
 
@@ -162,17 +163,19 @@ def _is_plain(tensor: Tensor) -> bool:
     return not special and tensor.dtype in FLOATS | COUNTERS
 
 
-def _refuse_text(path: Path, start: bytes) -> None:
+def _reject_non_weights(path: Path, start: bytes) -> None:
     """Refuse what downloads leave behind instead of weights."""
     if path.suffix == ".onnx":
-        raise CheckpointError(f"{path}: an ONNX graph, not weights; run it with onnxruntime, or save its initializers")
+        raise CheckpointError(
+            f"{path}: an ONNX model, not a checkpoint", "run it with onnxruntime, or save its initializers"
+        )
     lower = start.lstrip().lower()
     if lower.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise CheckpointError(f"{path}: a web page, not weights; download the file itself (the 'raw' link)")
+        raise CheckpointError(f"{path}: a web page, not a checkpoint", "download the file itself (the 'raw' link)")
     if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(f"{path}: a pointer of Git LFS, not weights; run 'git lfs pull' in its repository")
+        raise CheckpointError(f"{path}: a Git LFS pointer, not a checkpoint", "run 'git lfs pull' in its repository")
     if b"\xef\xbf\xbd" in start and not start.startswith(b"MATLAB"):
-        raise CheckpointError(f"{path}: mangled by a copy as text; copy or download it again as a binary file")
+        raise CheckpointError(f"{path}: corrupted by a copy in text mode", "copy or download it again as a binary file")
 
 
 def _read_torch(path: Path) -> object:
@@ -185,50 +188,53 @@ def _read_torch(path: Path) -> object:
                 check_pickle(file.read())
             file.seek(0)
             return torch.load(file, map_location="cpu", weights_only=True)
-    except BoundError as error:
+    except LimitError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except pickle.UnpicklingError as error:
         if found := re.search(r"GLOBAL (\S+)", str(error)):
             raise CheckpointError(
-                f"{path}: holds a pickled Python object ({found[1]}); loading it would execute its code, so it was not "
-                "executed; where you trust it and have that code, load it there with torch.load(path, "
-                "weights_only=False) and save module.state_dict() alone"
+                f"{path}: contains a pickled Python object ({found[1]}), which was not executed",
+                "if you trust the file, load it with torch.load(path, weights_only=False) where its code is installed, "
+                "and save module.state_dict()",
             ) from error
         raise CheckpointError(
-            f"{path}: corrupt, or pickled Python objects in place of weights; nothing was executed"
+            f"{path}: corrupt, or pickled Python objects instead of weights; nothing was executed"
         ) from error
-    except Exception as error:  # on a damaged file the restricted unpickler raises whatever the bytes lead to
+    except Exception as error:  # a damaged file can make the unpickler raise anything
         if "TorchScript" in str(error):
             raise CheckpointError(
-                f"{path}: a TorchScript archive, not weights; save the module's state_dict()"
+                f"{path}: a TorchScript model, not a checkpoint", "save the module's state_dict()"
             ) from error
-        raise CheckpointError(f"{path}: neither safetensors nor a torch checkpoint, or truncated") from error
+        raise CheckpointError(f"{path}: neither a safetensors nor a torch checkpoint, or truncated") from error
 
 
 def _unwrapped(content: object) -> object:
-    for _ in range(8):  # a file can wrap a state dict in itself
+    for _ in range(8):  # a malicious file can contain itself
         if not isinstance(content, dict):
             break
         inner = [content[name] for name in WRAPPERS if isinstance(content.get(name), dict)]
-        alone = next(iter(content.values())) if len(content) == 1 else None
-        if not inner and not isinstance(alone, dict):
+        only = next(iter(content.values())) if len(content) == 1 else None
+        if not inner and not isinstance(only, dict):
             break
-        content = inner[0] if inner else alone
+        content = inner[0] if inner else only
     return content
 
 
 def _plain(content: object, path: object) -> dict[str, Tensor]:
-    """Give a state dict.
+    """Return the content as a state dict.
 
     Raises:
-        CheckpointError: the content is something else.
+        CheckpointError: it is not a state dict.
     """
     if not isinstance(content, dict) or not content:
-        found = "nothing" if content == {} else f"a Python {type(content).__name__}"
-        raise CheckpointError(f"{path}: holds {found}, no state dict (name -> tensor); save net.state_dict()")
+        found = "an empty dict" if content == {} else f"a Python {type(content).__name__}"
+        raise CheckpointError(f"{path}: expected a state dict (name -> tensor), got {found}", "save net.state_dict()")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             label = str(name) if isinstance(name, (str, int)) else type(name).__name__
-            entry = f"{shown(label)}, a Python {type(value).__name__}"
-            raise CheckpointError(f"{path}: no plain state dict (name -> tensor): it holds {entry}; save tensors alone")
+            raise CheckpointError(
+                f"{path}: expected a state dict (name -> tensor), but {printable(label)} is a Python "
+                f"{type(value).__name__}",
+                "save only tensors",
+            )
     return content

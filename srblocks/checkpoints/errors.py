@@ -1,26 +1,49 @@
-"""What can be wrong with a weights file."""
+"""Errors of checkpoint loading."""
+
+from collections.abc import Mapping
+
+from ..errors import SRBlocksError
 
 
-class CheckpointError(ValueError):
-    """A weights file that is corrupt, foreign, or of another network."""
+class CheckpointError(SRBlocksError, ValueError):
+    """A weights file is corrupt, has an unknown layout, or belongs to another network.
+
+    Args:
+        cause: see `srblocks.errors.SRBlocksError`.
+        remedy: see `srblocks.errors.SRBlocksError`.
+        arguments: see below.
+
+    Attributes:
+        arguments: arguments of `load_checkpoint` that can solve the problem -> their legal values, for messages.
+    """
+
+    exit_code = 9
+
+    def __init__(self, cause: str, remedy: str = "", *, arguments: Mapping[str, str] | None = None) -> None:
+        super().__init__(cause, remedy)
+        self.arguments = dict(arguments or {})
 
 
 class UnknownLayoutError(CheckpointError):
-    """A weights file whose names are in no known layout."""
+    """The tensor names of a weights file match no known layout."""
 
 
-class UnseenArgumentError(CheckpointError):
-    """A weights file that does not show an argument of its network, which the user must give."""
+class MissingArgumentError(CheckpointError):
+    """The tensor shapes do not reveal a constructor argument, and the caller did not pass it."""
+
+    exit_code = 2
 
 
 class WrongScaleError(CheckpointError):
-    """A weights file of another scale."""
+    """The weights do not support the requested scale."""
+
+    exit_code = 2
 
 
-class BoundError(ValueError):
-    """A file that asks for far more memory or time than any network needs."""
+class LimitError(ValueError):
+    """A file would take far more memory or time than any real checkpoint."""
 
 
-def shown(name: str, longest: int = 80) -> str:
-    """Give a name from a file for a message: printable, and not too long."""
-    return name if name.isprintable() and len(name) <= longest else f"{ascii(name)[: longest - 20]}..."
+def printable(name: str, max_length: int = 80) -> str:
+    """Return a name from a file for a message, escaped and shortened if necessary."""
+    return name if name.isprintable() and len(name) <= max_length else f"{ascii(name)[: max_length - 20]}..."

@@ -1,18 +1,20 @@
-"""How one source names the tensors of a network, as data: a table of names and what the shapes say.
+"""Checkpoint layouts as data: a table of tensor names, and the constructor arguments that tensor shapes reveal.
 
-A table maps their names to ours. ``{i}`` stands for an index, a name of a fact for its number; ours may compute with
-both: ``{2*i-2}``, ``{depth+1}``, ``{scales[k]}``. Names may leave out the last part (weight, bias, ...), which stays.
+A table maps the names of a source to ours. ``{i}`` matches an index; the name of a fact stands for its value. Our names
+may use arithmetic on both: ``{2*i-2}``, ``{depth+1}``, ``{scales[k]}``. Names may omit the last part (weight, bias,
+...), which is kept.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isqrt, prod
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..blocks import DIV2K_MEAN
+from .errors import CheckpointError, MissingArgumentError, printable
 
 Facts = Mapping[str, Any]
 
@@ -20,118 +22,122 @@ _LEAF = r"(?P<leaf>\.(?:weight|bias|running_mean|running_var|num_batches_tracked
 _TERM = re.compile(r"([+-]?)(?:(\d+)\*)?(\w+)(?:\[(.+?)\])?")
 
 MEAN_SHIFT = {"sub_mean": "normalise.{_shift}", "add_mean": "denormalise.0"}
-"""Names of the fixed convolutions that subtract and add the mean color, for `StateDictView.mean_shift`."""
+"""Fixed convolutions that subtract and add the mean color, see `StateDictView.mean_shift`."""
 
 
-class UnfitError(Exception):
-    """The tensors are not those of a layout."""
+class LayoutMismatch(Exception):
+    """The tensors do not have this layout."""
 
 
 class StateDictView:
-    """The tensors of a file by their foreign names, and what their shapes say."""
+    """Read-only view of a third-party state dict for deriving constructor arguments from shapes."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self.tensors = tensors
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether there is a tensor of that name."""
+        """Return whether there is a tensor of that name."""
         return name in self.tensors
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Give the shape of a tensor.
+        """Return the shape of a tensor.
 
         Raises:
-            UnfitError: there is none of that name.
+            LayoutMismatch: there is no such tensor.
         """
         if name not in self.tensors:
-            raise UnfitError(f"there is no {name}")
+            raise LayoutMismatch(f"{name} is missing")
         return tuple(self.tensors[name].shape)
 
-    def kernel(self, name: str, *, side: int | None = None) -> tuple[int, int, int]:
-        """Give first and second dimension and the side of a kernel, which must be `side` where that is given.
+    def kernel(self, name: str, *, size: int | None = None) -> tuple[int, int, int]:
+        """Return the first two dimensions and the size of a square kernel.
+
+        Args:
+            name: name of the weight.
+            size: required kernel size; None for any.
 
         Raises:
-            UnfitError: there is none of that name, no square kernel, or of another side.
+            LayoutMismatch: there is no such tensor, or it is not a square kernel of that size.
         """
         shape = self.shape(name)
-        if len(shape) != 4 or shape[2] != shape[3] or (side and shape[2] != side) or 0 in shape:
-            raise UnfitError(f"{name} has the shape {shape}")
+        if len(shape) != 4 or shape[2] != shape[3] or (size and shape[2] != size) or 0 in shape:
+            raise LayoutMismatch(f"{name} has shape {shape}")
         return shape[0], shape[1], shape[2]
 
     def count(self, pattern: str, start: int = 0) -> int:
-        """Count the tensors whose index, in the place of ``{}``, runs from `start` without a gap.
+        """Return the number of tensors whose index, in place of ``{}``, runs from `start` without a gap.
 
         Raises:
-            UnfitError: there is not one.
+            LayoutMismatch: there are none.
         """
         number = 0
         while pattern.format(start + number) in self.tensors:
             number += 1
         if not number:
-            raise UnfitError(f"there is no {pattern.format(start)}")
+            raise LayoutMismatch(f"{pattern.format(start)} is missing")
         return number
 
     def indices(self, pattern: str) -> list[int]:
-        """Give all indices in the place of ``{}``, gaps or not, in ascending order."""
-        found = re.compile(re.escape(pattern).replace(r"\{\}", r"(\d{1,6})"))
-        return sorted(int(match[1]) for name in self.tensors if (match := found.fullmatch(name)))
+        """Return all indices in place of ``{}``, with or without gaps, in ascending order."""
+        regex = re.compile(re.escape(pattern).replace(r"\{\}", r"(\d{1,6})"))
+        return sorted(int(match[1]) for name in self.tensors if (match := regex.fullmatch(name)))
 
-    def factor(self, name: str, channels: int) -> int:
-        """Give the factor of the pixel shuffle to `channels` that follows a convolution.
+    def shuffle_factor(self, name: str, channels: int) -> int:
+        """Return the factor of the pixel shuffle to `channels` that follows a convolution.
 
         Raises:
-            UnfitError: there is none of that name, or its channels are those of no pixel shuffle.
+            LayoutMismatch: there is no such tensor, or its channels do not fit a pixel shuffle.
         """
         out = self.kernel(name)[0]
         factor = isqrt(out // channels)
         if factor < 2 or factor**2 * channels != out:
-            raise UnfitError(f"{name} gives {out} channels")
+            raise LayoutMismatch(f"{name} has {out} output channels")
         return factor
 
-    def factors(self, pattern: str, channels: int, *, last: int | None = None) -> int:
-        """Give the factor of a chain of convolutions that each are followed by a pixel shuffle to `channels`.
+    def shuffle_factors(self, pattern: str, channels: int, *, last: int | None = None) -> int:
+        """Return the total factor of a chain of convolutions, each followed by a pixel shuffle to `channels`.
 
         Args:
-            pattern: their names, with the index in the place of ``{}``.
-            channels: channels behind each pixel shuffle.
-            last: index that is no part of the chain any more.
+            pattern: their names, with ``{}`` for the index.
+            channels: channels after each pixel shuffle.
+            last: index that matches the pattern but does not belong to the chain.
 
         Raises:
-            UnfitError: there is none, or its channels are those of no pixel shuffle.
+            LayoutMismatch: there is no such tensor, or its channels do not fit a pixel shuffle.
         """
         chain = [pattern.format(index) for index in self.indices(pattern) if index != last]
         if not chain:
-            raise UnfitError(f"there is no {pattern.format(0)}")
-        return prod(self.factor(name, channels) for name in chain)
+            raise LayoutMismatch(f"{pattern.format(0)} is missing")
+        return prod(self.shuffle_factor(name, channels) for name in chain)
 
     def mean_shift(self, name: str = "sub_mean") -> dict[str, Any]:
-        """Tell from a fixed convolution whether the mean color is subtracted, and in which value range.
+        """Return whether a fixed convolution subtracts the mean color, and in which value range.
 
         Raises:
-            UnfitError: its bias is no color.
+            LayoutMismatch: its bias is not a color.
         """
         if f"{name}.weight" not in self and f"{name}.bias" not in self:
             return {"mean_shift": False}
         if self.shape(f"{name}.bias") != (len(DIV2K_MEAN),):
-            raise UnfitError(f"{name}.bias has the shape {self.shape(f'{name}.bias')}")
+            raise LayoutMismatch(f"{name}.bias has shape {self.shape(f'{name}.bias')}")
         wide = float(self.tensors[f"{name}.bias"].abs().max()) > 2
         return {"mean_shift": True, "value_range": 255.0 if wide else 1.0, "_shift": int(wide)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """One source's layout of one network.
+    """Layout of one network's checkpoints as written by one source.
 
     Attributes:
         network: registry name of the network.
-        source: whose layout it is.
+        source: authors or repository that the layout comes from.
         keys: their names -> ours, see the module's docstring.
-        read: facts that the shapes show: constructor arguments, and helpers whose names begin with an underscore.
-        defaults: arguments that no tensor shows but that this source always has; a value may be a function of the facts,
-            which gives None where it is required.
-        required: arguments that neither shows -> what they can be; the user must say.
-        unused_keys: their names of tensors that their own class never uses.
-        constant_keys: our names of tensors that their file does not hold, because they are constant.
+        read: derives facts from the shapes: constructor arguments, and helper values whose names start with "_".
+        defaults: arguments that shapes do not reveal but that this source always uses; a value may be a function of the
+            facts that returns None where the argument is required.
+        required: remaining arguments, which the caller must pass -> their legal values.
+        unused_keys: their names of tensors that their own forward pass never uses.
+        constant_keys: prefixes of our names of constant tensors that their files do not store.
     """
 
     network: str
@@ -145,28 +151,62 @@ class Layout:
 
     @property
     def title(self) -> str:
-        """Network and source in words."""
+        """Network and source, for messages."""
         return f"{self.network} in the layout of {self.source}"
 
-    def rename(self, names: list[str], facts: Facts) -> tuple[dict[str, str], list[str]]:
-        """Translate names.
+    def match(self, tensors: Mapping[str, Tensor], facts: Facts) -> "LayoutMatch | None":
+        """Rename the tensors of a file; None unless all of them are known.
 
         Args:
-            names: their names.
-            facts: what `read` gave.
-
-        Returns:
-            Theirs -> ours, without those of unused_keys tensors; and those that the table does not know, or that would take
-            the place of another one.
+            tensors: by their names.
+            facts: constructor arguments that the file stores outside its tensors.
         """
-        rows = [(re.compile(_pattern(theirs, facts)), ours) for theirs, ours in self.keys.items()]
-        rows += [(re.compile(_pattern(theirs, facts)), "") for theirs in self.unused_keys]
+        try:
+            read = self.read(StateDictView(tensors))
+        except LayoutMismatch:
+            return None
+        renamed, unknown = self._rename(list(tensors), read)
+        if unknown:
+            return None
+        arguments = {name: value for name, value in read.items() if not name.startswith("_")}
+        return LayoutMatch(self, {new: tensors[old] for old, new in renamed.items()}, {**arguments, **facts})
+
+    def difference(self, tensors: Mapping[str, Tensor]) -> str:
+        """Describe the first difference between this layout and the tensors of a file that do not match it."""
+        try:
+            unknown = self._rename(list(tensors), self.read(StateDictView(tensors)))[1]
+        except LayoutMismatch as error:
+            return str(error)
+        return f"{len(unknown)} tensors are unknown there, first {printable(unknown[0])}"
+
+    def complete(self, tensors: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+        """Add tensors of `net` that files lack: constants, and batch counters that old torch versions did not save."""
+        missing = {
+            name: tensor
+            for name, tensor in net.state_dict().items()
+            if name.startswith(self.constant_keys) or name.endswith(".num_batches_tracked")
+        }
+        return {**missing, **tensors}
+
+    def similarity(self, names: list[str]) -> float:
+        """Return the intersection over union of the names of table and file, ignoring indices, from 0 to 1."""
+        table = {re.sub(r"\{.*?\}|\d+", "#", theirs) for theirs in [*self.keys, *self.unused_keys]}
+        found: set[str] = set()
+        for name in names:
+            plain = re.sub(r"\d+", "#", name)
+            found.add(plain if plain in table else plain.rpartition(".")[0])
+        return len(table & found) / len(table | found)
+
+    def _rename(self, names: list[str], facts: Facts) -> tuple[dict[str, str], list[str]]:
+        """Return their names -> ours without unused tensors, and the names that are unknown or map to a taken name."""
+        table = [(re.compile(_pattern(theirs, facts)), ours) for theirs, ours in self.keys.items()]
+        table += [(re.compile(_pattern(theirs, facts)), "") for theirs in self.unused_keys]
         renamed: dict[str, str] = {}
         taken: set[str] = set()
         unknown: list[str] = []
         for name in names:
             match, ours = next(
-                ((match, ours) for pattern, ours in rows if (match := pattern.fullmatch(name))), (None, "")
+                ((match, ours) for pattern, ours in table if (match := pattern.fullmatch(name))), (None, "")
             )
             if match is None:
                 unknown.append(name)
@@ -182,18 +222,75 @@ class Layout:
                 taken.add(target)
         return renamed, unknown
 
-    def likeness(self, names: list[str]) -> float:
-        """Give the part of the names, indices left aside, that table and file have in common, from 0 to 1."""
-        table = {re.sub(r"\{.*?\}|\d+", "#", theirs) for theirs in [*self.keys, *self.unused_keys]}
-        found: set[str] = set()
-        for name in names:
-            plain = re.sub(r"\d+", "#", name)
-            found.add(plain if plain in table else plain.rpartition(".")[0])
-        return len(table & found) / len(table | found)
+
+@dataclass(frozen=True)
+class LayoutMatch:
+    """A third-party state dict in a known layout.
+
+    Attributes:
+        layout: the layout.
+        tensors: by our names.
+        arguments: constructor arguments that the file reveals.
+    """
+
+    layout: Layout
+    tensors: Mapping[str, Tensor]
+    arguments: Facts
+
+    def known_arguments(self) -> dict[str, Any]:
+        """Return the arguments that the file reveals, with the layout's defaults for others."""
+        defaults = {
+            name: value(self.arguments) if callable(value) else value for name, value in self.layout.defaults.items()
+        }
+        return {name: value for name, value in defaults.items() if value is not None} | {**self.arguments}
+
+    def all_arguments(self, arguments: Facts, source: object) -> dict[str, Any]:
+        """Return the known arguments with those of the caller.
+
+        Args:
+            arguments: arguments passed by the caller.
+            source: name of the file in messages.
+
+        Raises:
+            CheckpointError: the caller contradicts the file.
+            MissingArgumentError: a required argument is missing.
+        """
+        for name, value in arguments.items():
+            if name in self.arguments and _as_list(self.arguments[name]) != _as_list(value):
+                shown = repr(self.arguments[name])
+                cause = f"{source}: tensor shapes show {name}={shown}, not {name}={value!r}"
+                raise CheckpointError(cause, f"remove {name}", arguments={name: shown})
+        config = {**self.known_arguments(), **arguments}
+        if missing := {name: choices for name, choices in self.layout.required.items() if name not in config}:
+            listed = " and ".join(f"{name} ({choices})" for name, choices in missing.items())
+            raise MissingArgumentError(
+                f"{source}: {self.layout.title}; tensor shapes do not reveal {listed}",
+                f"pass {'it' if len(missing) == 1 else 'them'} as an argument",
+                arguments=missing,
+            )
+        return config
+
+
+def without_prefixes(tensors: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+    """Yield a state dict as it is, then without the common prefix of all names, one part at a time.
+
+    Such prefixes come from DataParallel (``module.``), GAN trainers (``netG.``, ``generator.``) and torch.compile
+    (``_orig_mod.``).
+    """
+    yield tensors
+    for _ in range(8):
+        if len({name.partition(".")[0] for name in tensors}) > 1 or not all("." in name for name in tensors):
+            break
+        tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
+        yield tensors
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value
 
 
 def _pattern(theirs: str, facts: Facts) -> str:
-    """Write a name of the table as a regular expression; ``{i}`` becomes a group unless it is a fact."""
+    """Return a name of the table as a regular expression; ``{i}`` becomes a group unless it is a fact."""
     parts = re.split(r"(\{.*?\})", theirs)
     for position in range(1, len(parts), 2):
         name = parts[position][1:-1]
@@ -209,7 +306,7 @@ def _target(ours: str, numbers: Facts) -> str:
 
 
 def _value(expression: str, numbers: Facts) -> int:
-    """Compute a sum of numbers, names and their multiples, such as ``2*i-2`` or ``scales[k]``."""
+    """Evaluate a sum of numbers, names and their multiples, such as ``2*i-2`` or ``scales[k]``."""
     total = 0
     for sign, factor, term, index in _TERM.findall(expression):
         value: Any = int(term) if term.isdigit() else numbers[term]

@@ -1,4 +1,4 @@
-"""What keeps a small file from taking much memory or time: each bound is far above any network and its weights."""
+"""Limits that keep an untrusted file from exhausting memory or time; all are far above any real network."""
 
 import contextlib
 import math
@@ -6,7 +6,7 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,76 +17,76 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from .errors import BoundError
+from .errors import LimitError
 
-MOST_TENSORS = 10_000
-"""No file has more; the deepest network of the registry has 2,100."""
+MAX_TENSORS = 10_000
+"""Maximum number of tensors in a file; the deepest registered network has 2,100."""
 
-_MOST_PARTS = 12_000
-"""Modules and parameters of one network; the deepest of the registry has 3,900."""
+_MAX_PARTS = 12_000
+"""Maximum number of modules and parameters; the deepest registered network has 3,900."""
 
-_LARGEST_ARGUMENT, _LARGEST_SCALE = 10_000, 64
-"""No whole argument of a network is larger, but for the value of white."""
+_MAX_ARGUMENT, _MAX_SCALE = 10_000, 64
+"""Maximum values of integer arguments other than `value_range`."""
 
 _RATIO, _SLACK = 8, 2**20
-"""What compressed weights unpack to is no more than that many times the file, and a little: weights hardly shrink."""
+"""Maximum unpacked size relative to the file, plus a constant; weights hardly compress."""
 
-_DEEPEST = 32
-"""Cells and structures of a .mat file inside one another; MatConvNet's are five deep."""
+_MAX_DEPTH = 32
+"""Maximum nesting of cells and structures in a .mat file; MatConvNet uses five levels."""
 
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCTURE, _OBJECT, _CHARACTERS, _SPARSE, _LAST_NUMBERS = 1, 2, 3, 4, 5, 15
 
 
-def check_arguments(arguments: Any) -> None:
-    """Refuse constructor arguments that no network has.
+@contextlib.contextmanager
+def limited_construction(arguments: Mapping[str, Any]) -> Generator[None, None, None]:
+    """Context manager that limits the size of a network constructed inside it.
+
+    Too many modules and parameters take hours to construct even on the meta device.
+
+    Args:
+        arguments: constructor arguments of the network.
 
     Raises:
-        ValueError: a number is too large.
+        ValueError: an argument, or the number of modules and parameters, exceeds its limit.
     """
     for name, value in arguments.items():
-        largest = _LARGEST_SCALE if name in ("scale", "scales") else _LARGEST_ARGUMENT
-        listed: list[Any] = list(value) if isinstance(value, (list, tuple)) else [value]
-        whole = [each for each in listed if type(each) is int]
-        if name != "value_range" and max([len(listed), *whole]) > largest:
-            raise ValueError(f"{name}={str(value)[:40]} is above {largest}")
-
-
-@contextlib.contextmanager
-def bounded_construction() -> Generator[None, None, None]:
-    """Refuse to build a network of more modules and parameters than any has: that would take hours, not memory.
-
-    Raises:
-        ValueError: what is built in the block has more.
-    """
+        limit = _MAX_SCALE if name in ("scale", "scales") else _MAX_ARGUMENT
+        values: list[Any] = list(value) if isinstance(value, (list, tuple)) else [value]
+        integers = [each for each in values if type(each) is int]
+        if name != "value_range" and max([len(values), *integers]) > limit:
+            raise ValueError(f"{name}={str(value)[:40]} exceeds the limit of {limit}")
     count, thread = 0, threading.get_ident()
 
-    def note(*registered: Any) -> None:
+    def count_registered(*_: Any) -> None:
         nonlocal count
         count += threading.get_ident() == thread
-        if count > _MOST_PARTS:
-            raise ValueError(f"the network has more than {_MOST_PARTS} modules and parameters")
+        if count > _MAX_PARTS:
+            raise ValueError(f"the network has more than {_MAX_PARTS} modules and parameters")
 
-    with register_module_module_registration_hook(note), register_module_parameter_registration_hook(note):
+    with (
+        register_module_module_registration_hook(count_registered),
+        register_module_parameter_registration_hook(count_registered),
+    ):
         yield
 
 
 def check_memory(plan: nn.Module, weights: Path) -> None:
-    """Refuse a network whose tensors are far larger than the file that they are to come from.
+    """Check that the tensors of a planned network are not far larger than the weights file.
 
     Raises:
-        BoundError: they are.
+        LimitError: they are.
         OSError: the file cannot be read.
     """
     _check_ratio(weights, sum(tensor.nbytes for tensor in plan.state_dict().values()))
 
 
 def check_torch_archive(path: Path) -> None:
-    """Refuse an archive of torch.save that unpacks to much more than it is, compressed or by records that overlap.
+    """Check that a torch.save archive does not unpack to much more than its size (compressed or overlapping records).
 
     Raises:
-        BoundError: it does.
-        RuntimeError, zipfile.BadZipFile: it is none.
+        LimitError: it does.
+        RuntimeError, zipfile.BadZipFile: the file is not an archive.
     """
     reader = PyTorchFileReader(str(path))
     records = reader.get_all_records()
@@ -100,26 +100,26 @@ def check_torch_archive(path: Path) -> None:
 
 
 def check_pickle(content: bytes) -> None:
-    """Refuse the one thing that torch's restricted unpickler makes of any size that is asked for.
+    """Reject bytearray, the only type that torch's restricted unpickler allocates at any requested size.
 
     Raises:
-        BoundError: it is there.
+        LimitError: the pickle contains one.
     """
     if b"\nbytearray\n" in content:
-        raise BoundError("holds a Python bytearray, as no weights do")
+        raise LimitError("contains a Python bytearray, which checkpoints never do")
 
 
 def _check_ratio(path: Path, unpacked: int) -> None:
     size = path.stat().st_size
     if unpacked > _RATIO * size + _SLACK:
-        raise BoundError(f"holds more than {_RATIO} times its {size:,} bytes once it is unpacked, as no weights do")
+        raise LimitError(f"unpacks to more than {_RATIO} times its {size:,} bytes, which checkpoints never do")
 
 
 def check_matlab_file(path: Path) -> None:
-    """Refuse a .mat file of MATLAB 5 to 7 that unpacks to much more than it is, or whose cells are nested deeply.
+    """Check that a MATLAB 5 to 7 file does not unpack to much more than its size and is not nested deeply.
 
     Raises:
-        BoundError: it does or they are.
+        LimitError: it exceeds a limit.
         ValueError: it is damaged.
     """
     content = path.read_bytes()
@@ -134,31 +134,31 @@ def check_matlab_file(path: Path) -> None:
             try:
                 element = zlib.decompressobj().decompress(element[8:], room)
             except zlib.error as error:
-                raise ValueError("its compressed data are damaged") from error
+                raise ValueError("damaged compressed data") from error
             unpacked += len(element)
             _check_ratio(path, unpacked)
         _check_nesting(element, order)
 
 
 def _check_nesting(content: bytes, order: str) -> None:
-    """Go through a matrix as its reader does, which calls itself for every cell and field."""
+    """Walk through a matrix as scipy does, which recurses into every cell and field."""
     position = 0
 
     def skip() -> bytes:
-        """Give the data of an element, and go behind it."""
+        """Return the data of an element and advance past it."""
         nonlocal position
         kind, size = struct.unpack_from(f"{order}II", content, position)
         start = position + 8
-        if kind >> 16:  # the size, where the data are in the element's head
+        if kind >> 16:  # small element: data inside the header
             start, size = position + 4, kind >> 16
             position += 8
         else:
             position = start + size + -size % 8
         if start + size > len(content):
-            raise ValueError("it is damaged or truncated")
+            raise ValueError("damaged or truncated")
         return content[start : start + size]
 
-    waiting = [1]  # matrices still to come, level by level
+    waiting = [1]  # remaining matrices per nesting level
     try:
         while waiting:
             if waiting[-1] == 0:
@@ -168,21 +168,21 @@ def _check_nesting(content: bytes, order: str) -> None:
             kind, size = struct.unpack_from(f"{order}II", content, position)
             position += 8
             if kind != _MATRIX:
-                raise ValueError("it is damaged or truncated")
+                raise ValueError("damaged or truncated")
             if size:
                 waiting.append(_inner_matrices(skip, order))
-            if len(waiting) > _DEEPEST:
-                raise BoundError(f"holds cells more than {_DEEPEST} deep inside one another")
+            if len(waiting) > _MAX_DEPTH:
+                raise LimitError(f"contains cells nested more than {_MAX_DEPTH} levels deep")
     except struct.error as error:
-        raise ValueError("it is damaged or truncated") from error
+        raise ValueError("damaged or truncated") from error
 
 
 def _inner_matrices(skip: Any, order: str) -> int:
-    """Go behind the head and the numbers of a matrix; give how many matrices follow inside it."""
+    """Advance past the header and values of a matrix; return the number of matrices nested in it."""
     (flags,) = struct.unpack_from(f"{order}I", skip())
     kind, is_complex = flags & 0xFF, bool(flags & 0x800)
     if not _CELL <= kind <= _LAST_NUMBERS:
-        raise BoundError("holds functions or objects, as no weights do")
+        raise LimitError("contains functions or objects, which checkpoints never do")
     sizes = skip()
     count = math.prod(struct.unpack(f"{order}{len(sizes) // 4}i", sizes[: len(sizes) // 4 * 4]))
     skip()  # the name

@@ -1,149 +1,149 @@
-"""Which network a foreign state dict belongs to: the one layout whose table knows every name."""
+"""Match weights with a network: by the stored configuration, a known layout, or the tensor names of srblocks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..networks import network_spec
-from .errors import CheckpointError, UnknownLayoutError, UnseenArgumentError, shown
-from .layout import Layout, StateDictView, UnfitError
+from .build import MAX_REASON_LENGTH, Match, build_on_meta, check_config
+from .containers import Contents
+from .errors import CheckpointError, UnknownLayoutError, printable
+from .layout import Layout, LayoutMatch, without_prefixes
 from .layouts import LAYOUTS
+from .own_names import match_own_names
+from .renamed import current_arguments
 
 Builder = Callable[..., object]
 
+_MIN_SIMILARITY = 0.2
 
-@dataclass(frozen=True)
-class Match:
-    """A foreign state dict, read.
 
-    Attributes:
-        layout: its layout.
-        tensors: by our names.
-        seen: constructor arguments that tensors show.
+def match_contents(
+    contents: Contents, source: object, *, network: str | None, scale: int | None, arguments: Mapping[str, Any]
+) -> Match:
+    """Find the network of a weights file and its constructor arguments.
+
+    Args:
+        contents: contents of the file.
+        source: name of the file in messages.
+        network: registry name that the file must have; None for any.
+        scale: scale requested by the caller; None for that of the file.
+        arguments: constructor arguments passed by the caller.
+
+    Raises:
+        CheckpointError: no network matches, another one does, or the file contradicts the arguments.
+        TypeError: the network has no such argument.
     """
-
-    layout: Layout
-    tensors: Mapping[str, Tensor]
-    seen: Mapping[str, Any]
-
-    def configuration(self, arguments: Mapping[str, Any], path: object) -> dict[str, Any]:
-        """Complete what the tensors show with what their source implies and what the user says.
-
-        Raises:
-            CheckpointError: the user contradicts the tensors.
-            UnseenArgumentError: the user must say more.
-        """
-        for name, value in arguments.items():
-            if name in self.seen and _listed(self.seen[name]) != _listed(value):
-                raise CheckpointError(f"{path}: its tensors show {name}={self.seen[name]!r}, not {name}={value!r}")
-        config = {**self.known(), **arguments}
-        unseen = [f"{name} ({choices})" for name, choices in self.layout.required.items() if name not in config]
-        if unseen:
-            raise UnseenArgumentError(
-                f"{path}: {self.layout.title}, whose tensors do not show {' and '.join(unseen)}; give it as an argument"
-            )
-        return config
-
-    def known(self) -> dict[str, Any]:
-        """Give what the tensors show and what their source implies."""
-        implied = {name: value(self.seen) if callable(value) else value for name, value in self.layout.defaults.items()}
-        return {name: value for name, value in implied.items() if value is not None} | {**self.seen}
-
-    def completed(self, net: nn.Module) -> dict[str, Tensor]:
-        """Add what foreign files leave out: constants, and the counters that older versions of torch did not save."""
-        left_out = {
-            name: tensor
-            for name, tensor in net.state_dict().items()
-            if name.startswith(self.layout.constant_keys) or name.endswith(".num_batches_tracked")
-        }
-        return {**left_out, **self.tensors}
+    if contents.metadata:
+        return _match_recorded(contents, source, scale, arguments)
+    builder = network_spec(network).constructor[0] if network is not None else None
+    try:
+        found = match_layout(contents.tensors, source, facts=contents.facts, builder=builder)
+    except UnknownLayoutError:
+        own = (
+            match_own_names(contents.tensors, source, network=network, scale=scale, arguments=arguments)
+            if network
+            else None
+        )
+        if own is None:
+            raise
+        return own
+    layout = found.layout
+    if scale is not None and (network_spec(layout.network).framework == "pre" or "scale" in layout.required):
+        arguments = {**arguments, "scale": scale}
+    return Match(layout.network, found.all_arguments(arguments, source), found.tensors, layout)
 
 
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, (list, tuple)) else value
+def _match_recorded(contents: Contents, source: object, scale: int | None, arguments: Mapping[str, Any]) -> Match:
+    """Read the configuration written by `save_checkpoint`."""
+    try:
+        name = str(contents.metadata["network"])
+        spec = network_spec(name)
+        config = current_arguments(contents.metadata["config"], spec.arguments())
+        build_on_meta(name, config)
+    except Exception as error:  # an untrusted configuration can raise anything
+        reason = printable(str(error), MAX_REASON_LENGTH)
+        raise CheckpointError(f"{source}: cannot build a network from its srblocks configuration ({reason})") from error
+    if unknown := sorted(arguments.keys() - spec.arguments().keys()):
+        raise TypeError(f"{name} has no argument {unknown[0]}; its arguments are {', '.join(spec.arguments())}")
+    check_config(arguments, config, source, remedy="remove these arguments")
+    if spec.framework == "pre" and scale is not None:
+        config["scale"] = scale
+    return Match(name, config, contents.tensors)
 
 
 def match_layout(
-    tensors: Mapping[str, Tensor], path: object, *, facts: Mapping[str, Any] | None = None, like: Builder | None = None
-) -> Match:
-    """Find the layout of a state dict.
+    tensors: Mapping[str, Tensor],
+    source: object,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    builder: Builder | None = None,
+) -> LayoutMatch:
+    """Find the known layout of a third-party state dict.
 
     Args:
-        tensors: by their foreign names.
-        path: the file, for messages.
-        facts: constructor arguments that the file shows by other means.
-        like: class of the network that it must be; None for any.
+        tensors: by the names of the file.
+        source: name of the file in messages.
+        facts: constructor arguments that the file stores outside its tensors.
+        builder: network class that the layout must have; None for any.
 
     Raises:
-        UnknownLayoutError: no layout fits; the message names the closest one and what is wrong with it.
-        CheckpointError: several do, or one of another network.
+        UnknownLayoutError: no layout matches; the message names the closest one and the difference.
+        CheckpointError: several layouts match, or that of another network.
     """
-    levels = list(without_prefixes(tensors))
-    found = next((fits for level in levels if (fits := _fitting(level, facts or {}))), [])
+    candidates = list(without_prefixes(tensors))
+    found = next((matches for each in candidates if (matches := _matches(each, facts or {}))), [])
     if not found:
-        raise UnknownLayoutError(f"{path}: {_closest(levels, like)}")
-    layouts = " or ".join(each.layout.title for each in found)
-    alike = [each for each in found if _is(each.layout, like)]
-    if like and not alike:
-        raise CheckpointError(f"{path}: weights of {layouts}, not of {like.__name__}")
-    if len(alike) > 1:
-        raise CheckpointError(f"{path}: the names of its tensors are those of {layouts}; say which network it is")
-    return alike[0]
+        raise _unknown_layout(candidates, source, builder)
+    accepted = [each for each in found if _builds(each.layout, builder)]
+    if builder and not accepted:
+        raise CheckpointError(f"{source}: weights of {_titles(found)}, not of {builder.__name__}")
+    if len(accepted) > 1:
+        networks = " or ".join(sorted({each.layout.network for each in accepted}))
+        raise CheckpointError(
+            f"{source}: ambiguous tensor names, matching {_titles(accepted)}",
+            "pass the network",
+            arguments={"network": networks},
+        )
+    return accepted[0]
 
 
-def is_layout_of(tensors: Mapping[str, Tensor], like: Builder) -> bool:
-    """Tell whether a known layout of that class of networks has all names of a state dict; it may still not fit."""
-    return any(_fitting(level, {}, like) for level in without_prefixes(tensors))
+def has_layout_of(tensors: Mapping[str, Tensor], builder: Builder) -> bool:
+    """Return whether the tensor names match a layout of a network class; shapes may still differ."""
+    return any(_matches(each, {}, builder) for each in without_prefixes(tensors))
 
 
-def _fitting(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], like: Builder | None = None) -> list[Match]:
-    view = StateDictView(tensors)
-    found: list[Match] = []
-    for layout in [each for each in LAYOUTS if _is(each, like)]:
-        try:
-            read = layout.read(view)
-            renamed, unknown = layout.rename(list(tensors), read)
-        except UnfitError:
-            continue
-        if not unknown:
-            seen = {name: value for name, value in read.items() if not name.startswith("_")}
-            ours = {new: tensors[old] for old, new in renamed.items()}
-            found.append(Match(layout, ours, {**seen, **facts}))
-    return found
+def _matches(
+    tensors: Mapping[str, Tensor], facts: Mapping[str, Any], builder: Builder | None = None
+) -> list[LayoutMatch]:
+    found = [layout.match(tensors, facts) for layout in LAYOUTS if _builds(layout, builder)]
+    return [each for each in found if each is not None]
 
 
-def without_prefixes(tensors: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
-    """Give a state dict as it is, and then without what trainers write ahead of all names, part by part.
-
-    Such are DataParallel's ``module.``, GAN trainers' ``netG.`` and ``generator.``, torch.compile's ``_orig_mod.``.
-    """
-    yield tensors
-    for _ in range(8):
-        if len({name.partition(".")[0] for name in tensors}) > 1 or not all("." in name for name in tensors):
-            break
-        tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
-        yield tensors
+def _builds(layout: Layout, builder: Builder | None) -> bool:
+    return builder is None or network_spec(layout.network).constructor[0] is builder
 
 
-def _is(layout: Layout, like: Builder | None) -> bool:
-    return like is None or network_spec(layout.network).constructor[0] is like
+def _titles(matches: Sequence[LayoutMatch]) -> str:
+    return " or ".join(each.layout.title for each in matches)
 
 
-def _closest(levels: Sequence[Mapping[str, Tensor]], like: Builder | None) -> str:
-    """Say which layout is the closest to a state dict, and what keeps it from being one."""
-    whole = list(levels[0])
-    first = ", ".join(map(shown, whole[:3])) + (", ..." if len(whole) > 3 else "")
-    unknown = f"no known layout of weights ({len(whole)} tensors: {first})"
-    ours = "" if like else "; where a network of srblocks saved them without its configuration, name it (network=)"
-    tried = [(layout, level) for layout in LAYOUTS if _is(layout, like) for level in levels]
-    layout, tensors = max(tried, key=lambda pair: pair[0].likeness(list(pair[1])), default=(None, {}))
-    if layout is None or layout.likeness(list(tensors)) < 0.2:
-        return unknown + ours
-    try:
-        strange = layout.rename(list(tensors), layout.read(StateDictView(tensors)))[1]
-        reason = f"{len(strange)} of its tensors are unknown there, first {shown(strange[0])}"
-    except UnfitError as error:
-        reason = str(error)
-    return f"{unknown}; closest is {layout.title}, but {reason}{ours}"
+def _unknown_layout(
+    candidates: Sequence[Mapping[str, Tensor]], source: object, builder: Builder | None
+) -> UnknownLayoutError:
+    """Return the error for a state dict without a matching layout, naming the closest one."""
+    names = list(candidates[0])
+    listed = ", ".join(map(printable, names[:3])) + (", ..." if len(names) > 3 else "")
+    cause = f"{source}: tensor names match no known layout ({len(names)} tensors: {listed})"
+    tried = [(layout, each) for layout in LAYOUTS if _builds(layout, builder) for each in candidates]
+    layout, tensors = max(tried, key=lambda pair: pair[0].similarity(list(pair[1])), default=(None, {}))
+    if layout is not None and layout.similarity(list(tensors)) >= _MIN_SIMILARITY:
+        cause += f"; the closest is {layout.title}, but {layout.difference(tensors)}"
+    if builder:
+        return UnknownLayoutError(cause)
+    return UnknownLayoutError(
+        cause,
+        "if srblocks wrote the file without its configuration, pass the network",
+        arguments={"network": "a name of list_networks()"},
+    )

@@ -1,4 +1,4 @@
-"""Saving networks with their configuration."""
+"""Save networks with their configuration."""
 
 import errno
 import json
@@ -12,64 +12,59 @@ from torch import Tensor
 from .._utils.files import atomic_path
 from ..network import Network, require_network
 from ..networks import network_name
-from .build import outline
+from .build import build_plan, check_finite, check_fit
 from .containers import CONFIG_TENSOR, METADATA_KEY, configuration_tensor
-from .errors import CheckpointError
-from .fill import check_fit
+
+_SOURCE = "save_checkpoint"
 
 
 def save_checkpoint(
     net: Network, path: str | os.PathLike[str], *, record: dict[str, Any] | None = None, as_tensor: bool = False
 ) -> None:
-    """Write weights, network name and configuration into one safetensors file, atomically.
+    """Write the weights, registry name and configuration of a network to a safetensors file, atomically.
 
     Args:
-        net: a network of a registered class.
-        path: the file, overwritten if it exists.
-        record: further JSON-able facts for the metadata, such as how the weights were made.
-        as_tensor: write the configuration as one more tensor too, for programs that read the tensors alone and hand
-            them on (ComfyUI).
+        net: a network of a registered class. For a compiled or parallel module, pass the network inside it:
+            ``net._orig_mod`` or ``net.module``.
+        path: output file; an existing file is replaced.
+        record: additional JSON metadata, such as training settings.
+        as_tensor: also store the configuration as a tensor, for programs that drop the metadata (ComfyUI).
 
     Raises:
-        ValueError: the class of `net` is in no registry row, or another function made this network of one
-            (`srblocks.optimize`, `srblocks.to_precision`, `srblocks.on_rgb`); as its subclass `CheckpointError`,
-            `load_checkpoint` would refuse the file, for modules were changed after the network was built, or weights
-            are not finite. Nothing is written then.
-        TypeError: `net` is no `Network`.
+        ValueError: the class is not registered, or the network was made from another one by `srblocks.optimize`,
+            `srblocks.to_precision` or `srblocks.on_rgb`.
+        CheckpointError: `load_checkpoint` would reject the file: modules were changed after construction, or a tensor
+            contains NaN or infinity.
+        TypeError: `net` is not a `Network`.
         OSError: the file cannot be written.
     """
-    require_network(net, "save_checkpoint")
+    require_network(net, _SOURCE)
     if net.rewrites is not None:
-        raise ValueError("save_checkpoint: an optimized network has no configuration; save the one it was made from")
+        raise ValueError(f"{_SOURCE}: an optimized network cannot be saved; save the original network")
     if isinstance(getattr(net, "net", None), Network):
-        raise ValueError(f"save_checkpoint: {type(net).__name__} only runs another network; save that one, its `net`")
-    name, tensors = network_name(net), savable_tensors(net)
-    _check_loadable(net, name, tensors)
+        raise ValueError(f"{_SOURCE}: {type(net).__name__} wraps another network; save its attribute net")
+    name, tensors = network_name(net), contiguous_tensors(net)
+    remedy = "modules were changed after construction; save net.state_dict()"
+    check_fit(build_plan(name, net.config, _SOURCE), tensors, _SOURCE, remedy=remedy)
+    check_finite([key for key, tensor in tensors.items() if not bool(tensor.isfinite().all())], _SOURCE)
     recorded = json.dumps({**(record or {}), "network": name, "config": net.config}, sort_keys=True)
     if as_tensor:
         tensors[CONFIG_TENSOR] = configuration_tensor(recorded)
     if Path(path).is_dir():
-        raise IsADirectoryError(errno.EISDIR, "Is a folder", str(path))
+        raise IsADirectoryError(errno.EISDIR, "Is a directory", str(path))
     if not Path(path).absolute().parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "No such folder", str(Path(path).parent))
+        raise FileNotFoundError(errno.ENOENT, "No such directory", str(Path(path).parent))
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, {METADATA_KEY: recorded}))  # save_file hides why a file cannot be written
+        temporary.write_bytes(save(tensors, {METADATA_KEY: recorded}))  # save_file hides the OSError
 
 
-def _check_loadable(net: Network, name: str, tensors: dict[str, Tensor]) -> None:
-    remark = "; its modules are not those of its configuration, save its state_dict"
-    check_fit(outline(name, net.config, "save_checkpoint"), tensors, "save_checkpoint", remark=remark)
-    if broken := [key for key, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
-        raise CheckpointError(f"save_checkpoint: {len(broken)} tensors hold NaN or infinity, first {broken[0]}")
-
-
-def savable_tensors(net: Network) -> dict[str, Tensor]:
-    """Give the tensors of a network as safetensors takes them: contiguous, and those that share memory as copies."""
+def contiguous_tensors(net: Network) -> dict[str, Tensor]:
+    """Return the state dict as safetensors requires it: contiguous, with shared memory copied."""
     tensors: dict[str, Tensor] = {}
-    seen: set[int] = set()
+    used: set[int] = set()
     for name, tensor in net.state_dict().items():
-        whole = tensor.detach().contiguous()
-        memory = whole.untyped_storage().data_ptr()
-        tensors[name] = whole.clone() if memory in seen else whole
-        seen.add(memory)
+        contiguous = tensor.detach().contiguous()
+        memory = contiguous.untyped_storage().data_ptr()
+        tensors[name] = contiguous.clone() if memory in used else contiguous
+        used.add(memory)
     return tensors

@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
-from ..checkpoints.build import build_on_meta
+from ..checkpoints import CheckpointError, MissingArgumentError, WrongScaleError, load_checkpoint
+from ..checkpoints.build import build_recorded
 from ..color import on_rgb
+from ..factory import load_pretrained
 from ..network import COLORS, Network
 from ..networks import network_name, network_spec
-from ..pretrained import DEFAULT_NETWORK, list_pretrained, load_pretrained
+from ..pretrained import DEFAULT_NETWORK, list_pretrained
 from ..rewrites import optimize
 from ..tiling import CHROMA_RADIUS, automatic_tile, receptive_radius
 from .errors import UpscaleError, ending
@@ -111,7 +112,7 @@ def _twin(manifest: Mapping[str, Any]) -> Network | None:
     """Give the network that an artifact was made of, without weights; None for one that is not registered here."""
     model = manifest["model"]
     try:
-        return build_on_meta(model["name"], model["config"])
+        return build_recorded(model["name"], model["config"])
     except Exception:  # or one whose arguments build none, whatever they are
         return None
 
@@ -223,7 +224,7 @@ def opening(device: str) -> Generator[None]:
         raise UpscaleError(4, f"--device {device} is not available here; use cpu") from error
     try:
         yield
-    except (UnseenArgumentError, WrongScaleError) as error:
+    except (MissingArgumentError, WrongScaleError) as error:
         raise UpscaleError(2, f"{error}; see --scale and --arg") from error
     except CheckpointError as error:
         raise UpscaleError(9, str(error)) from error

@@ -22,9 +22,10 @@ from safetensors.torch import save
 
 from .._utils.files import atomic_path
 from ..checkpoints import CheckpointError, load_checkpoint, load_weights, save_checkpoint
-from ..checkpoints.fill import check_fit
-from ..checkpoints.limits import bounded_construction, check_arguments, check_memory
-from ..checkpoints.save import savable_tensors
+from ..checkpoints.build import check_fit
+from ..checkpoints.limits import check_memory, limited_construction
+from ..checkpoints.renamed import current_arguments
+from ..checkpoints.save import contiguous_tensors
 from ..color import OnLuma, OnYCbCr, on_rgb
 from ..errors import MissingLibraryError
 from ..network import Network
@@ -118,11 +119,12 @@ def from_pretrained(name: PathLike, *, scale: int | None = None, **download: Any
         OSError: a file is missing or unreadable. Errors of huggingface_hub are passed on.
     """
     described, weights = _fetched(name, **download)
-    network, config = described["network"], described["config"]
+    network = described["network"]
     if network is None:
         raise CheckpointError(
             f"{name}: {described['class']} is not a registered network", f"use {described['class']}.from_pretrained"
         )
+    config = current_arguments(described["config"], network_spec(network).arguments())
     try:
         serves = config.get("scales") or [config.get("scale")]
         if scale is None and len(serves) == 1:
@@ -177,8 +179,7 @@ class HubMixin(Network):
         """
         described, weights = _fetched(name, **download)
         try:
-            check_arguments(described["config"])
-            with torch.device("meta"), bounded_construction():
+            with limited_construction(described["config"]), torch.device("meta"):
                 plan = cls(**described["config"])
             check_memory(plan, weights)
             net = cls(**described["config"])
@@ -199,7 +200,7 @@ def _save(net: Network, folder: Path, title: str, entries: dict[str, Any]) -> No
         save_checkpoint(inner, folder / WEIGHTS)
     else:
         with atomic_path(folder / WEIGHTS) as temporary:
-            temporary.write_bytes(save(savable_tensors(inner)))  # save_file hides the OS error
+            temporary.write_bytes(save(contiguous_tensors(inner)))  # save_file hides the OS error
     with atomic_path(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if not (folder / CARD).exists():

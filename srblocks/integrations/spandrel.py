@@ -22,8 +22,7 @@ from typing import Any
 from safetensors import safe_open
 from torch import Tensor
 
-from ..checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError
-from ..checkpoints.build import has_our_names
+from ..checkpoints import CheckpointError, MissingArgumentError, WrongScaleError
 from ..checkpoints.containers import (
     CONFIG_TENSOR,
     METADATA_KEY,
@@ -33,8 +32,9 @@ from ..checkpoints.containers import (
     contents_of,
     read_contents,
 )
-from ..checkpoints.load import network_of, whole_scale
-from ..checkpoints.matching import is_layout_of
+from ..checkpoints.load import build_from_contents, check_scale
+from ..checkpoints.matching import has_layout_of
+from ..checkpoints.own_names import has_own_names
 from ..color import on_rgb
 from ..errors import MissingLibraryError
 from ..network import Network
@@ -85,7 +85,7 @@ class SRBlocksArchitecture(Architecture[Network]):
         """Build the network of a state dict and load its weights.
 
         Raises:
-            CheckpointError: the state dict is invalid. Its subclass `UnseenArgumentError`: some constructor arguments
+            CheckpointError: the state dict is invalid. Its subclass `MissingArgumentError`: some constructor arguments
                 cannot be derived from it.
         """
         net = self._network(contents_of(state_dict, _STATE_DICT)).float()
@@ -120,7 +120,7 @@ class SRBlocksArchitecture(Architecture[Network]):
         if self._spec_with_names_of(state):
             return True
         classes = {spec.constructor[0] for spec in self._specs().values()}
-        return any(is_layout_of(state, each) for each in classes) and not any(
+        return any(has_layout_of(state, each) for each in classes) and not any(
             other.detect(state) for other in self.registry if not isinstance(other.architecture, SRBlocksArchitecture)
         )
 
@@ -128,7 +128,7 @@ class SRBlocksArchitecture(Architecture[Network]):
         return {spec.name: spec for spec in network_specs() if _name(spec) == self.name}
 
     def _spec_with_names_of(self, tensors: Any) -> str | None:
-        found = [name for name, spec in self._specs().items() if has_our_names(spec, tensors)]
+        found = [name for name, spec in self._specs().items() if has_own_names(spec, tensors)]
         return found[0] if len(found) == 1 else None
 
     def _network(self, contents: Contents) -> Network:
@@ -136,14 +136,14 @@ class SRBlocksArchitecture(Architecture[Network]):
         name = None if contents.metadata else self._spec_with_names_of(contents.tensors)
         pre_upsampling = any(spec.framework == "pre" for spec in self._specs().values())
         published = _PUBLISHED_PRE_SCALE if pre_upsampling and not contents.metadata else None
-        build = functools.partial(network_of, contents, _STATE_DICT, network=name, config={})
+        build = functools.partial(build_from_contents, contents, _STATE_DICT, network=name, config={})
         try:
             try:
                 net = build(scale=self.scale or published)
             except WrongScaleError:
                 net = build(scale=published)
-        except UnseenArgumentError as error:
-            raise UnseenArgumentError(
+        except MissingArgumentError as error:
+            raise MissingArgumentError(
                 f"{error.cause}; load it with srblocks.load_checkpoint and the missing argument, save it with "
                 "srblocks.save_checkpoint and use that file",
                 "a scale can also be passed to install()",
@@ -173,7 +173,7 @@ def install(registry: ArchRegistry = MAIN_REGISTRY, *, scale: int | None = None,
         >>> registry["srblocks-edsr"].architecture.name
         'EDSR'
     """
-    scale = None if scale is None else whole_scale(scale, "install")
+    scale = None if scale is None else check_scale(scale, "install")
     others = tuple(each.architecture.id for each in registry if not isinstance(each.architecture, SRBlocksArchitecture))
     for name in dict.fromkeys(_name(spec) for spec in network_specs()):
         there = registry.get(_id(name))

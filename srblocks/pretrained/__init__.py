@@ -1,21 +1,17 @@
-"""The weights that come with the package; README.md beside this file says how each was made."""
+"""Bundled weights; README.md in this folder describes how they were trained."""
 
 from pathlib import Path
 
-from ..checkpoints import load_checkpoint
-from ..network import Network
-from ..networks import network_spec
-
 DEFAULT_NETWORK = "fsrcnn"
-"""The bundled network that commands use when none is named."""
+"""Bundled network that commands use by default."""
 
 _FOLDER = Path(__file__).parent
 
 
 def pretrained_path(name: str, *, scale: int) -> Path | None:
-    """Give the bundled weights file of a network at a scale; None when there is none.
+    """Return the bundled weights file of a network at a scale, or None if there is none.
 
-    Example:
+    Examples:
         >>> pretrained_path("fsrcnn", scale=2).name
         'fsrcnn_x2.safetensors'
     """
@@ -24,34 +20,10 @@ def pretrained_path(name: str, *, scale: int) -> Path | None:
 
 
 def list_pretrained() -> list[str]:
-    """Give name and scale of all bundled weights.
+    """Return the names of all bundled weights, with their scales.
 
-    Example:
+    Examples:
         >>> list_pretrained()
         ['fsrcnn_x2', 'fsrcnn_x3', 'fsrcnn_x4']
     """
     return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
-
-
-def load_pretrained(name: str, *, scale: int) -> Network:
-    """Build a network with its bundled weights, in eval mode.
-
-    Args:
-        name: registry name.
-        scale: enlargement per side.
-
-    Raises:
-        ValueError: no weights of that network and scale are bundled.
-        UnknownNetworkError: there is no network of that name.
-
-    Example:
-        >>> load_pretrained("fsrcnn", scale=2).config["width"]
-        56
-    """
-    path = pretrained_path(name, scale=scale)
-    if path is None:
-        raise ValueError(
-            f"no weights are bundled for {network_spec(name).name} at scale {scale}; "
-            f"bundled are {', '.join(list_pretrained())}; give a file of weights"
-        )
-    return load_checkpoint(path)

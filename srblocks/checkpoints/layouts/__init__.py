@@ -1,4 +1,4 @@
-"""The layouts of other people's weights, one file per network."""
+"""Layouts of third-party checkpoints, one file per network."""
 
 from ..layout import Layout
 from . import (

@@ -1,8 +1,8 @@
-"""CARN and CARN-M: the authors', with branches for several scales or for one."""
+"""CARN and CARN-M: the authors' code, for several scales or a single one."""
 
 from typing import Any
 
-from ..layout import Layout, StateDictView, UnfitError
+from ..layout import Layout, LayoutMismatch, StateDictView
 
 _KEYS = {
     "sub_mean.shifter": "normalise.{_shift}",
@@ -17,10 +17,10 @@ _KEYS = {
 
 
 def _read(view: StateDictView, *, mobile: bool) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("entry.weight", side=3)
-    _, group_width, _ = view.kernel("b1.b1.body.0.weight", side=3)
+    width, image_channels, _ = view.kernel("entry.weight", size=3)
+    _, group_width, _ = view.kernel("b1.b1.body.0.weight", size=3)
     if ("b1.b1.body.4.weight" in view) != mobile:
-        raise UnfitError("b1.b1.body.4.weight tells CARN-M from CARN")
+        raise LayoutMismatch("b1.b1.body.4.weight distinguishes CARN-M from CARN")
     facts = {
         "image_channels": image_channels,
         "width": width,
@@ -30,7 +30,7 @@ def _read(view: StateDictView, *, mobile: bool) -> dict[str, Any]:
     }
     if scales := view.indices("upsample.up{}.body.0.weight"):
         return {**facts, "scales": scales}
-    scale = view.factors("upsample.up.body.{}.weight", width)
+    scale = view.shuffle_factors("upsample.up.body.{}.weight", width)
     return {**facts, "scale": scale, "scales": [scale]}
 
 

@@ -1,14 +1,14 @@
-"""CSNLN: the authors'."""
+"""CSNLN: the authors' code."""
 
 from typing import Any
 
-from ..layout import MEAN_SHIFT, Layout, StateDictView, UnfitError
+from ..layout import MEAN_SHIFT, Layout, LayoutMismatch, StateDictView
 
 _SECOND = "SEM.multi_source_projection_2"
 
 
-def _enlarge(theirs: str, ours: str) -> dict[str, str]:
-    """Name the tensors of one multi-source projection."""
+def _multi_source(theirs: str, ours: str) -> dict[str, str]:
+    """Return the keys of one multi-source projection."""
     return {
         f"{theirs}.up_attention.conv_match_1.{{n}}": f"{ours}.cross_scale.query.{{n}}",
         f"{theirs}.up_attention.conv_match_2.{{n}}": f"{ours}.cross_scale.key.{{n}}",
@@ -25,12 +25,12 @@ def _enlarge(theirs: str, ours: str) -> dict[str, str]:
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("head.0.0.weight", side=3)
-    _, channels, _ = view.kernel("tail.0.weight", side=3)
-    _, _, side = view.kernel("SEM.down_sample_1.0.weight")
-    if side not in (6, 9):
-        raise UnfitError(f"SEM.down_sample_1 has kernels of {side}")
-    scale = 3 if side == 9 else 2
+    width, image_channels, _ = view.kernel("head.0.0.weight", size=3)
+    _, channels, _ = view.kernel("tail.0.weight", size=3)
+    _, _, size = view.kernel("SEM.down_sample_1.0.weight")
+    if size not in (6, 9):
+        raise LayoutMismatch(f"SEM.down_sample_1 has kernel size {size}")
+    scale = 3 if size == 9 else 2
     return {
         "image_channels": image_channels,
         "width": width,
@@ -47,11 +47,11 @@ LAYOUTS = (
         keys={
             **MEAN_SHIFT,
             "head.{i}.{n}": "head.{2*i+n}",
-            **_enlarge("SEM.multi_source_projection", "body.first.enlarge"),
+            **_multi_source("SEM.multi_source_projection", "body.first.enlarge"),
             "SEM.down_sample_1.{n}": "body.first.down.{n}",
             "SEM.error_encode.0": "body.first.up.deconv",
             "SEM.error_encode.1": "body.first.up.act",
-            **_enlarge(_SECOND, "body.second.enlarge"),
+            **_multi_source(_SECOND, "body.second.enlarge"),
             "SEM.down_sample_3.{n}": "body.second.down.{n}",
             "SEM.error_encode_2.0": "body.second.up.deconv",
             "SEM.error_encode_2.1": "body.second.up.act",

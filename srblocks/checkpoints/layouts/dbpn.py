@@ -1,12 +1,11 @@
-"""DBPN: the authors', all variants; EDSR-PyTorch."""
+"""DBPN: the authors' code, all variants; EDSR-PyTorch."""
 
 from typing import Any
 
-from ..layout import MEAN_SHIFT, Layout, StateDictView, UnfitError
+from ..layout import MEAN_SHIFT, Layout, LayoutMismatch, StateDictView
 
 _SCALES = {6: 2, 8: 4, 12: 8}
-"""Side of the projections' kernels -> scale."""
-
+"""Kernel size of the projections -> scale."""
 
 _UP = {
     "up_conv1.deconv": "up1.deconv",
@@ -31,22 +30,22 @@ _DOWN = {
 
 
 def _read(view: StateDictView, *, recursive: bool) -> dict[str, Any]:
-    head_width, image_channels, _ = view.kernel("feat0.conv.weight", side=3)
-    width, _, _ = view.kernel("feat1.conv.weight", side=1)
-    _, _, side = view.kernel("up1.up_conv1.deconv.weight")
-    _, channels, _ = view.kernel("output_conv.conv.weight", side=3)
-    if side not in _SCALES:
-        raise UnfitError(f"up1.up_conv1 has kernels of {side}")
+    head_width, image_channels, _ = view.kernel("feat0.conv.weight", size=3)
+    width, _, _ = view.kernel("feat1.conv.weight", size=1)
+    _, _, size = view.kernel("up1.up_conv1.deconv.weight")
+    _, channels, _ = view.kernel("output_conv.conv.weight", size=3)
+    if size not in _SCALES:
+        raise LayoutMismatch(f"up1.up_conv1 has kernel size {size}")
     stages = view.count("up{}.up_conv1.deconv.weight", start=1)
     if recursive == (channels == stages * width):
-        raise UnfitError(f"output_conv sees {channels} channels")
+        raise LayoutMismatch(f"output_conv has {channels} input channels")
     return {
         "image_channels": image_channels,
         "width": width,
         "head_width": head_width,
         "stages": stages,
         "recursions": channels // width if recursive else None,
-        "scale": _SCALES[side],
+        "scale": _SCALES[size],
     }
 
 
@@ -59,23 +58,23 @@ def _recursive(view: StateDictView) -> dict[str, Any]:
 
 
 def _edsr_pytorch(view: StateDictView) -> dict[str, Any]:
-    head_width, image_channels, _ = view.kernel("initial.0.weight", side=3)
-    width, _, _ = view.kernel("initial.2.weight", side=1)
-    _, _, side = view.kernel("upmodules.0.conv_1.0.weight")
-    if side not in _SCALES:
-        raise UnfitError(f"upmodules.0.conv_1 has kernels of {side}")
+    head_width, image_channels, _ = view.kernel("initial.0.weight", size=3)
+    width, _, _ = view.kernel("initial.2.weight", size=1)
+    _, _, size = view.kernel("upmodules.0.conv_1.0.weight")
+    if size not in _SCALES:
+        raise LayoutMismatch(f"upmodules.0.conv_1 has kernel size {size}")
     return {
         "image_channels": image_channels,
         "width": width,
         "head_width": head_width,
         "stages": view.count("upmodules.{}.conv_1.0.weight"),
-        "scale": _SCALES[side],
+        "scale": _SCALES[size],
         **view.mean_shift(),
     }
 
 
 def _edsr_pytorch_unit(theirs: str, ours: str, places: dict[str, str]) -> dict[str, str]:
-    """Name the tensors of one projection."""
+    """Return the keys of one projection."""
     return {f"{theirs}.{name}": f"{ours}.{place}" for name, place in places.items()}
 
 
@@ -105,16 +104,16 @@ _KEYS = {
     **{f"up{{i}}.{theirs}": f"ups.{{i-2}}.{ours}" for theirs, ours in _UP.items()},
     "output_conv.conv": "tail",
 }
-_IMPLIED = {"newest_first": True, "shared_slope": True, "mean_shift": False, "value_range": 1.0}
+_DEFAULTS = {"newest_first": True, "shared_slope": True, "mean_shift": False, "value_range": 1.0}
 
 LAYOUTS = (
-    Layout(network="dbpn", source="the authors", keys=_KEYS, read=_single, defaults={**_IMPLIED, "image_skip": False}),
+    Layout(network="dbpn", source="the authors", keys=_KEYS, read=_single, defaults={**_DEFAULTS, "image_skip": False}),
     Layout(
         network="dbpn_res_mr64_3",
         source="the authors",
         keys=_KEYS,
         read=_recursive,
-        defaults={**_IMPLIED, "image_skip": True},
+        defaults={**_DEFAULTS, "image_skip": True},
     ),
     Layout(
         network="dbpn",

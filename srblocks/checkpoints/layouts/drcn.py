@@ -1,4 +1,4 @@
-"""DRCN: jiny2001's port."""
+"""DRCN: port by jiny2001."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from ..layout import Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("W-1_conv/conv_W_1", side=3)
-    _, seen, _ = view.kernel("WD2_conv_1", side=3)
+    width, image_channels, _ = view.kernel("W-1_conv/conv_W_1", size=3)
+    _, tail_inputs, _ = view.kernel("WD2_conv_1", size=3)
     return {
         "image_channels": image_channels,
         "width": width,
         "recursions": view.tensors["LayerWeights"].numel() if "LayerWeights" in view else 1,
-        "skip": "add" if seen == width else "concat",
+        "skip": "add" if tail_inputs == width else "concat",
     }
 
 

@@ -1,4 +1,4 @@
-"""DRN: the authors'."""
+"""DRN: the authors' code."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from ..layout import MEAN_SHIFT, Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("head.weight", side=3)
+    width, image_channels, _ = view.kernel("head.weight", size=3)
     depth = view.count("up_blocks.0.{}.body.0.weight")
     return {
         "image_channels": image_channels,

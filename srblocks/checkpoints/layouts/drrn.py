@@ -1,4 +1,4 @@
-"""DRRN: jt827859032's port, with 25 runs of one unit and no normalization."""
+"""DRRN: port by jt827859032, with 25 recursions of one unit and no normalization."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from ..layout import Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("input.weight", side=3)
+    width, image_channels, _ = view.kernel("input.weight", size=3)
     for name in ("conv1.weight", "conv2.weight", "output.weight"):
-        view.kernel(name, side=3)
+        view.kernel(name, size=3)
     return {"image_channels": image_channels, "width": width, "bias": "input.bias" in view}
 
 

@@ -1,4 +1,4 @@
-"""EDSR: EDSR-PyTorch and its descendants; BasicSR."""
+"""EDSR: EDSR-PyTorch and code derived from it; BasicSR."""
 
 from typing import Any
 
@@ -6,31 +6,31 @@ from ..layout import MEAN_SHIFT, Facts, Layout, StateDictView
 
 
 def _res_scale(facts: Facts) -> float | None:
-    """0.1 at width 256, 1 up to 64."""  # Lim et al., section 3.3; both sources.
+    """0.1 at width 256, 1 up to width 64."""  # Lim et al., section 3.3; both sources
     if facts["width"] <= 64:
         return 1.0
     return 0.1 if facts["width"] == 256 else None
 
 
 def _edsr_pytorch(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("head.0.weight", side=3)
+    width, image_channels, _ = view.kernel("head.0.weight", size=3)
     return {
         "image_channels": image_channels,
         "width": width,
         "depth": view.count("body.{}.body.0.weight"),
-        "scale": view.factors("tail.0.{}.weight", width),
+        "scale": view.shuffle_factors("tail.0.{}.weight", width),
         **view.mean_shift(),
     }
 
 
 def _basicsr(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("conv_first.weight", side=3)
+    width, image_channels, _ = view.kernel("conv_first.weight", size=3)
     view.shape("conv_after_body.weight")
     return {
         "image_channels": image_channels,
         "width": width,
         "depth": view.count("body.{}.conv1.weight"),
-        "scale": view.factors("upsample.{}.weight", width),
+        "scale": view.shuffle_factors("upsample.{}.weight", width),
     }
 
 

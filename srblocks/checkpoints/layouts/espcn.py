@@ -1,14 +1,14 @@
-"""ESPCN: the ports of yjn870 and Nhat-Thanh, and PyTorch's tutorial."""
+"""ESPCN: ports by yjn870 and Nhat-Thanh, and the PyTorch tutorial."""
 
 from typing import Any
 
-from ..layout import Layout, StateDictView, UnfitError
+from ..layout import Layout, LayoutMismatch, StateDictView
 
 
 def _read(view: StateDictView, first: str, last: str) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel(first, side=5)
-    view.kernel(last, side=3)
-    return {"image_channels": image_channels, "width": width, "scale": view.factor(last, image_channels)}
+    width, image_channels, _ = view.kernel(first, size=5)
+    view.kernel(last, size=3)
+    return {"image_channels": image_channels, "width": width, "scale": view.shuffle_factor(last, image_channels)}
 
 
 def _yjn870(view: StateDictView) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def _nhat_thanh(view: StateDictView) -> dict[str, Any]:
 def _tutorial(view: StateDictView) -> dict[str, Any]:
     facts = _read(view, "conv1.weight", "conv4.weight")
     if facts["image_channels"] != 1:
-        raise UnfitError("the tutorial's network works on luma; ports with these names differ in their activations")
+        raise LayoutMismatch("the tutorial's network processes luma; RGB ports with these names have other activations")
     return facts
 
 

@@ -1,4 +1,4 @@
-"""FSRCNN: yjn870's port, whose tensors are the same at every scale."""
+"""FSRCNN: port by yjn870; tensor shapes are the same at all scales."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from ..layout import Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("first_part.0.weight", side=5)
-    shrunk_width, _, _ = view.kernel("mid_part.0.weight", side=1)
-    view.kernel("last_part.weight", side=9)
+    width, image_channels, _ = view.kernel("first_part.0.weight", size=5)
+    shrunk_width, _, _ = view.kernel("mid_part.0.weight", size=1)
+    view.kernel("last_part.weight", size=9)
     return {
         "image_channels": image_channels,
         "width": width,

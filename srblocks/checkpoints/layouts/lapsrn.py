@@ -1,4 +1,4 @@
-"""LapSRN: the authors' MatConvNet files and twtygqyy's port."""
+"""LapSRN: the authors' MatConvNet files, and the port by twtygqyy."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from ..layout import Layout, StateDictView
 
 
 def _official(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("input_conv.weight", side=3)
+    width, image_channels, _ = view.kernel("input_conv.weight", size=3)
     _, _, upconv_kernel = view.kernel("level1_upconv.weight")
     levels = view.count("level{}_upconv.weight", start=1)
     return {
@@ -21,7 +21,7 @@ def _official(view: StateDictView) -> dict[str, Any]:
 
 
 def _twtygqyy(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("conv_input.weight", side=3)
+    width, image_channels, _ = view.kernel("conv_input.weight", size=3)
     indices = view.indices("convt_F1.0.cov_block.{}.weight")
     last = 2 * len(indices) - 2
     _, _, upconv_kernel = view.kernel(f"convt_F1.0.cov_block.{last}.weight")

@@ -6,13 +6,13 @@ from ..layout import MEAN_SHIFT, Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("head.0.weight", side=3)
+    width, image_channels, _ = view.kernel("head.0.weight", size=3)
     branches = view.count("pre_process.{}.0.body.0.weight")
     return {
         "image_channels": image_channels,
         "width": width,
         "depth": view.count("body.{}.body.0.weight"),
-        "scales": [view.factors(f"upsample.{k}.{{}}.weight", width) for k in range(branches)],
+        "scales": [view.shuffle_factors(f"upsample.{k}.{{}}.weight", width) for k in range(branches)],
         **view.mean_shift(),
     }
 

@@ -1,4 +1,4 @@
-"""MS-LapSRN: the authors' MatConvNet files. Their tensors are the same for any number of recursions."""
+"""MS-LapSRN: the authors' MatConvNet files; tensor shapes are the same for any number of recursions."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from ..layout import Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("input_conv.weight", side=3)
-    view.kernel("upconv.weight", side=3)
+    width, image_channels, _ = view.kernel("input_conv.weight", size=3)
+    view.kernel("upconv.weight", size=3)
     return {"image_channels": image_channels, "width": width, "depth": view.count("conv{}.weight", start=1)}
 
 

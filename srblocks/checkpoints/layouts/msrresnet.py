@@ -6,12 +6,12 @@ from ..layout import Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("conv_first.weight", side=3)
+    width, image_channels, _ = view.kernel("conv_first.weight", size=3)
     return {
         "image_channels": image_channels,
         "width": width,
         "depth": view.count("body.{}.conv1.weight"),
-        "scale": view.factors("upconv{}.weight", width),
+        "scale": view.shuffle_factors("upconv{}.weight", width),
     }
 
 

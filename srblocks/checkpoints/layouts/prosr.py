@@ -1,4 +1,4 @@
-"""ProSR: the authors' re-implementation, both sizes."""
+"""ProSR: the authors' reimplementation, both sizes."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ _KEYS = {
 
 
 def _read(view: StateDictView, block: str, dense: str, *, residual: bool) -> dict[str, Any]:
-    """Read one size; from the second pyramid on, a compression stands ahead of the blocks."""
-    width, image_channels, _ = view.kernel("init_conv_1.conv.1.weight", side=3)
+    """Read one size; from the second pyramid level on, a compression convolution precedes the blocks."""
+    width, image_channels, _ = view.kernel("init_conv_1.conv.1.weight", size=3)
     layer = f"pyramid_residual_{{}}.{block}_{{}}.{dense}.denselayer{{}}.conv_2.conv.1.weight"
-    growth, _, _ = view.kernel(layer.format(1, 1, 1), side=3)
+    growth, _, _ = view.kernel(layer.format(1, 1, 1), size=3)
     pyramids = range(1, view.count(layer.format("{}", 1, 1), start=1) + 1)
     blocks = [view.count(layer.format(p, "{}", 1), start=1) for p in pyramids]
     first = [0] + [1] * (len(blocks) - 1)
@@ -47,8 +47,8 @@ def _small(view: StateDictView) -> dict[str, Any]:
 _LARGE = f"{_PYRAMID}.residual_denseblock_{{b}}"
 _LARGE_BLOCK = f"{_BODY}.{{b-1+_first[p-1]}}"
 _SMALL = f"{_PYRAMID}.denseblock_{{b}}"
-_ABSENT = ("normalise.", "denormalise.")
-_IMPLIED = {"mean_shift": True, "image_skip": True, "value_range": 1 / 0.0039215}
+_CONSTANT_KEYS = ("normalise.", "denormalise.")
+_DEFAULTS = {"mean_shift": True, "image_skip": True, "value_range": 1 / 0.0039215}
 
 LAYOUTS = (
     Layout(
@@ -61,8 +61,8 @@ LAYOUTS = (
             f"{_LARGE}.comp.conv1": f"{_LARGE_BLOCK}.fuse",
         },
         read=_large,
-        defaults=_IMPLIED,
-        constant_keys=_ABSENT,
+        defaults=_DEFAULTS,
+        constant_keys=_CONSTANT_KEYS,
     ),
     Layout(
         network="prosr_s",
@@ -74,7 +74,7 @@ LAYOUTS = (
             f"{_SMALL}.comp.conv1": f"{_BODY}.{{2*b-1+_first[p-1]}}",
         },
         read=_small,
-        defaults=_IMPLIED,
-        constant_keys=_ABSENT,
+        defaults=_DEFAULTS,
+        constant_keys=_CONSTANT_KEYS,
     ),
 )

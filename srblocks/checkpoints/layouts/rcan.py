@@ -1,40 +1,40 @@
-"""RCAN: the authors', BasicSR, and yjn870's port."""
+"""RCAN: the authors' code, BasicSR, and the port by yjn870."""
 
 from typing import Any
 
-from ..layout import MEAN_SHIFT, Layout, StateDictView, UnfitError
+from ..layout import MEAN_SHIFT, Layout, LayoutMismatch, StateDictView
 
 
 def _authors(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("head.0.weight", side=3)
+    width, image_channels, _ = view.kernel("head.0.weight", size=3)
     return {
         "image_channels": image_channels,
         "width": width,
         "groups": view.count("body.{}.body.0.body.0.weight"),
         "blocks_per_group": view.count("body.0.body.{}.body.0.weight"),
         "reduction": width // view.kernel("body.0.body.0.body.3.conv_du.0.weight")[0],
-        "scale": view.factors("tail.0.{}.weight", width),
+        "scale": view.shuffle_factors("tail.0.{}.weight", width),
         **view.mean_shift(),
     }
 
 
 def _basicsr(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("conv_first.weight", side=3)
+    width, image_channels, _ = view.kernel("conv_first.weight", size=3)
     return {
         "image_channels": image_channels,
         "width": width,
         "groups": view.count("body.{}.conv.weight"),
         "blocks_per_group": view.count("body.0.residual_group.{}.rcab.0.weight"),
         "reduction": width // view.kernel("body.0.residual_group.0.rcab.3.attention.1.weight")[0],
-        "scale": view.factors("upsample.{}.weight", width),
+        "scale": view.shuffle_factors("upsample.{}.weight", width),
     }
 
 
 def _yjn870(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("sf.weight", side=3)
-    scale = view.factor("upscale.0.weight", width)
+    width, image_channels, _ = view.kernel("sf.weight", size=3)
+    scale = view.shuffle_factor("upscale.0.weight", width)
     if scale not in (2, 3):
-        raise UnfitError(f"its one pixel shuffle of x{scale} is no chain of x2 and x3")
+        raise LayoutMismatch(f"upscale.0 is a single x{scale} pixel shuffle, not a chain of x2 and x3")
     return {
         "image_channels": image_channels,
         "width": width,

@@ -1,13 +1,13 @@
-"""RDN: EDSR-PyTorch, and yjn870's port."""
+"""RDN: EDSR-PyTorch, and the port by yjn870."""
 
 from typing import Any
 
-from ..layout import Layout, StateDictView, UnfitError
+from ..layout import Layout, LayoutMismatch, StateDictView
 
 
 def _edsr_pytorch(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("SFENet1.weight", side=3)
-    growth, _, _ = view.kernel("RDBs.0.convs.0.conv.0.weight", side=3)
+    width, image_channels, _ = view.kernel("SFENet1.weight", size=3)
+    growth, _, _ = view.kernel("RDBs.0.convs.0.conv.0.weight", size=3)
     last = max(view.indices("UPNet.{}.weight"), default=0)
     return {
         "image_channels": image_channels,
@@ -15,23 +15,23 @@ def _edsr_pytorch(view: StateDictView) -> dict[str, Any]:
         "depth": view.count("RDBs.{}.LFF.weight"),
         "layers": view.count("RDBs.0.convs.{}.conv.0.weight"),
         "growth": growth,
-        "scale": view.factors("UPNet.{}.weight", growth, last=last),
+        "scale": view.shuffle_factors("UPNet.{}.weight", growth, last=last),
         "_last": last,
     }
 
 
 def _yjn870(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("sfe1.weight", side=3)
-    growth, _, _ = view.kernel("rdbs.0.layers.0.conv.weight", side=3)
+    width, image_channels, _ = view.kernel("sfe1.weight", size=3)
+    growth, _, _ = view.kernel("rdbs.0.layers.0.conv.weight", size=3)
     if growth != width:
-        raise UnfitError(f"rdbs.0.layers.0.conv gives {growth} channels instead of {width}")
+        raise LayoutMismatch(f"rdbs.0.layers.0.conv has {growth} output channels instead of {width}")
     return {
         "image_channels": image_channels,
         "width": width,
         "depth": view.count("rdbs.{}.lff.weight"),
         "layers": view.count("rdbs.0.layers.{}.conv.weight"),
         "growth": growth,
-        "scale": view.factors("upscale.{}.weight", width),
+        "scale": view.shuffle_factors("upscale.{}.weight", width),
     }
 
 

@@ -1,4 +1,4 @@
-"""RED-Net: yjn870's port, for images that are enlarged already."""
+"""RED-Net: port by yjn870, for images that are upscaled already."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from ..layout import Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("conv_layers.0.0.weight", side=3)
+    width, image_channels, _ = view.kernel("conv_layers.0.0.weight", size=3)
     layers = view.count("conv_layers.{}.0.weight")
     return {
         "image_channels": image_channels,

@@ -1,4 +1,4 @@
-"""SAN: the authors'."""
+"""SAN: the authors' code."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from ..layout import MEAN_SHIFT, Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("head.0.weight", side=3)
+    width, image_channels, _ = view.kernel("head.0.weight", size=3)
     return {
         "image_channels": image_channels,
         "width": width,
         "groups": view.count("RG.{}.conv_last.weight"),
         "blocks_per_group": view.count("RG.0.rcab.{}.conv_first.0.weight"),
         "reduction": width // view.kernel("RG.0.soca.conv_du.0.weight")[0],
-        "scale": view.factors("tail.0.{}.weight", width),
+        "scale": view.shuffle_factors("tail.0.{}.weight", width),
         **view.mean_shift(),
     }
 

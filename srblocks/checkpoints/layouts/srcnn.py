@@ -1,15 +1,15 @@
-"""SRCNN: yjn870's port and Nhat-Thanh's, whose convolutions were trained without padding."""
+"""SRCNN: ports by yjn870 and Nhat-Thanh; the latter was trained without padding."""
 
 from typing import Any
 
-from ..layout import Layout, StateDictView, UnfitError
+from ..layout import Layout, LayoutMismatch, StateDictView
 
 
 def _read(view: StateDictView, first: str, second: str, third: str) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel(f"{first}.weight", side=9)
+    width, image_channels, _ = view.kernel(f"{first}.weight", size=9)
     _, _, mapping_kernel = view.kernel(f"{second}.weight")
-    if view.kernel(f"{third}.weight", side=5)[0] != image_channels:
-        raise UnfitError("the last convolution gives no image")
+    if view.kernel(f"{third}.weight", size=5)[0] != image_channels:
+        raise LayoutMismatch("the last convolution does not output an image")
     return {"image_channels": image_channels, "width": width, "mapping_kernel": mapping_kernel}
 
 

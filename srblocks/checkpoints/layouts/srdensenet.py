@@ -1,4 +1,4 @@
-"""SRDenseNet: yjn870's port."""
+"""SRDenseNet: port by yjn870."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from ..layout import Layout, StateDictView
 
 
 def _read(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("conv.conv.weight", side=3)
-    growth, _, _ = view.kernel("dense_blocks.0.block.0.conv.weight", side=3)
+    width, image_channels, _ = view.kernel("conv.conv.weight", size=3)
+    growth, _, _ = view.kernel("dense_blocks.0.block.0.conv.weight", size=3)
     upsampler_width, _, deconv_kernel = view.kernel("deconv.0.weight")
     return {
         "image_channels": image_channels,

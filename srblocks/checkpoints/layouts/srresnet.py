@@ -1,4 +1,4 @@
-"""SRResNet and SRGAN's generator: Lornatang's port, and two generations each of leftthomas's and twtygqyy's."""
+"""SRResNet and the SRGAN generator: ports by Lornatang, leftthomas and twtygqyy (two generations each)."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ from ..layout import Layout, StateDictView
 
 
 def _lornatang(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("conv1.0.weight", side=9)
+    width, image_channels, _ = view.kernel("conv1.0.weight", size=9)
     return {
         "image_channels": image_channels,
         "width": width,
         "depth": view.count("trunk.{}.rcb.0.weight"),
-        "scale": view.factors("upsampling.{}.upsample_block.0.weight", width),
+        "scale": view.shuffle_factors("upsampling.{}.upsample_block.0.weight", width),
     }
 
 
 def _leftthomas(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("block1.0.weight", side=9)
+    width, image_channels, _ = view.kernel("block1.0.weight", size=9)
     depth = view.count("block{}.conv1.weight", start=2)
     last = max(view.indices(f"block{depth + 3}.{{}}.weight"), default=0)
     return {
@@ -24,19 +24,19 @@ def _leftthomas(view: StateDictView) -> dict[str, Any]:
         "width": width,
         "depth": depth,
         "body_end": "norm" if f"block{depth + 2}.1.running_mean" in view else "act",
-        "scale": view.factors(f"block{depth + 3}.{{}}.conv.weight", width),
+        "scale": view.shuffle_factors(f"block{depth + 3}.{{}}.conv.weight", width),
         "_last": last,
     }
 
 
 def _twtygqyy(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("conv_input.weight", side=9)
+    width, image_channels, _ = view.kernel("conv_input.weight", size=9)
     return {
         "image_channels": image_channels,
         "width": width,
         "depth": view.count("residual.{}.conv1.weight"),
         "norm": "batch" if "bn_mid.running_mean" in view else "instance",
-        "scale": view.factors("upscale4x.{}.weight", width),
+        "scale": view.shuffle_factors("upscale4x.{}.weight", width),
     }
 
 

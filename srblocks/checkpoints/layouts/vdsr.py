@@ -1,17 +1,17 @@
-"""VDSR: the authors' MatConvNet file, twtygqyy's port, EDSR-PyTorch, torchSR."""
+"""VDSR: the authors' MatConvNet file, the port by twtygqyy, EDSR-PyTorch, torchSR."""
 
 from typing import Any
 
-from ..layout import MEAN_SHIFT, Layout, StateDictView, UnfitError
+from ..layout import MEAN_SHIFT, Layout, LayoutMismatch, StateDictView
 
 
 def _chain(view: StateDictView, names: list[str]) -> dict[str, Any]:
-    """Read a chain of 3x3 convolutions, from image to image."""
+    """Derive the arguments from a chain of 3x3 convolutions, image to image."""
     depth = len(names)
-    kernels = [view.kernel(name, side=3) for name in names]
+    kernels = [view.kernel(name, size=3) for name in names]
     width, image_channels, _ = kernels[0]
     if depth < 2 or kernels[-1][0] != image_channels:
-        raise UnfitError("the last convolution gives no image")
+        raise LayoutMismatch("the last convolution does not output an image")
     return {
         "image_channels": image_channels,
         "width": width,
@@ -26,7 +26,7 @@ def _official(view: StateDictView) -> dict[str, Any]:
 
 
 def _twtygqyy(view: StateDictView) -> dict[str, Any]:
-    width, image_channels, _ = view.kernel("input.weight", side=3)
+    width, image_channels, _ = view.kernel("input.weight", size=3)
     return {
         "image_channels": image_channels,
         "width": width,
@@ -42,10 +42,10 @@ def _edsr_pytorch(view: StateDictView) -> dict[str, Any]:
 
 
 def _torchsr(view: StateDictView) -> dict[str, Any]:
-    """Read a chain with activations between; without the mean shift, it could be of other networks too."""
+    """Derive the arguments; without the mean shift, the same names are used by other networks."""
     indices = view.indices("body.{}.weight")
     if not indices or indices != list(range(0, 2 * len(indices), 2)):
-        raise UnfitError("the indices of body are not 0, 2, 4, ...")
+        raise LayoutMismatch("the indices of body are not 0, 2, 4, ...")
     view.shape("sub_mean.bias")
     facts = _chain(view, [f"body.{i}.weight" for i in indices])
     return {**facts, "_last": indices[-1], **view.mean_shift()}
