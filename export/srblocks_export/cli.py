@@ -1,256 +1,214 @@
-"""`srblocks-export`: from a network to verified artifacts. Parses before it imports torch."""
+"""`srblocks-export`: export a network to verified artifacts. Options are parsed before torch is imported."""
 
-import argparse
 import contextlib
-import json
+import inspect
 import logging
-import math
 import sys
 from collections.abc import Sequence
-from importlib import metadata
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, Any, Literal
 
-from .config import ExportConfig, ModelSource
-from .console import echo_error, standard_output
-from .errors import ExportError, unforeseen
-from .formats import FORMATS, PRECISIONS
-from .formats.tensorrt.trt_engine.options import add_build_options, build_options
-from .shapes import parse_shape
+from cyclopts import App, Parameter
 
-EPILOG = """\
-exit codes: 0 ok, 1 internal error, 2 usage, unknown network, wrong shape or scale, 3 output exists or cannot be
-written, 4 backend or device missing, 5 graph not exportable, 6 verification failed, 7 build failed, 8 artifact does not
-fit this host, 9 bad input file, 130 interrupted. --check-env, --dry-run: 0 or the code that doing it gives.
-"""
+from srblocks._utils import cli
+from srblocks._utils.console import OutputError
 
+from .config import ENGINES, FORMAT, NETWORK, RUN, ExportConfig
+from .errors import ExportError, internal_error
+from .formats import FORMATS
+from .formats.tensorrt.trt_engine import BuildOptions
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong as of every other wrong option."""
-        raise ExportError(200, message, f"see {self.prog} --help")
+EPILOG = (
+    "exit codes: 0 ok, 1 internal error, 2 usage, unknown network, wrong shape or scale, 3 output exists or cannot be "
+    "written, 4 backend or device missing, 5 graph not exportable, 6 verification failed, 7 build failed, 8 artifact "
+    "does not fit this host, 9 bad input file, 130 interrupted. "
+    "--check-env and --dry-run: 0, or the code that the export would return."
+)
 
 
-def _seed(text: str) -> int:
-    if not 0 <= (value := int(text)) < 2**63:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0..2**63-1")
-    return value
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The network to export."""
+
+    model: Annotated[
+        str | None,
+        Parameter(
+            group=NETWORK,
+            help="Network name, or a weights file of a known network (default: the weights' network, or FSRCNN).",
+        ),
+    ] = None
+    scale: Annotated[
+        int | None,
+        Parameter(group=NETWORK, help="Scale factor (default: that of the weights, or the network's smallest)."),
+    ] = None
+    weights: Annotated[
+        Path | None,
+        Parameter(
+            group=NETWORK,
+            metavar="FILE",
+            help="Weights of srblocks or of a third-party checkpoint: safetensors, a torch state dict, or .mat.",
+        ),
+    ] = None
+    color: Annotated[
+        Literal["rgb", "y"] | None,
+        Parameter(
+            group=NETWORK,
+            help="Images of the artifact; rgb adds color conversions to a network on luma (default: network's own).",
+        ),
+    ] = None
+    arguments: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--arg",
+            group=NETWORK,
+            negative="",
+            metavar="KEY=VALUE",
+            help="Constructor argument of the network; repeatable.",
+        ),
+    ] = ()
 
 
-def _bound(text: str) -> float:
-    if not 0 <= (value := float(text)) < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of 0 or more")
-    return value
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Actions and output of the command."""
+
+    all_formats: Annotated[
+        bool, Parameter(name="--all", group=FORMAT, negative="", help="Every format that can be built here.")
+    ] = False
+    dry_run: Annotated[bool, Parameter(group=RUN, negative="", help="Show what would be written, and stop.")] = False
+    check_env: Annotated[bool, Parameter(group=RUN, negative="", help="Show what can be built here, and stop.")] = False
+    list_networks: Annotated[
+        bool, Parameter(name="--list", group=RUN, negative="", help="List the networks, and stop.")
+    ] = False
+    as_json: Annotated[
+        bool,
+        Parameter(name="--json", group=RUN, negative="", help="JSON on standard output, all else on standard error."),
+    ] = False
+    verbose: Annotated[
+        bool, Parameter(name=["--verbose", "-v"], group=RUN, negative="", help="Tracebacks of internal errors.")
+    ] = False
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], group=RUN, negative="", help="No progress, no table.")] = (
+        False
+    )
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the command line's parser."""
-    parser = _Parser(
-        prog="srblocks-export",
-        description="Export a super-resolution network and verify every artifact in a fresh process.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "model",
-        nargs="?",
-        metavar="MODEL",
-        help="network name, or a weights file whose network is recognized; without it the bundled FSRCNN",
-    )
-    parser.add_argument(
-        "-o", "--out", type=Path, default=Path("exported"), metavar="DIR", help="output folder (default: exported)"
-    )
-    parser.add_argument("--name", help="stem of the files (default: network, scale, precision and shape)")
-    network = parser.add_argument_group("network")
-    network.add_argument(
-        "--scale", type=int, help="enlargement per side (default: that of the weights, or the smallest declared)"
-    )
-    network.add_argument(
-        "--weights",
-        type=Path,
-        metavar="FILE",
-        help="weights, also of the authors' and other layouts: safetensors, a torch file of a state dict, or .mat",
-    )
-    network.add_argument(
-        "--color",
-        choices=["rgb", "y"],
-        help="images of the artifact: rgb puts the conversions around a network on luma (default: the network's own)",
-    )
-    network.add_argument(
-        "--arg",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="constructor argument of the network, repeatable",
-    )
-    network.add_argument(
-        "--no-optimize",
-        dest="optimize",
-        action="store_false",
-        help="export the network as it is, without the exact rewrites that make it cheaper (srblocks.optimize)",
-    )
-    network.add_argument(
-        "--without",
-        action="append",
-        default=[],
-        metavar="REWRITE",
-        help="optimize without this rewrite, such as transposed_convolution, repeatable",
-    )
-    formats = parser.add_argument_group("formats (default: --onnx)")
-    for row in FORMATS.values():
-        formats.add_argument(f"--{row.name}", dest="formats", action="append_const", const=row.name, help=row.summary)
-    formats.add_argument("--all", dest="all_formats", action="store_true", help="every format that can be built here")
-    sizes = parser.add_argument_group("sizes (default: batch, height and width are dynamic)")
-    sizes.add_argument("--shape", metavar="NxCxHxW", help="one fixed input shape")
-    sizes.add_argument("--min", dest="minimum", metavar="NxCxHxW", help="smallest dynamic shape")
-    sizes.add_argument(
-        "--opt", dest="optimum", metavar="NxCxHxW", help="shape that TensorRT engines are quickest at (up to 270x480)"
-    )
-    sizes.add_argument(
-        "--max", dest="maximum", metavar="NxCxHxW", help="largest dynamic shape (default: none, TensorRT 1xCx540x960)"
-    )
-    sizes.add_argument("--opset", type=int, default=18, help="ONNX operator set (default: 18)")
-    engines = parser.add_argument_group("machines that --aoti, --trt and --torch-trt are made for")
-    engines.add_argument(
-        "--device", choices=["cpu", "cuda"], default="cpu", help="where --aoti is to run (default: cpu)"
-    )
-    add_build_options(engines)
-    precision = parser.add_argument_group("precision (images are float32 in any)")
-    precision.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="fp32",
-        help="what the network computes in: fp16 for GPUs, bf16 for CPUs that have it, not with --onnx (default: fp32)",
-    )
-    precision.add_argument(
-        "--fp32-modules",
-        action="append",
-        default=[],
-        metavar="REGEX",
-        help=r"keep the modules whose whole path fits in float32, such as 'tail' or 'body\.12', repeatable",
-    )
-    precision.add_argument(
-        "--calibrate",
-        type=Path,
-        metavar="DIR",
-        help="low-resolution images that show whether the values fit (default: the verification's inputs)",
-    )
-    verify = parser.add_argument_group("verification")
-    verify.add_argument(
-        "--verify",
-        choices=["sizes", "one", "off"],
-        default="sizes",
-        help="compare at several sizes (default), at one, or not",
-    )
-    verify.add_argument(
-        "--tolerance",
-        type=_bound,
-        help="largest error relative to the output's standard deviation (default: 1e-4, fp16 3e-2, bf16 0.25)",
-    )
-    verify.add_argument(
-        "--min-psnr",
-        type=_bound,
-        metavar="DB",
-        help="smallest PSNR against the network in fp32 (default: none, fp16 55, bf16 40)",
-    )
-    verify.add_argument("--seed", type=_seed, default=0, help="seed of fresh weights and of the verification inputs")
-    run = parser.add_argument_group("run")
-    run.add_argument("--force", action="store_true", help="overwrite existing outputs")
-    run.add_argument("--dry-run", action="store_true", help="say what would be written, and stop")
-    run.add_argument("--check-env", action="store_true", help="say what can be built here, and stop")
-    run.add_argument(
-        "--json",
-        action="store_true",
-        help="a machine-readable summary on standard output, everything else on standard error",
-    )
-    run.add_argument("-v", "--verbose", action="store_true", help="tracebacks of internal errors")
-    run.add_argument("-q", "--quiet", action="store_true", help="no progress and no table")
-    run.add_argument("--version", action="version", version=f"%(prog)s {metadata.version('srblocks')}")
-    run.add_argument("--list", action="store_true", help="list the networks, and stop")
-    return parser
+def build_app() -> App:
+    """Build the command line: the fields of the option classes, a flag per format, and the options of engine builds."""
+    formats = (_flag(name, f"{each.summary}.", group=FORMAT) for name, each in FORMATS.items())
+    parameters = [
+        *cli.declared(ModelOptions, positional="model"),
+        *cli.declared(ExportConfig),
+        *formats,
+        *map(_engine_flag, fields(BuildOptions)),
+        *cli.declared(RunOptions),
+    ]
+    summary = "Export a super-resolution network and verify every artifact in a fresh process."
+    return cli.build_app("srblocks-export", parameters, summary=summary, epilogue=EPILOG)
+
+
+def _flag(
+    name: str, text: str, kind: Any = bool, default: Any = False, *, field: str = "", **options: Any
+) -> inspect.Parameter:
+    if kind is bool:
+        options |= {"negative": "", "show_default": False}
+    annotation = Annotated[kind, Parameter(name=f"--{name}", help=text, **options)]
+    field = field or name.replace("-", "_")
+    return inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _engine_flag(field: "Field[Any]") -> inspect.Parameter:
+    """Return the parameter of an option of engine builds, which is declared without a CLI library."""
+    facts = dict(field.metadata)
+    kind: Any = bool if field.default is False else str
+    options: dict[str, Any] = {key: facts[key] for key in ("metavar",) if key in facts}
+    if "choices" in facts:
+        kind = Literal[tuple(facts["choices"])]
+    elif "parse" in facts:
+        kind, parse = int, facts["parse"]
+
+        def convert(type_: object, tokens: Any) -> Any:
+            return parse(tokens[0].value)
+
+        options["converter"] = convert
+    kind = kind | None if field.default is None else kind
+    name = facts["flag"].removeprefix("--")
+    return _flag(name, facts["help"], kind, field.default, field=field.name, group=ENGINES, **options)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; give its exit code."""
-    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
-    try:
-        return _run(build_parser().parse_args(arguments))
-    except KeyboardInterrupt:
-        echo_error("interrupted; finished artifacts were kept, others not begun")
-        return 130
-    except Exception as failure:
-        error = failure if isinstance(failure, ExportError) else unforeseen(failure)
-        echo_error(error)
-        if as_json:
-            with contextlib.suppress(ExportError), standard_output():
-                print(json.dumps({"exit_code": error.exit_code, "error": str(error)}))
-        return error.exit_code
+    """Run the command; return its exit code."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    return cli.run_command(
+        build_app(),
+        lambda options: _run(options, tokens),
+        tokens,
+        interrupted="interrupted; finished artifacts were kept, no others were started",
+        to_error=_numbered,
+    )
 
 
-def _run(args: argparse.Namespace) -> int:
-    if args.verbose:
+def _numbered(failure: Exception) -> ExportError:
+    """Return the numbered error to report for an exception."""
+    if isinstance(failure, ExportError):
+        return failure
+    if isinstance(failure, cli.UsageError):
+        return ExportError(200, failure.cause, failure.remedy)
+    if isinstance(failure, OutputError):
+        return ExportError(302, failure.cause, failure.remedy or "free some space, or redirect it")
+    return internal_error(failure)
+
+
+def _run(options: dict[str, Any], tokens: Sequence[str]) -> int:
+    run = RunOptions(**_given(RunOptions, options))
+    flags = {f"--{name}": name for name in FORMATS if options.get(name.replace("-", "_"))}
+    chosen = [flags[token] for token in dict.fromkeys(tokens) if token in flags]  # reported in the order given
+    if run.verbose:
         logging.basicConfig(level=logging.WARNING)
         logging.getLogger("srblocks_export").setLevel(logging.DEBUG)
-    request = None if args.check_env or args.list else _request(args)
-    from srblocks._utils.console import session
+    if run.check_env:
+        from .environment import check_environment
 
-    with session():
-        if args.check_env:
-            from .environment import check_environment
+        return check_environment(chosen, as_json=run.as_json)
+    if run.list_networks:
+        from .environment import list_networks
 
-            return check_environment(tuple(dict.fromkeys(args.formats or ())), as_json=args.json)
-        from .command import dry_run, export, list_networks
-
-        if request is None:
-            return list_networks(as_json=args.json)
-        source = ModelSource(
-            model=args.model,
-            scale=args.scale,
-            weights=args.weights,
-            color=args.color,
-            arguments=args.arg,
-            seed=args.seed,
-        )
-        if args.dry_run:
-            return dry_run(source, request, as_json=args.json)
-        return export(source, request, as_json=args.json, quiet=args.quiet)
-
-
-def _request(args: argparse.Namespace) -> ExportConfig:
-    request = ExportConfig(
-        formats=_formats(args),
-        out=args.out,
-        shape=parse_shape(args.shape) if args.shape is not None else None,
-        minimum=parse_shape(args.minimum) if args.minimum is not None else None,
-        optimum=parse_shape(args.optimum) if args.optimum is not None else None,
-        maximum=parse_shape(args.maximum) if args.maximum is not None else None,
-        optimize=args.optimize,
-        without=tuple(args.without),
-        precision=args.precision,
-        fp32_modules=tuple(args.fp32_modules),
-        calibrate=args.calibrate,
-        opset=args.opset,
-        device=args.device,
-        engine=build_options(args),
-        verify=args.verify,
-        tolerance=args.tolerance,
-        min_psnr=args.min_psnr,
-        seed=args.seed,
-        force=args.force,
-        name=args.name,
+        return list_networks(as_json=run.as_json)
+    if run.all_formats:
+        able = [each for each in FORMATS.values() if options.get("precision", "fp32") in each.precisions]
+        chosen = [each.name for each in able if not each.missing(device=options.get("device", "cpu"))]
+    engine = BuildOptions(**_given(BuildOptions, options))
+    config = ExportConfig(
+        formats=tuple(chosen) if chosen or run.all_formats else ("onnx",),
+        engine=engine,
+        **_given(ExportConfig, options),
     )
-    if request.shape and (request.minimum or request.optimum or request.maximum):
-        cause = "--shape fixes what --min, --opt and --max leave open"
-        raise ExportError(203, cause, "give either --shape or --min/--opt/--max")
-    return request
+    return _export(ModelOptions(**_given(ModelOptions, options)), config, run)
 
 
-def _formats(args: argparse.Namespace) -> tuple[str, ...]:
-    if args.all_formats:
-        able = {name: row for name, row in FORMATS.items() if args.precision in row.precisions}
-        return tuple(name for name, row in able.items() if not row.missing(device=args.device))
-    return tuple(dict.fromkeys(args.formats or ["onnx"]))
+def _given(options: type, values: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: values[field.name] for field in fields(options) if field.name in values}
+
+
+def _export(model: ModelOptions, config: ExportConfig, run: RunOptions) -> int:
+    """Export, or show what an export would do; return the exit code."""
+    from rich.console import Console
+
+    from . import report
+    from .export import export_network, plan_export
+    from .source import open_network
+
+    console = Console(stderr=run.as_json, quiet=run.quiet, highlight=False)
+    if not console.is_terminal:
+        console.width = 120
+    if run.dry_run:
+        net, warnings = open_network(model, seed=config.seed)
+        return report.show_plan(net, plan_export(net, config), config, warnings, as_json=run.as_json)
+    with console.status("network") if console.is_terminal else contextlib.nullcontext() as status:
+        net, warnings = open_network(model, seed=config.seed)
+        options = {"progress": status.update} if status else {}
+        reports = export_network(net, config, warnings=warnings, **options)
+    return report.show(reports, warnings, console, as_json=run.as_json)
 
 
 if __name__ == "__main__":

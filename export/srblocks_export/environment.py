@@ -1,4 +1,4 @@
-"""`--check-env`: what can be built on this machine, and what would have to be installed."""
+"""``--check-env`` and ``--list``: the formats that can be built on this machine, and the networks."""
 
 import importlib.util
 import json
@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from .console import standard_output
-from .formats import FORMATS, compiler
+from srblocks._utils.console import standard_output
+
+from .formats import FORMATS, cxx_compiler
 
 _PACKAGES = (
     *("srblocks", "torch", "einops", "numpy", "safetensors"),
@@ -17,7 +18,7 @@ _PACKAGES = (
 
 
 def survey() -> dict[str, Any]:
-    """Give versions, devices and the state of every format, as plain data."""
+    """Return versions, devices and the state of every format as plain data."""
     owners = metadata.packages_distributions()
     packages = {name: _version(name, owners) for name in _PACKAGES}
     import torch
@@ -32,20 +33,20 @@ def survey() -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": packages,
         "cuda_device": cuda,
-        "cxx_compiler": compiler(),
+        "cxx_compiler": cxx_compiler(),
         "formats": formats,
     }
 
 
 def _version(name: str, owners: Mapping[str, Sequence[str]]) -> str | None:
-    """Version of a module that can be imported, whichever distribution it comes from; None where there is none."""
+    """Return the version of an importable module, whatever its distribution is called; None if there is none."""
     if importlib.util.find_spec(name) is None:
         return None
     return metadata.version(owners[name][0]) if name in owners else "installed"
 
 
 def check_environment(formats: Sequence[str], *, as_json: bool) -> int:
-    """Print the survey; give 0 when every named format (or, with none named, any) can be built, else 4."""
+    """Print the survey; return 0 if every named format (or any, if none is named) can be built, else 4."""
     found = survey()
     with standard_output():
         if as_json:
@@ -58,7 +59,6 @@ def check_environment(formats: Sequence[str], *, as_json: bool) -> int:
 
 
 def _show(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -72,4 +72,36 @@ def _show(found: Mapping[str, Any]) -> None:
     for name, state in found["formats"].items():
         problem = f"[red]{escape(str(state['missing']))}[/]: {escape(str(state['remedy']))}"
         table.add_row(f"--{name}", "[green]can be built here[/]" if state["ready"] else problem)
-    Console().print(table)
+    _print(table)
+
+
+def list_networks(*, as_json: bool) -> int:
+    """Print the table of networks; return 0."""
+    from rich.table import Table
+
+    from srblocks.networks import network_specs
+    from srblocks.pretrained import list_pretrained
+
+    specs = network_specs()
+    bundled = {stem.rpartition("_x")[0] for stem in list_pretrained()}
+    networks = Table("network", "framework", "scales", "images", "weights", "paper", box=None, pad_edge=False)
+    for spec in specs:
+        scales = ", ".join(f"x{scale}" for scale in spec.scales)
+        weights = "bundled" if spec.name in bundled else ""
+        networks.add_row(spec.name, spec.framework, scales, spec.color.upper(), weights, spec.paper)
+    with standard_output():
+        if as_json:
+            print(json.dumps({spec.name: {"paper": spec.paper, "scales": spec.scales} for spec in specs}, indent=2))
+        else:
+            _print(networks)
+    return 0
+
+
+def _print(table: Any) -> None:
+    """Print a table; one line per row where the output is no terminal."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160
+    console.print(table)

@@ -1,4 +1,4 @@
-"""Exporting a network: every format is written aside, verified, and only then moved to its final name."""
+"""`export_network`: write every format to a temporary file, verify it, and move it to its final name."""
 
 import contextlib
 import copy
@@ -6,166 +6,175 @@ import errno
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from srblocks._utils.files import publish, remove_leftovers, temporary_name
 from srblocks._utils.memory import is_out_of_memory
+from srblocks.errors import SRBlocksError
 from srblocks.network import Network
 from srblocks.rewrites import optimize
 
 from .config import ExportConfig
-from .errors import ExportError, first_line, unforeseen
-from .formats import FORMATS, Format
-from .formats.tensorrt.format import trtexec_lines
-from .manifest import add_artifact, describe, describe_file, read_entries, tool_versions
+from .errors import ExportError, first_line, internal_error
+from .formats import FORMATS, Format, WriteContext
+from .manifest import Manifest, RewriteInfo, add_artifact, describe, describe_file, read_entries, tool_versions
 from .precision import convert
 from .report import ArtifactReport
 from .shapes import Shapes
-from .verification.process import References, Verification, Worker
+from .verification.inputs import References
+from .verification.process import Worker
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an export will write, before anything is written.
+    """What an export will write.
 
     Attributes:
-        reference: the network as it was given, in float32 on the CPU: what every artifact is compared with.
-        net: the network that is exported; optimized unless the request says otherwise, and in its precision.
-        shapes: the sizes that the artifacts will take.
-        paths: the file of each requested format.
-        description: the part of the manifest that is embedded in every artifact.
-        warnings: remarks on the precision.
+        reference: the original network in float32 on the CPU, which every artifact is compared with.
+        net: the network to export: optimized unless the config disables it, and in the requested precision.
+        shapes: input shapes of the artifacts.
+        paths: file of each requested format.
+        manifest: the part of the manifest that is embedded in every artifact.
+        warnings: warnings about precision and sizes.
     """
 
     reference: Network
     net: Network
     shapes: Shapes
     paths: dict[str, Path]
-    description: dict[str, Any]
+    manifest: Manifest
     warnings: tuple[str, ...] = ()
 
 
-def network_shapes(net: Network, request: ExportConfig) -> Shapes:
-    """Resolve the sizes that the artifacts of `net` will take.
+def network_shapes(net: Network, config: ExportConfig) -> Shapes:
+    """Resolve the input shapes of the artifacts of `net`.
 
     Raises:
-        ExportError: E202, a shape that the network does not take.
+        ExportError: E202, a shape that the network rejects.
     """
-    return request.shapes(image_channels=net.image_channels, min_size=net.min_size, size_multiple=net.size_multiple)
+    return config.shapes(image_channels=net.image_channels, min_size=net.min_size, size_multiple=net.size_multiple)
 
 
-def plan_export(net: Network, request: ExportConfig) -> Plan:
-    """Decide what an export will write, and refuse what could not be written in the end; creates nothing.
+def plan_export(net: Network, config: ExportConfig) -> Plan:
+    """Prepare an export and reject what cannot succeed; writes nothing.
 
     Raises:
+        TypeError: `net` is not a `Network`.
         ExportError: E200 unknown rewrites or wrong modules to keep in float32, E202 wrong shape, E301 existing output,
-            E302 unwritable folder, E303 foreign manifest.json, E601 the precision's range is too small, E701 too little
-            memory, E903 no images to calibrate with.
+            E302 unwritable folder, E303 invalid manifest.json, E601 values exceed the precision's range, E701 too
+            little memory, E903 invalid calibration images.
     """
+    if not isinstance(net, Network):  # pyright: ignore[reportUnnecessaryIsInstance] (of callers without a type checker)
+        raise TypeError(f"net must be a srblocks.network.Network, got {type(net).__name__}")
     reference = copy.deepcopy(net).cpu().float().eval()
-    network_shapes(reference, request)
-    net = _optimized(reference, request)
-    shapes = network_shapes(net, request)
-    description = describe(reference, shapes)
-    description["rewrites"] = net.rewrites.to_manifest() if net.rewrites else []
-    stem = request.name
-    if stem is None:
-        model = description["model"]
-        color = "" if model["color"] == net.color else f"_{net.color}"
-        shape = "x".join(map(str, request.shape)) if request.shape else "dyn"
-        stem = f"{model['name']}_x{net.scale}{color}_{request.precision}_{shape}"
-    paths = {name: request.out / f"{stem}{_device(name, request)}{FORMATS[name].suffix}" for name in request.formats}
-    _check_outputs(paths, request)
+    network_shapes(reference, config)
+    net = _optimized(reference, config)
+    shapes = network_shapes(net, config)
+    manifest = describe(reference, shapes)
+    paths = _output_paths(net, manifest, config)
+    _check_outputs(paths, config)
     with _enough_memory(shapes):
-        net, precision, warnings = convert(net, shapes, request)
-    description["precision"] |= precision
-    if shapes.optimum and not (request.maximum or request.shape):
-        warnings.append(f"warning: TensorRT needs a largest size; every file takes {shapes}, --max chooses another")
-    return Plan(reference, net, shapes, paths, description, tuple(warnings))
+        net, precision, warnings = convert(net, shapes, config)
+    applied = net.rewrites.to_manifest() if net.rewrites else []
+    manifest = replace(manifest, precision=precision, rewrites=tuple(RewriteInfo(**rewrite) for rewrite in applied))
+    if shapes.optimum and not (config.maximum or config.shape):
+        limited = ", ".join(name for name in config.formats if FORMATS[name].needs_range)
+        warnings.append(f"warning: {limited} needs a largest size; all files accept {shapes}; use --max to change it")
+    return Plan(reference, net, shapes, paths, manifest, tuple(warnings))
 
 
-def _device(name: str, request: ExportConfig) -> str:
-    """Name the device in the files of a format that has a choice, where it is not the usual one."""
+def _output_paths(net: Network, manifest: Manifest, config: ExportConfig) -> dict[str, Path]:
+    stem = config.name
+    if stem is None:
+        color = "" if manifest.model.color == net.color else f"_{net.color}"
+        shape = "x".join(map(str, config.shape)) if config.shape else "dyn"
+        stem = f"{manifest.model.name}_x{net.scale}{color}_{config.precision}_{shape}"
+    return {name: config.out / f"{stem}{_device(name, config)}{FORMATS[name].suffix}" for name in config.formats}
+
+
+def _device(name: str, config: ExportConfig) -> str:
+    """Return the suffix for a device other than the format's default one."""
     usual, *others = FORMATS[name].devices
-    device = FORMATS[name].device(request.device)
+    device = FORMATS[name].device(config.device)
     return f"_{device}" if others and device != usual else ""
 
 
-def _optimized(net: Network, request: ExportConfig) -> Network:
-    """Optimize as the request says; sizes that it names stay legal."""
-    if not request.optimize:
+def _optimized(net: Network, config: ExportConfig) -> Network:
+    """Apply the rewrites; the sizes in the config stay legal."""
+    if not config.optimize:
         return net
-    sides = [side for shape in (request.shape, request.minimum, request.maximum) if shape for side in shape[2:]]
+    sides = [side for shape in (config.shape, config.minimum, config.maximum) if shape for side in shape[2:]]
     try:
-        return optimize(net, without=request.without, min_size=min(sides, default=None))
+        return optimize(net, without=config.without, min_size=min(sides, default=None))
+    except SRBlocksError as error:
+        raise ExportError(200, f"--without: {error.cause}", error.remedy) from None
     except ValueError as error:
-        cause, _, remedy = str(error).removeprefix("optimize: ").partition("; ")
-        raise ExportError(200, f"--without: {cause}", remedy) from None
+        raise ExportError(200, f"--without: {str(error).removeprefix('optimize: ')}") from None
 
 
-def _check_outputs(paths: dict[str, Path], request: ExportConfig) -> None:
-    with _writing(request.out):
+def _check_outputs(paths: dict[str, Path], config: ExportConfig) -> None:
+    with _writing(config.out):
         for path in paths.values():
             if path.is_dir():
                 raise ExportError(301, f"{path} is a folder", "use another folder with -o, or another --name")
-            if path.exists() and not request.force:
+            if path.exists() and not config.force:
                 raise ExportError(301, f"{path} exists", "use --force to overwrite it, or another folder with -o")
-        read_entries(request.out)
-        existing = next(folder for folder in (request.out, *request.out.absolute().parents) if folder.exists())
+        read_entries(config.out)
+        existing = next(folder for folder in (config.out, *config.out.absolute().parents) if folder.exists())
         with tempfile.TemporaryFile(dir=existing):
             pass
 
 
 def export_network(
     net: Network,
-    request: ExportConfig,
+    config: ExportConfig,
     *,
     progress: Callable[[str], None] = lambda step: None,
     warnings: Sequence[str] = (),
 ) -> list[ArtifactReport]:
-    """Export a network to every requested format; one that fails does not keep the others from being written.
+    """Export a network to every requested format; if one format fails, the others are still written.
 
     Args:
-        net: the network; it is not changed.
-        request: what to do.
-        progress: called with the name of each step before it begins.
-        warnings: remarks on the network to carry into the manifest.
+        net: the network; it is not modified.
+        config: the options.
+        progress: called with the name of each step before it starts.
+        warnings: warnings about the network, for the manifest.
 
     Returns:
-        One report per format, in the order of the request. A failed verification leaves the file as `*.rejected`.
+        One report per format, in the order of the config. After a failed verification the file is kept as
+        ``*.rejected``.
 
     Raises:
-        ExportError: nothing was written, see `plan_export`.
+        TypeError, ExportError: nothing was written, see `plan_export`.
     """
-    plan = plan_export(net, request)
-    with _writing(request.out):
-        request.out.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(request.out)
-    with _scratch() as scratch, Worker() as worker:
+    plan = plan_export(net, config)
+    with _writing(config.out):
+        config.out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(config.out)
+    with _scratch_folder() as scratch, Worker() as worker:
         references = None
-        if request.verify != "off":
+        if config.verify != "off":
             progress("reference outputs")
-            references = _references(plan, scratch, request)
-        job = _Job(plan, request, worker, references, progress, (*warnings, *plan.warnings))
+            references = _references(plan, scratch, config)
+        job = _Job(plan, config, worker, references, progress, (*warnings, *plan.warnings))
         reports: dict[str, ArtifactReport] = {}
-        for name in request.formats:
+        for name in config.formats:
             reports[name] = job.run(FORMATS[name], reports.get(FORMATS[name].source or ""))
         return list(reports.values())
 
 
 @contextlib.contextmanager
-def _scratch() -> Generator[Path, None, None]:
+def _scratch_folder() -> Generator[Path, None, None]:
     with _writing("the folder for temporary files", "set TMPDIR to another folder"):
         folder = tempfile.TemporaryDirectory(prefix="srblocks-")
     with folder as name:
         yield Path(name)
 
 
-def _references(plan: Plan, scratch: Path, request: ExportConfig) -> References:
+def _references(plan: Plan, scratch: Path, config: ExportConfig) -> References:
     with _enough_memory(plan.shapes), _writing(scratch.parent, "set TMPDIR to another folder"):
-        return References(plan.reference, plan.shapes, scratch, seed=request.seed, sizes=request.verify)
+        return References(plan.reference, plan.shapes, scratch, seed=config.seed, sizes=config.verify)
 
 
 @contextlib.contextmanager
@@ -175,98 +184,86 @@ def _enough_memory(shapes: Shapes) -> Generator[None, None, None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        cause = f"the network needs more memory than there is at {shapes}"
+        cause = f"not enough memory to run the network at {shapes}"
         raise ExportError(701, cause, "use a smaller --shape or --min, or --verify off") from error
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What all formats of one export share."""
+    """State that all formats of one export share."""
 
     plan: Plan
-    request: ExportConfig
+    config: ExportConfig
     worker: Worker
     references: References | None
     progress: Callable[[str], None]
     warnings: tuple[str, ...]
 
-    def run(self, row: Format, source: ArtifactReport | None = None) -> ArtifactReport:
-        """Write, verify and publish one artifact, from that of `source` where the format is made from one."""
+    def run(self, target: Format, source: ArtifactReport | None = None) -> ArtifactReport:
+        """Write, verify and publish one artifact, made from that of `source` for formats that need one."""
         start = time.perf_counter()
-        path = self.plan.paths[row.name]
+        path = self.plan.paths[target.name]
         temporary = temporary_name(path)
         try:
-            entry = self._write(row, path, temporary, source)
-            verification = self._verify(row, temporary, entry)
-            entry["verify"] = verification.to_manifest() if verification else {"status": "off"}
-            error = self._publish(row, temporary, path, entry, verification)
-        except Exception as failure:  # one format must not keep the others from being written
-            error = failure if isinstance(failure, ExportError) else _unexpected(row, failure)
-            return ArtifactReport(format=row.name, error=error, seconds=time.perf_counter() - start)
+            manifest = self._write(target, path, temporary, source)
+            manifest = self._verify(target, temporary, manifest)
+            error = self._publish(target, temporary, path, manifest)
+        except Exception as failure:  # the other formats are still written
+            error = failure if isinstance(failure, ExportError) else _unexpected(target, failure)
+            return ArtifactReport(format=target.name, error=error, seconds=time.perf_counter() - start)
         finally:
             temporary.unlink(missing_ok=True)
         return ArtifactReport(
-            format=row.name,
+            format=target.name,
             path=_rejected(path) if error else path,
-            entry=entry,
-            verification=verification,
+            manifest=manifest,
             error=error,
             seconds=time.perf_counter() - start,
         )
 
-    def _write(self, row: Format, path: Path, temporary: Path, source: ArtifactReport | None) -> dict[str, Any]:
-        made_from: dict[str, Any] = {}
+    def _write(self, target: Format, path: Path, temporary: Path, source: ArtifactReport | None) -> Manifest:
         if source and source.error:
-            cause = f"{row.name}: there is no {source.format} file to make it from"
-            raise ExportError(source.error.number, cause, f"see what {source.format} lacks")
-        if source:
-            made_from = {"source": source.path}  # which is looked through ahead of what is missing here
-        elif missing := row.missing(device=self.request.device):
-            raise ExportError(missing.number, f"{row.name}: {missing.what}", missing.remedy)
-        self.progress(f"{row.name}: export")
-        description = copy.deepcopy(self.plan.description)
-        description["precision"]["tf32"] = self.request.engine.tf32 and row.device(self.request.device) == "cuda"
+            cause = f"{target.name}: there is no {source.format} file to build it from"
+            raise ExportError(source.error.number, cause, f"see the error of {source.format}")
+        if not source and (missing := target.missing(device=self.config.device)):
+            raise ExportError(missing.number, f"{target.name}: {missing.what}", missing.remedy)
+        self.progress(f"{target.name}: export")
+        tf32 = self.config.engine.tf32 and target.device(self.config.device) == "cuda"
+        manifest = replace(self.plan.manifest, precision=replace(self.plan.manifest.precision, tf32=tf32))
+        context = WriteContext(
+            self.plan.shapes, manifest.to_dict(), self.config, source=source.path if source else None
+        )
         with _writing(path.parent):
-            details = row.module.write(
-                self.plan.net,
-                temporary,
-                shapes=self.plan.shapes,
-                metadata=description,
-                request=self.request,
-                **made_from,
-            )
-        warnings = [*self.warnings, *details.pop("warnings", ())]
-        if row.name == FORMATS["trt"].source and "trt" in self.plan.paths:
-            details["trtexec"] = trtexec_lines(temporary, path.name, self.plan.shapes, self.request)
-        return description | {
-            "artifact": {"format": row.name, **describe_file(temporary, path.name), **details},
-            "tool": tool_versions(),
-            "warnings": warnings,
-        }
+            details = target.write(self.plan.net, temporary, context)
+        warnings = (*self.warnings, *details.pop("warnings", ()))
+        for other in (FORMATS[name] for name in self.config.formats if FORMATS[name].source == target.name):
+            details |= other.source_details(temporary, path.name, context)
+        artifact = describe_file(target.name, temporary, path.name, details)
+        return replace(manifest, artifact=artifact, tool=tool_versions(), warnings=warnings)
 
-    def _verify(self, row: Format, temporary: Path, entry: dict[str, Any]) -> Verification | None:
+    def _verify(self, target: Format, temporary: Path, manifest: Manifest) -> Manifest:
         if not self.references:
-            return None
-        self.progress(f"{row.name}: verify in a fresh process")
-        beside = entry if row.sidecar else None
-        return self.worker.verify(temporary, self.references, *self.request.bounds, entry=beside)
+            return manifest
+        self.progress(f"{target.name}: verify in a fresh process")
+        entry = manifest.to_dict() if target.sidecar else None
+        found = self.worker.verify(temporary, self.references, *self.config.bounds, entry=entry)
+        return replace(manifest, verification=found)
 
-    def _publish(
-        self, row: Format, temporary: Path, path: Path, entry: dict[str, Any], verification: Verification | None
-    ) -> ExportError | None:
+    def _publish(self, target: Format, temporary: Path, path: Path, manifest: Manifest) -> ExportError | None:
         with _writing(path.parent):
-            if verification and verification.problem:
+            if manifest.verification and manifest.verification.problem:
                 publish(temporary, _rejected(path))
-                return ExportError(601, f"{row.name}: {verification.problem}", f"do not use {_rejected(path).name}")
-            add_artifact(temporary, path, entry, force=self.request.force)
+                cause = f"{target.name}: {manifest.verification.problem}"
+                return ExportError(601, cause, f"do not use {_rejected(path).name}")
+            add_artifact(temporary, path, manifest.to_dict(), force=self.config.force)
         return None
 
 
-def _unexpected(row: Format, failure: Exception) -> ExportError:
-    """Tell a library that is there but does not load from a fault of ours."""
+def _unexpected(target: Format, failure: Exception) -> ExportError:
+    """Return the error to report: a library that fails to import, or an internal error."""
     if isinstance(failure, ImportError):
-        return ExportError(401, f"{row.name}: {first_line(failure)}", row.remedy)
-    return unforeseen(failure, f"{row.name}: ")
+        return ExportError(401, f"{target.name}: {first_line(failure)}", target.remedy)
+    return internal_error(failure, f"{target.name}: ")
 
 
 def _rejected(path: Path) -> Path:
@@ -277,7 +274,7 @@ def _rejected(path: Path) -> Path:
 def _writing(
     folder: Path | str, elsewhere: str = "choose another folder with -o, or change its permissions"
 ) -> Generator[None, None, None]:
-    """Turn what the operating system says of a folder into one message."""
+    """Convert errors of the operating system to E302."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""From the optimized network in float32 to the one that is exported, once its values fit into the precision."""
+"""Conversion of the network to the requested precision, after a check of its value range."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,90 +9,96 @@ import torch
 from torch import Tensor
 
 from srblocks.color import OnLuma, OnYCbCr, on_rgb
+from srblocks.errors import SRBlocksError
 from srblocks.evaluate import image_files, read_image
-from srblocks.inference import UpscaleError
 from srblocks.network import Network
 from srblocks.precision import PRECISIONS, Calibration, calibrate, to_precision
 
 from .config import ExportConfig
-from .errors import ExportError
+from .errors import ExportError, first_line
 from .formats import FORMATS
+from .manifest import PrecisionInfo
 from .shapes import Shapes
-from .verification.process import verification_inputs
+from .verification.inputs import verification_inputs
 
-# Larger images are cut to their middle, so that each costs seconds.
 _SIDE = 128
+"""Larger calibration images are center-cropped to this size, so that each takes seconds."""
 
 
-def convert(net: Network, shapes: Shapes, request: ExportConfig) -> tuple[Network, dict[str, Any], list[str]]:
-    """Give the network in the precision that is asked for, what the manifest should say of it, and warnings.
+def convert(net: Network, shapes: Shapes, config: ExportConfig) -> tuple[Network, PrecisionInfo, list[str]]:
+    """Return the network in the requested precision, its description for the manifest, and warnings.
 
     Raises:
-        ExportError: E200, modules to keep in float32 that are not there or cannot be kept; E601, values exceed the
-            precision's range; E903, images to calibrate with that cannot be read.
+        ExportError: E200, modules to keep in float32 that do not exist or cannot be kept; E601, values exceed the
+            precision's range; E903, unreadable calibration images.
     """
-    if request.precision == "fp32":
-        return net, {}, []
+    if config.precision == "fp32":
+        return net, PrecisionInfo(), []
     try:
-        converted = to_precision(net, request.precision, fp32_modules=request.fp32_modules)
+        converted = to_precision(net, config.precision, fp32_modules=config.fp32_modules)
     except ValueError as error:
-        cause, _, remedy = str(error).replace("fp32_modules", "--fp32-modules").partition("; ")
-        raise ExportError(200, cause, remedy) from error
-    if request.calibrate:
-        images = _images(net, request.calibrate)
+        raise ExportError(200, str(error).replace("fp32_modules", "--fp32-modules")) from error
+    if config.calibrate:
+        images = _images(net, config.calibrate)
     else:
-        images = verification_inputs(shapes, seed=request.seed, sizes=request.verify)
+        images = verification_inputs(shapes, seed=config.seed, sizes=config.verify)
     found = calibrate(net, images)
-    if overflow := found.overflow(request.precision, request.fp32_modules):
-        raise ExportError(601, overflow, _remedy(found, request))
-    warnings = found.check(request.precision, request.fp32_modules)
-    entry = {
-        "compute": str(PRECISIONS[request.precision]).removeprefix("torch."),
-        "fp32_modules": list(request.fp32_modules),
-        "max_abs_activation": float(f"{found.largest:.3g}"),  # further digits differ from machine to machine
-    }
-    return converted, entry, [f"warning: {warning}" for warning in warnings]
+    if overflow := found.overflow(config.precision, config.fp32_modules):
+        raise ExportError(601, overflow, _remedy(found, config))
+    warnings = found.check(config.precision, config.fp32_modules)
+    info = PrecisionInfo(
+        compute=str(PRECISIONS[config.precision]).removeprefix("torch."),
+        fp32_modules=config.fp32_modules,
+        max_abs_activation=float(f"{found.largest:.3g}"),  # further digits differ between machines
+    )
+    return converted, info, [f"warning: {warning}" for warning in warnings]
 
 
-def _remedy(found: Calibration, request: ExportConfig) -> str:
+def _remedy(found: Calibration, config: ExportConfig) -> str:
     """Return the flags with which the export would succeed."""
-    kept = found.float32_modules(request.precision, request.fp32_modules)
+    kept = found.float32_modules(config.precision, config.fp32_modules)
     flags = " ".join(f"--fp32-modules '{pattern}'" for pattern in kept)
-    able = all("bf16" in FORMATS[name].precisions for name in request.formats)
-    other = f"--precision {'bf16' if able and request.precision == 'fp16' else 'fp32'}"
+    able = all("bf16" in FORMATS[name].precisions for name in config.formats)
+    other = f"--precision {'bf16' if able and config.precision == 'fp16' else 'fp32'}"
     return f"use {flags} or {other}" if flags else f"use {other}"
 
 
 def _images(net: Network, folder: Path) -> Iterator[Tensor]:
-    """Give the images of a folder as the network takes them.
+    """Yield the images of a folder as inputs of the network.
 
     Raises:
-        ExportError: E206, the network's channels are no colors; E401, Pillow is missing; E903, no image, an unreadable
-            or a small one.
+        ExportError: E206, the network does not work on colors; E401, the image library is missing; E903, no image, or
+            one that is unreadable or too small.
     """
     try:
-        whole = on_rgb(net)
+        on_colors = on_rgb(net)
     except ValueError as error:
-        raise ExportError(206, f"--calibrate: {str(error).partition('; ')[0]}", "leave it out") from error
+        raise ExportError(206, f"--calibrate: {first_line(error)}", "remove it") from error
     try:
         for file in image_files(folder):
             try:
-                image = _middle(net, read_image(file), file)
+                image = _center(net, read_image(file), file)
+            except SRBlocksError:
+                raise
             except ValueError as error:
-                raise ExportError(903, f"--calibrate: {file}: {error}", "give images of 8 bits") from error
-            yield whole.from_rgb(image)[:, : net.image_channels] if isinstance(whole, (OnLuma, OnYCbCr)) else image
-    except UpscaleError as error:
-        cause, _, remedy = str(error).partition("; ")
-        raise ExportError(401 if error.code == 4 else 903, f"--calibrate: {cause}", remedy) from error
+                raise ExportError(903, f"--calibrate: {file}: {error}", "use 8-bit images") from error
+            is_wrapped = isinstance(on_colors, (OnLuma, OnYCbCr))
+            yield on_colors.from_rgb(image)[:, : net.image_channels] if is_wrapped else image
+    except ExportError:
+        raise
+    except SRBlocksError as error:
+        number = 401 if error.exit_code == 4 else 903
+        raise ExportError(number, f"--calibrate: {error.cause}", error.remedy) from error
 
 
-def _middle(net: Network, rgb: Any, file: Path) -> Tensor:
-    cuts: list[slice] = []
+def _center(net: Network, rgb: Any, file: Path) -> Tensor:
+    """Crop an image of uint8 to a legal size; return it as a batch in [0, 1]."""
+    crops: list[slice] = []
     for side in rgb.shape[:2]:
         taken = min(side, max(_SIDE, net.min_size)) // net.size_multiple * net.size_multiple
         if taken < net.min_size:
             size = f"{rgb.shape[1]}x{rgb.shape[0]}"
-            raise ExportError(903, f"--calibrate: {file} is {size}", f"the network takes {net.min_size} and more")
-        cuts.append(slice((side - taken) // 2, (side - taken) // 2 + taken))
-    pixels = np.ascontiguousarray(rgb[cuts[0], cuts[1]].transpose(2, 0, 1)[None], np.float32)
+            raise ExportError(903, f"--calibrate: {file} is {size}", f"use images of at least {net.min_size} per side")
+        crops.append(slice((side - taken) // 2, (side - taken) // 2 + taken))
+    pixels = np.ascontiguousarray(rgb[crops[0], crops[1]].transpose(2, 0, 1)[None], np.float32)
     return torch.from_numpy(pixels) / 255

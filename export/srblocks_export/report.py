@@ -1,56 +1,105 @@
-"""What an export did, for the terminal and for machines."""
+"""Results of an export, for the terminal and as JSON."""
 
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from srblocks._utils.console import echo_error, standard_output
+
 from .errors import ExportError
+from .formats import FORMATS
+from .manifest import SCHEMA, Manifest, VerificationInfo
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-    from .verification.process import Verification
+    from srblocks.network import Network
+
+    from .config import ExportConfig
+    from .export import Plan
+
+_PREFIX = "srblocks-export: "
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactReport:
-    """The outcome of one format.
+    """The result of one format.
 
     Attributes:
         format: name of the format.
-        path: the artifact, or the rejected file; None when nothing was written.
-        entry: the manifest's entry; None when nothing was written.
-        verification: figures of the comparison; None when it was off or not reached.
-        error: what went wrong; None when the artifact is there and verified.
+        path: the artifact, or the rejected file; None if nothing was written.
+        manifest: its manifest; None if nothing was written.
+        error: why it failed; None if the artifact was written and verified.
         seconds: time to export and verify.
     """
 
     format: str
     path: Path | None = None
-    entry: dict[str, Any] | None = None
-    verification: "Verification | None" = None
+    manifest: Manifest | None = None
     error: ExportError | None = None
     seconds: float = 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the outcome as plain data."""
+    @property
+    def verification(self) -> VerificationInfo | None:
+        """Results of the comparison; None if the verification was off or not reached."""
+        return self.manifest.verification if self.manifest else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data."""
         return {
             "format": self.format,
             "file": str(self.path) if self.path else None,
             "error": str(self.error) if self.error else None,
             "exit_code": self.error.exit_code if self.error else 0,
             "seconds": round(self.seconds, 2),
-            "manifest": self.entry,
+            "manifest": self.manifest.to_dict() if self.manifest else None,
         }
 
 
-def exit_code(reports: list[ArtifactReport]) -> int:
-    """Give the code of the first format that failed; 0 when none did."""
+def exit_code(reports: Sequence[ArtifactReport]) -> int:
+    """Return the exit code of the first format that failed; 0 if none did."""
     return next((report.error.exit_code for report in reports if report.error), 0)
 
 
-def table(reports: list[ArtifactReport]) -> "Table":
-    """Give the summary as a table for the terminal; errors are relative to the output's standard deviation."""
+def show(reports: Sequence[ArtifactReport], warnings: Sequence[str], console: "Console", *, as_json: bool) -> int:
+    """Print the results; return the exit code."""
+    found = [warning for report in reports if report.manifest for warning in report.manifest.warnings]
+    for warning in dict.fromkeys([*warnings, *found]):
+        echo_error(f"{_PREFIX}{warning}")
+    code = exit_code(reports)
+    # With --json the table goes to standard error, where a failed write must not end the command.
+    with contextlib.suppress(OSError) if as_json else standard_output():
+        console.print(table(reports))
+        for report in reports:
+            if report.error:
+                echo_error(f"{_PREFIX}{report.error}")
+        for line in _hints(reports):
+            console.print(line, markup=False, soft_wrap=True)
+    if as_json:
+        artifacts = [report.to_dict() for report in reports]
+        with standard_output():
+            print(json.dumps({"schema": SCHEMA, "exit_code": code, "artifacts": artifacts}, indent=2))
+    return code
+
+
+def _hints(reports: Sequence[ArtifactReport]) -> Iterator[str]:
+    """Yield the next steps: how to build elsewhere what cannot be built here, and how to run the first artifact."""
+    done = {report.format: report for report in reports if not report.error}
+    for report in reports:
+        source = done.get(FORMATS[report.format].source or "")
+        if report.error and report.error.exit_code == 4 and source and source.manifest and source.manifest.artifact:
+            yield from FORMATS[report.format].hints(source.manifest.artifact)
+    for report in done.values():
+        yield f'use it: import srblocks_export; sr = srblocks_export.load("{report.path}")(lr)'
+        return
+
+
+def table(reports: Sequence[ArtifactReport]) -> "Table":
+    """Return the results as a table for the terminal; errors are relative to the output's standard deviation."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -60,17 +109,42 @@ def table(reports: list[ArtifactReport]) -> "Table":
     for report in reports:
         cases = report.verification.cases if report.verification else ()
         worst = report.verification.max_error if report.verification else None
+        file = report.manifest.artifact if report.manifest else None
         summary.add_row(
             "[red]failed[/]" if report.error else "[green]ok[/]",
             escape(report.path.name) if report.path else report.format,
-            f"{report.entry['artifact']['bytes'] / 1000:,.0f} kB" if report.entry else "-",
-            ", ".join(_short(case["shape"]) for case in cases) or "not verified",
+            f"{file.bytes / 1000:,.0f} kB" if file else "-",
+            ", ".join(_short(case.shape) for case in cases) or "not verified",
             "-" if worst is None else f"{worst:.1e}",
             f"{report.seconds:.1f}",
         )
     return summary
 
 
-def _short(shape: list[int]) -> str:
+def _short(shape: Sequence[int]) -> str:
     batch, _, height, width = shape
     return f"{height}x{width}" if batch == 1 else f"{batch} of {height}x{width}"
+
+
+def show_plan(net: "Network", plan: "Plan", config: "ExportConfig", warnings: Sequence[str], *, as_json: bool) -> int:
+    """Print what an export would write; return the exit code that it would have before any build."""
+    absent = {name: FORMATS[name].missing(device=config.device) for name in config.formats}
+    missing = {name: found and found.what for name, found in absent.items()}
+    code = 4 if any(missing.values()) else 0
+    data = plan.manifest.to_dict()
+    with standard_output():
+        if as_json:
+            files = {name: {"file": str(path), "missing": missing[name]} for name, path in plan.paths.items()}
+            facts = {"schema": SCHEMA, "exit_code": code, "network": type(net).__name__}
+            facts |= {"input": plan.shapes.to_dict(), "rewrites": data["rewrites"]}
+            facts |= {"precision": data["precision"], "files": files}
+            print(json.dumps(facts, indent=2))
+            return code
+        print(f"{type(net).__name__} x{net.scale}, input {plan.shapes}")
+        if plan.net.rewrites:
+            print(plan.net.rewrites)
+        for warning in [*warnings, *plan.warnings]:
+            echo_error(f"{_PREFIX}{warning}")
+        for name, path in plan.paths.items():
+            print(f"{name}: {path}" + (f" (cannot be built here: {missing[name]})" if missing[name] else ""))
+    return code

@@ -1,50 +1,56 @@
-"""Running artifacts: one callable for every format, with the ranges of the manifest checked.
+"""Run artifacts of any format: `load` a file, call it with images.
 
-from srblocks_export import runtime
+import srblocks_export
 
-sr = runtime.load("fsrcnn_x2_fp32_dyn.onnx")(lr)
+sr = srblocks_export.load("fsrcnn_x2_fp32_dyn.onnx")(lr)
 """
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .errors import ExportError, InputError, first_line
-from .formats import FORMATS, format_of
-from .manifest import SCHEMA
-from .shapes import Shapes
+from .formats import FORMATS, Format, Loaded, format_of
+from .manifest import SCHEMA, Manifest
 
-_LARGEST_SCALE = 64
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ImagesT = TypeVar("ImagesT", "np.ndarray[Any, Any]", "Tensor")
 
 
 class Artifact:
     """A loaded artifact: ``artifact(lr) -> sr``.
 
-    Takes and gives NumPy arrays or torch tensors, whichever it is called with: floating point, N x C x H x W, values in
-    [0, 1]. The output is float32, up to over- and undershoot in [0, 1], and lies where the input lies. What runs on
-    CUDA takes CUDA tensors as they are, on the caller's current stream.
+    Takes NumPy arrays or torch tensors and returns the same kind: floating point, (N, C, H, W), values in [0, 1]. The
+    output is float32 on the device of the input; its values are about in [0, 1], so clamp them before rounding. CUDA
+    artifacts run on the caller's current stream.
 
-    Engines, AOTInductor packages and programs with engines inside are machine code: load those that you trust. Of the
-    others nothing is executed but operations on tensors: no pickles, no code of Python, no other file is read or
-    written. Archives are checked for damage; what SHA-256 a file had when it was exported stands in manifest.json.
+    Engines, AOTInductor packages and programs with engines are machine code: load only files that you trust. The other
+    formats execute nothing but tensor operations: no pickle, no Python code, no access to other files. Archives are
+    checked for damage; manifest.json records the SHA-256 of every file.
 
     Args:
-        path: the file; its suffix names the format.
-        cuda_graph: of engines: capture a CUDA graph of the shape and replay it while the shape stays, which saves the
-            launches of small networks.
-        reuse_output: of engines: give the same tensor at every call of one shape; it holds until the next call.
-        entry: the manifest's entry of an engine that is not in manifest.json yet.
+        path: the file; its suffix determines the format.
+        cuda_graph: engines only: capture a CUDA graph per shape and replay it while the shape is the same, which saves
+            launch overhead.
+        reuse_output: engines only: return the same tensor for every call with the same shape; it is valid until the
+            next call.
+        entry: manifest of an engine that is not in manifest.json yet.
 
     Attributes:
         path: the file.
-        format: its row in the table of formats.
-        manifest: what the file says of itself: model, io, precision, rewrites.
-        scale: enlargement per side.
-        shapes: the input sizes that it takes.
-        receptive_radius: how far an output pixel looks, in low-resolution pixels; None = the whole image.
-        device: where it runs, such as "cpu" or "cuda:0".
+        format: its format.
+        manifest: description of the network, inputs, precision and rewrites.
+        network: registry name of the network, or the class name of an unregistered one.
+        config: constructor arguments of the network.
+        color: images that it takes, see `srblocks.network.COLORS`.
+        scale: scale factor.
+        shapes: accepted input sizes.
+        receptive_radius: receptive-field radius in low-resolution pixels; None for the entire image.
+        device: device that it runs on, such as "cpu" or "cuda:0".
     """
 
     def __init__(
@@ -58,78 +64,69 @@ class Artifact:
         """Load a file.
 
         Raises:
-            ExportError: E901, no artifact of srblocks, or corrupt; E401, E402, the libraries or the device to run it
-                are missing; E801, it was made for another kind of machine; E200, an option of another format.
+            ExportError: E901, not an artifact, or corrupt; E401, E402, the libraries or the device to run it are
+                missing; E801, built for another kind of machine; E200, an option of another format.
         """
         self.path = Path(path)
-        row = format_of(self.path)
-        if row is None:
+        found = format_of(self.path)
+        if found is None:
             suffixes = ", ".join(known.suffix for known in FORMATS.values())
-            raise ExportError(901, f"{path} is of no known format", f"give a file that ends in {suffixes}")
+            raise ExportError(901, f"{path} has no known suffix", f"known suffixes: {suffixes}")
         if not self.path.is_file():
-            raise ExportError(901, f"{path} is no file", "give the path of an exported artifact")
-        options = {"cuda_graph": cuda_graph, "reuse_output": reuse_output}
-        if foreign := [name for name, wanted in options.items() if wanted and name not in row.options]:
-            raise ExportError(200, f"{row.name} artifacts have no {', '.join(foreign)}", "leave it out")
-        options = {name: wanted for name, wanted in options.items() if name in row.options}
-        if missing := row.missing(build=False):
-            cause = f"{row.name} artifacts cannot run here: {missing.what}"
-            raise ExportError(missing.number, cause, missing.remedy)
-        self.format = row
+            raise ExportError(901, f"no such file: {path}", "pass the path of an exported artifact")
+        self.format = found
+        wanted = {"cuda_graph": cuda_graph, "reuse_output": reuse_output}
+        loaded = _read(self.path, found, wanted, entry)
+        self._run, self.device, self._arrays = loaded.run, loaded.device, found.arrays
         try:
-            module = row.module
-        except ImportError as error:
-            reason = first_line(error)
-            raise ExportError(401, f"{row.name} artifacts cannot run here: {reason}", row.remedy) from error
-        self._arrays = module.ARRAYS
-        try:
-            loaded = module.read(self.path, **options, **({"entry": entry} if row.sidecar else {}))
-        except ExportError:
-            raise
-        except Exception as error:  # every backend raises its own types for a file that it cannot read
-            reason = first_line(error)
-            raise ExportError(901, f"{path} cannot be loaded as {row.name} ({reason})", "export it again") from error
-        self._run, self.manifest, self.device = loaded.run, loaded.manifest, loaded.device
-        try:
-            if self.manifest["schema"] != SCHEMA:
-                raise ValueError("another schema")
-            self.scale = _scale(self.manifest)
-            self.receptive_radius = _radius(self.manifest)
-            self.shapes = Shapes.from_manifest(self.manifest["io"]["input"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ExportError(
-                901, f"{path} carries no usable {SCHEMA} manifest ({first_line(error)})", "export it again"
-            ) from error
+            self.manifest = Manifest.from_dict(loaded.manifest)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            cause = f"{path} has no valid {SCHEMA} manifest ({first_line(error)})"
+            raise ExportError(901, cause, "export it again") from error
+        model = self.manifest.model
+        self.network, self.config, self.scale = model.name, model.config, model.scale
+        self.receptive_radius = model.receptive_radius
+        self.color = self.manifest.input.color
+        self.shapes = self.manifest.shapes
 
-    def __call__(self, lr: Any) -> Any:
-        """Enlarge the images `lr`.
+    def __repr__(self) -> str:
+        return (
+            f"Artifact({self.network} x{self.scale}, {self.format.name}, {self.color} images {self.shapes}, "
+            f"device={self.device!r})"
+        )
+
+    def __call__(self, lr: ImagesT) -> ImagesT:
+        """Upscale the images `lr`.
 
         Raises:
-            InputError: E202, a shape out of range; E204, not floating point.
-            ExportError: E901, it does not run on what its manifest says that it takes, or gives another shape.
-            Exception: the backend's own where memory is short, see `srblocks._utils.memory.is_out_of_memory`.
+            InputError: E202, shape out of range; E204, not floating point.
+            ExportError: E901, it fails on an input that its manifest accepts, or returns another shape.
+            Exception: the backend's own out-of-memory error, see `srblocks._utils.memory.is_out_of_memory`.
         """
-        is_array = isinstance(lr, np.ndarray)
-        if not is_array and not hasattr(lr, "detach"):
-            raise InputError(204, f"the input is a {type(lr).__name__}", "give a NumPy array or a torch tensor")
-        self.shapes.check(tuple(lr.shape))
-        floating = np.issubdtype(lr.dtype, np.floating) if is_array else lr.dtype.is_floating_point
+        images: Any = lr
+        is_array = isinstance(images, np.ndarray)
+        if not is_array and not hasattr(images, "detach"):
+            raise InputError(204, f"input is a {type(images).__name__}", "pass a NumPy array or a torch tensor")
+        self.shapes.check(tuple(images.shape))
+        floating = np.issubdtype(images.dtype, np.floating) if is_array else images.dtype.is_floating_point
         if not floating:
-            raise InputError(204, f"the input is {lr.dtype}", "give floating point values in [0, 1], such as lr / 255")
+            raise InputError(204, f"input is {images.dtype}", "pass floating-point values in [0, 1], such as lr / 255")
         if is_array and self._arrays == "torch":
             import torch
 
-            return self._sr(torch.from_numpy(np.require(lr, np.float32, ["C", "W"])).to(self.device)).cpu().numpy()
+            tensor = torch.from_numpy(np.require(images, np.float32, ["C", "W"]))
+            return self._checked(tensor.to(self.device)).cpu().numpy()
         if is_array:
-            return self._sr(lr.astype(np.float32, copy=False))
+            return self._checked(images.astype(np.float32, copy=False))
         if self._arrays == "numpy":
             import torch
 
-            return torch.from_numpy(self._sr(lr.detach().float().cpu().resolve_neg().numpy())).to(lr.device)
-        return self._sr(lr.detach().float().to(self.device)).to(lr.device)
+            array = images.detach().float().cpu().resolve_neg().numpy()
+            return torch.from_numpy(self._checked(array)).to(images.device)  # pyright: ignore[reportReturnType]
+        return self._checked(images.detach().float().to(self.device)).to(images.device)
 
-    def _sr(self, lr: Any) -> Any:
-        """Run it, and see that it is what its manifest says."""
+    def _checked(self, lr: Any) -> Any:
+        """Run the artifact and check the output against the manifest."""
         given = "x".join(map(str, lr.shape))
         try:
             sr = self._run(lr)
@@ -138,38 +135,47 @@ class Artifact:
 
             if isinstance(error, ExportError) or is_out_of_memory(error):
                 raise
-            cause = f"{self.path} does not run on {given} ({first_line(error)})"
+            cause = f"{self.path} fails on {given} ({first_line(error)})"
             raise ExportError(901, cause, "export it again") from error
         count, channels, height, width = lr.shape
         found = tuple(getattr(sr, "shape", ()))
         if found != (count, channels, height * self.scale, width * self.scale):
-            gives = "x".join(map(str, found)) or "no image"
-            cause = f"{self.path} gives {gives} for {given}, not x{self.scale} as its manifest says"
+            returned = "x".join(map(str, found)) or "no image"
+            cause = f"{self.path} returns {returned} for {given}, but its manifest says x{self.scale}"
             raise ExportError(901, cause, "export it again")
         return sr
 
 
-def _scale(manifest: dict[str, Any]) -> int:
-    scale = manifest["model"]["scale"]
-    if type(scale) is not int or not 1 <= scale <= _LARGEST_SCALE:
-        raise ValueError(f"scale={ascii(scale)[:40]}")
-    return scale
+def _read(path: Path, found: Format, wanted: dict[str, bool], entry: dict[str, Any] | None) -> Loaded:
+    """Load the file with the libraries of its format."""
+    if foreign := [name for name, value in wanted.items() if value and name not in found.load_options]:
+        raise ExportError(200, f"{found.name} artifacts have no option {', '.join(foreign)}", "remove it")
+    options = {name: value for name, value in wanted.items() if name in found.load_options}
+    cannot = f"{found.name} artifacts cannot run here"
+    if missing := found.missing(build=False):
+        raise ExportError(missing.number, f"{cannot}: {missing.what}", missing.remedy)
+    try:
+        return found.read(path, entry=entry, **options)
+    except ExportError:
+        raise
+    except ImportError as error:
+        raise ExportError(401, f"{cannot}: {first_line(error)}", found.remedy) from error
+    except Exception as error:  # every backend raises its own types for an invalid file
+        reason = first_line(error)
+        raise ExportError(901, f"{path} cannot be loaded as {found.name} ({reason})", "export it again") from error
 
 
-def _radius(manifest: dict[str, Any]) -> int | None:
-    """Read the receptive radius, and see that what else describes the network is there.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is not.
-    """
-    model, color = manifest["model"], manifest["io"]["input"]["color"]
-    kinds = ((model["name"], str), (model["config"], dict), (color, str))
-    if not all(isinstance(value, kind) for value, kind in kinds):
-        raise ValueError("no name, config and color of a network")
-    radius = model["receptive_radius"]
-    if radius is not None and (type(radius) is not int or not 0 <= radius < 2**20):
-        raise ValueError(f"receptive_radius={ascii(radius)[:40]}")
-    return radius
+def can_load(path: str | os.PathLike[str]) -> bool:
+    """Return whether the suffix of a file is that of an artifact; the file need not exist."""
+    return format_of(Path(path)) is not None
 
 
-load = Artifact
+def load(
+    path: str | os.PathLike[str],
+    *,
+    cuda_graph: bool = False,
+    reuse_output: bool = False,
+    entry: dict[str, Any] | None = None,
+) -> Artifact:
+    """Load an artifact; see `Artifact` for the arguments and errors."""
+    return Artifact(path, cuda_graph=cuda_graph, reuse_output=reuse_output, entry=entry)

@@ -1,4 +1,4 @@
-"""The sizes that an artifact takes."""
+"""Input shapes of an artifact: ranges, checks and parsing."""
 
 import math
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from .errors import ExportError, InputError
 
 Shape = tuple[int, int, int, int]
 AXES = ("batch", "channels", "height", "width")
-_LARGEST = 2**28
-"""No artifact asks for more values at least: whoever uses it makes images of its smallest size."""
+_LARGEST_MINIMUM = 2**28
+"""Largest number of values of the smallest input; callers allocate images of that size."""
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Ranges of an NCHW input.
+    """Range of accepted NCHW shapes.
 
     Attributes:
         minimum: smallest N, C, H, W.
-        maximum: largest N, C, H, W; None = no limit. Equal to `minimum` on every axis for a static artifact.
+        maximum: largest N, C, H, W; None for no limit. A static artifact has ``maximum == minimum``.
         multiple: H and W must be multiples of it.
-        optimum: the size that a TensorRT engine is quickest at; None where nothing is made for one.
+        optimum: the shape that a TensorRT engine is optimized for; None for formats that are not optimized for one.
     """
 
     minimum: Shape
@@ -36,23 +36,23 @@ class Shapes:
 
     @property
     def static(self) -> bool:
-        """Exactly one shape is taken."""
+        """Whether exactly one shape is accepted."""
         return self.minimum == self.maximum
 
     @property
     def profile(self) -> tuple[Shape, Shape, Shape]:
-        """Smallest, best and largest shape, as TensorRT wants them.
+        """Smallest, optimal and largest shape: a TensorRT optimization profile.
 
         Raises:
-            ValueError: there is no largest one.
+            ValueError: an axis has no upper limit.
         """
         n, c, h, w = self.maximum
         if n is None or c is None or h is None or w is None:
-            raise ValueError(f"{self} is open upwards")
+            raise ValueError(f"{self} has no upper limit")
         return self.minimum, self.optimum or self.minimum, (n, c, h, w)
 
     def problem(self, shape: Sequence[int]) -> str | None:
-        """Say why `shape` is refused; None when it is taken."""
+        """Return why `shape` is rejected, or None if it is accepted."""
         if len(shape) != 4:
             return f"shape {_text(shape)} has {len(shape)} dimensions instead of 4 (batch x channels x height x width)"
         for axis, size, low, high in zip(AXES, shape, self.minimum, self.maximum, strict=True):
@@ -63,56 +63,58 @@ class Shapes:
         return None
 
     def check(self, shape: Sequence[int]) -> None:
-        """Refuse a shape that is out of range.
+        """Raise if `shape` is out of range.
 
         Raises:
-            InputError: E202, with what is allowed.
+            InputError: E202, the accepted range is in the message.
         """
         if problem := self.problem(shape):
-            raise InputError(202, problem, f"give {self}")
+            raise InputError(202, problem, f"use {self}")
 
     def __str__(self) -> str:
-        """Give the ranges in one line, such as 1..x3x8..x8.. (open upwards) or 1x3x64x64."""
+        """Return the ranges in one line, such as ``1..x3x8..x8..`` (no upper limit) or ``1x3x64x64``."""
         parts = [str(low) if low == high else f"{low}..{'' if high is None else high}" for low, high in self.ranges]
         return "x".join(parts) + (f" in multiples of {self.multiple}" if self.multiple > 1 else "")
 
-    def to_manifest(self) -> dict[str, Any]:
-        """Give the ranges as the manifest records them."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the ranges as the manifest records them."""
         entry = {"min": list(self.minimum), "max": list(self.maximum), "size_multiple": self.multiple}
         return entry | ({"opt": list(self.optimum)} if self.optimum else {})
 
     @classmethod
-    def from_manifest(cls, entry: dict[str, Any]) -> "Shapes":
-        """Read what `to_manifest` wrote.
+    def from_dict(cls, entry: dict[str, Any]) -> "Shapes":
+        """Read and validate the result of `to_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: the entry is something else.
+            KeyError, TypeError, ValueError: the entry is invalid.
         """
         low, high, multiple, best = entry["min"], entry["max"], entry["size_multiple"], entry.get("opt")
         sizes = [*low, multiple, *(size for size in high if size is not None), *(best or ())]
         if {len(low), len(high), len(best or low)} != {4} or not all(
             type(size) is int and 0 < size < 2**31 for size in sizes
         ):
-            raise ValueError("no ranges of four positive sizes")
-        if math.prod(low) > _LARGEST:
-            raise ValueError(f"the smallest input has {math.prod(low)} values")
+            raise ValueError("ranges must be four positive integers each")
+        if math.prod(low) > _LARGEST_MINIMUM:
+            raise ValueError(f"the smallest input has {math.prod(low)} values, at most {_LARGEST_MINIMUM} are allowed")
         shapes = cls(tuple(low), tuple(high), multiple, tuple(best) if best else None)
         largest = [limit or size for limit, size in zip(high, low, strict=True)]
         if problem := next(filter(None, map(shapes.problem, (low, largest, best or low))), None):
-            raise ValueError(f"its own {problem}")
+            raise ValueError(f"inconsistent ranges: {problem}")
         return shapes
 
 
 def parse_shape(text: str) -> Shape:
-    """Read "1x3x64x64" or "1,3,64,64".
+    """Parse ``"1x3x64x64"`` or ``"1,3,64,64"``.
 
     Raises:
-        ExportError: E203, the text is no NCHW shape of positive integers.
+        ExportError: E203, the text is not an NCHW shape of positive integers.
     """
     parts = text.lower().replace(",", "x").split("x")
     sizes = [int(part) if part.strip().isascii() and part.strip().isdigit() and len(part) < 11 else 0 for part in parts]
     if len(sizes) != 4 or not all(0 < size < 2**31 for size in sizes):
-        raise ExportError(203, f"{text!r} is no shape", "write batch x channels x height x width, such as 1x3x64x64")
+        raise ExportError(
+            203, f"invalid shape {text!r}", "use NxCxHxW (batch, channels, height, width), such as 1x3x64x64"
+        )
     n, c, h, w = sizes
     return n, c, h, w
 

@@ -1,127 +1,129 @@
-"""From the words of a command line to a network with weights."""
+"""From the options of a command to a network with weights."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from srblocks._utils.arguments import parse_argument
 from srblocks._utils.memory import is_out_of_memory
-from srblocks.checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_checkpoint
+from srblocks.checkpoints import CheckpointError, load_checkpoint
 from srblocks.checkpoints.build import build_on_meta
+from srblocks.checkpoints.errors import MissingArgumentError, WrongScaleError
 from srblocks.color import on_rgb
+from srblocks.errors import MissingLibraryError
 from srblocks.factory import create_network
 from srblocks.network import Network
 from srblocks.networks import network_spec
 from srblocks.pretrained import DEFAULT_NETWORK, pretrained_path
 from srblocks.registry import NetworkSpec, UnknownNetworkError
 
-from .config import ModelSource
 from .errors import ExportError, first_line
+
+if TYPE_CHECKING:
+    from .cli import ModelOptions
 
 _WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".mat", ".pth.tar")
 
 
-def open_network(source: ModelSource) -> tuple[Network, list[str]]:
-    """Build the network in eval mode, with warnings for the user.
+def open_network(options: "ModelOptions", *, seed: int) -> tuple[Network, list[str]]:
+    """Build the network in eval mode; return it with warnings for the user.
 
     Raises:
         ExportError: E201 unknown network, E205 wrong scale, E206 wrong or missing argument, E401 a library to
-            read the weights is missing, E901 bad weights file, E902 one that cannot be read.
+            read the weights is missing, E901 invalid weights file, E902 unreadable weights file.
     """
-    file = source.model if source.model and source.model.lower().endswith(_WEIGHTS) else None
-    if file and source.weights:
-        raise ExportError(206, f"{file} brings its own weights", "leave out --weights, or name the network")
-    if file or (source.weights and not source.model):
-        net, remarks = _from_weights(Path(file or source.weights or ""), None, source)
+    file = options.model if options.model and options.model.lower().endswith(_WEIGHTS) else None
+    if file and options.weights:
+        raise ExportError(206, f"{file} is a weights file, too", "remove --weights, or name the network")
+    if file or (options.weights and not options.model):
+        net, warnings = _from_weights(Path(file or options.weights or ""), None, options)
     else:
-        net, remarks = _named(source)
-    if source.color not in (None, net.color):
-        if source.color != "rgb":
-            raise ExportError(206, f"the network works on {net.color}, not on {source.color}", "leave out --color")
+        net, warnings = _named(options, seed)
+    if options.color not in (None, net.color):
+        if options.color != "rgb":
+            raise ExportError(206, f"the network works on {net.color}, not on {options.color}", "remove --color")
         net = on_rgb(net)
-    return net, remarks
+    return net, warnings
 
 
-def _named(source: ModelSource) -> tuple[Network, list[str]]:
-    """Build a registered network with the weights named, bundled or fresh."""
-    name = source.model or DEFAULT_NETWORK
+def _named(options: "ModelOptions", seed: int) -> tuple[Network, list[str]]:
+    """Build a registered network with the given, bundled or random weights."""
+    name = options.model or DEFAULT_NETWORK
     try:
         spec = network_spec(name)
     except UnknownNetworkError as error:
-        if _is_file(name):
-            cause, remedy = f"{name} is a file, not a network", "give a file of weights with --weights"
+        if _exists(name):
+            cause, remedy = f"{name} is not a network", "for a weights file without a known suffix use --weights"
             raise ExportError(201, cause, remedy) from None
-        raise ExportError(201, str(error).partition(";")[0], str(error).partition("; ")[2]) from None
-    # A network that enlarges first also takes images that are enlarged already.
-    if source.scale not in (None, *spec.scales) and not (source.scale == 1 and spec.framework == "pre"):
-        raise ExportError(205, f"{name} has no scale {source.scale}", f"use --scale {', '.join(map(str, spec.scales))}")
-    if source.weights:
-        return _from_weights(source.weights, spec, source)
-    scale = source.scale or min(spec.scales)
-    weights = None if source.arguments else pretrained_path(name, scale=scale)
+        raise ExportError(201, error.cause, error.remedy) from None
+    # Networks with pre-upsampling also accept images that are upscaled already.
+    if options.scale not in (None, *spec.scales) and not (options.scale == 1 and spec.framework == "pre"):
+        scales = ", ".join(map(str, spec.scales))
+        raise ExportError(205, f"{name} does not support scale {options.scale}", f"use --scale {scales}")
+    if options.weights:
+        return _from_weights(options.weights, spec, options)
+    scale = options.scale or min(spec.scales)
+    weights = None if options.arguments else pretrained_path(name, scale=scale)
     if weights:
-        return _from_weights(weights, spec, source)
-    torch.manual_seed(source.seed)
-    arguments = _arguments(source.arguments, spec)
+        return _from_weights(weights, spec, options)
+    torch.manual_seed(seed)
+    arguments = _arguments(options, spec)
     try:
-        build_on_meta(name, {**arguments, "scale": scale})  # refuses what would take hours to build
+        build_on_meta(name, {**arguments, "scale": scale})  # rejects networks that are too large to build
         net = create_network(name, scale=scale, **arguments).eval()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         if is_out_of_memory(error):
             raise
         cause = f"{name} cannot be built: {first_line(error)}"
         raise ExportError(206, cause, "see the arguments in its docstring") from None
-    return net, [f"warning: fresh weights (seed {source.seed}) of {name} x{scale}; give trained ones with --weights"]
+    return net, [f"warning: random weights (seed {seed}) for {name} x{scale}; pass trained ones with --weights"]
 
 
-def _is_file(name: str) -> bool:
+def _exists(name: str) -> bool:
     try:
-        return Path(name).is_file()
-    except OSError:  # no name that a file can have
+        return Path(name).exists()
+    except OSError:  # too long for a file name
         return False
 
 
-def _from_weights(path: Path, spec: NetworkSpec | None, source: ModelSource) -> tuple[Network, list[str]]:
-    """Build the network of a weights file; a named one that enlarges first, at its smallest scale if none is said."""
-    net = _loaded(path, spec, source.scale, source)
-    if source.scale is not None or (net.scale > 1 and len(net.scales) == 1):
+def _from_weights(path: Path, spec: NetworkSpec | None, options: "ModelOptions") -> tuple[Network, list[str]]:
+    """Build the network of a weights file; one for any scale at its smallest scale if none is given."""
+    net = _load(path, spec, options.scale, options)
+    if options.scale is not None or (net.scale > 1 and len(net.scales) == 1):
         return net, []
     if net.scale == 1 and not spec:
-        remark = "at scale 1 the network takes images that are enlarged already"
+        reason = "at scale 1 the network takes images that are upscaled already"
     elif net.scale == 1 and spec:
-        net = _loaded(path, spec, min(spec.scales), source)
-        remark = f"the weights serve every scale, this is x{net.scale}"
+        net = _load(path, spec, min(spec.scales), options)
+        reason = f"the weights support any scale, exporting x{net.scale}"
     else:
-        remark = f"the weights serve {', '.join(f'x{scale}' for scale in net.scales)}, this is x{net.scale}"
+        reason = f"the weights support {', '.join(f'x{scale}' for scale in net.scales)}, exporting x{net.scale}"
         net = net.at_scale(net.scale)
-    return net, [f"warning: {remark}; choose another with --scale"]
+    return net, [f"warning: {reason}; choose another with --scale"]
 
 
-def _loaded(path: Path, spec: NetworkSpec | None, scale: int | None, source: ModelSource) -> Network:
-    arguments = _arguments(source.arguments, spec)
+def _load(path: Path, spec: NetworkSpec | None, scale: int | None, options: "ModelOptions") -> Network:
+    arguments = _arguments(options, spec)
     try:
         return load_checkpoint(path, network=spec.name if spec else None, scale=scale, **arguments)
     except WrongScaleError as error:
-        raise ExportError(205, str(error), "leave out --scale") from error
-    except UnseenArgumentError as error:
-        raise ExportError(206, str(error), "use --scale, or --arg NAME=VALUE") from error
-    except ImportError as error:
-        cause, _, remedy = str(error).partition("; ")
-        raise ExportError(401, cause, remedy) from error
+        raise ExportError(205, error.cause, "remove --scale, or use another one") from error
+    except MissingArgumentError as error:
+        raise ExportError(206, error.cause, "use --scale, or --arg NAME=VALUE") from error
+    except MissingLibraryError as error:
+        raise ExportError(401, error.cause, error.remedy) from error
     except CheckpointError as error:
-        raise ExportError(901, str(error), "give a file of this network's weights") from error
+        raise ExportError(901, error.cause, "use a weights file of this network, or name the network") from error
     except OSError as error:
         cause = f"{error.filename} cannot be read ({error.strerror})"
-        raise ExportError(902, cause, "give the path of a weights file") from error
+        raise ExportError(902, cause, "use the path of a weights file") from error
     except TypeError as error:
         raise ExportError(206, f"{path}: {first_line(error)}", "see the arguments in the network's docstring") from None
 
 
-def _arguments(pairs: Sequence[str], spec: NetworkSpec | None) -> dict[str, Any]:
+def _arguments(options: "ModelOptions", spec: NetworkSpec | None) -> dict[str, Any]:
     try:
-        return dict(parse_argument(pair, spec) for pair in pairs)
+        return dict(parse_argument(pair, spec) for pair in options.arguments)
     except ValueError as error:
-        cause, _, remedy = str(error).partition("; ")
-        raise ExportError(206, cause, remedy) from None
+        raise ExportError(206, first_line(error)) from None

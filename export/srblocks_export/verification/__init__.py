@@ -1,1 +1,1 @@
-"""Verification of artifacts in a fresh process."""
+"""Verification of artifacts in a fresh process against the network in float32."""

@@ -1,68 +1,50 @@
-"""The fresh process of the verification: loads artifacts by their files alone and compares them with references.
+"""Program of the fresh process: load artifacts from their files alone and compare them with references.
 
-Reads one JSON request per line from standard input, `{"path", "references", "spread", "refused", "entry"}`, and answers
-each with one JSON line. `references` is an .npz with `lr0`, `sr0`, `lr1`, ...; errors are relative to `spread`.
+It reads one JSON request per line from standard input, ``{"path", "references", "spread", "rejected", "entry"}``, and
+answers each with one JSON line.
 """
 
 import json
-import math
 import os
 import sys
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import ExportError, InputError
+from ..manifest import CaseInfo
 from ..runtime import load
+from .compare import compare
 
 
 def check(request: dict[str, Any]) -> dict[str, Any]:
-    """Load one artifact and compare it with every reference; it must also refuse the shapes that it should."""
+    """Load one artifact and compare it with every reference; it must also reject the shapes out of range."""
     artifact = load(request["path"], entry=request.get("entry"))
-    cases: list[dict[str, Any]] = []
+    cases: list[CaseInfo] = []
     with np.load(request["references"]) as references:
         for number in range(len(references.files) // 2):
             lr, reference = references[f"lr{number}"], references[f"sr{number}"]
-            sr = artifact(lr)
-            cases.append({"shape": list(lr.shape), **compare(sr, reference, request["spread"])})
-    for shape in request["refused"]:
+            cases.append(replace(compare(artifact(lr), reference, request["spread"]), shape=list(lr.shape)))
+    for shape in request["rejected"]:
         try:
             artifact(np.zeros(shape, np.float32))
         except InputError:
             continue
-        cases.append({"shape": shape, "max_error": None, "psnr_db": None, "problem": "accepted, though out of range"})
-    return {"cases": cases}
-
-
-def compare(sr: Any, reference: Any, spread: float) -> dict[str, Any]:
-    """Largest error relative to `spread`, PSNR for a peak of 1, and what else is wrong."""
-    if sr.shape != reference.shape:
-        problem = f"output is {sr.shape} instead of {reference.shape}"
-        return {"max_error": None, "psnr_db": None, "problem": problem}
-    if sr.dtype != np.float32:
-        return {"max_error": None, "psnr_db": None, "problem": f"output is {sr.dtype} instead of float32"}
-    if not np.isfinite(sr).all():
-        return {
-            "max_error": None,
-            "psnr_db": None,
-            "problem": f"{int((~np.isfinite(sr)).sum())} values are NaN or infinite",
-        }
-    difference = sr.astype(np.float64) - reference
-    mean_square = float((difference**2).mean())
-    psnr = -10 * math.log10(mean_square) if mean_square else None
-    return {"max_error": float(np.abs(difference).max()) / spread, "psnr_db": psnr, "problem": None}
+        cases.append(CaseInfo(shape, problem="accepted, although out of range"))
+    return {"cases": [asdict(case) for case in cases]}
 
 
 def main() -> None:
-    """Serve requests until standard input ends."""
+    """Answer requests until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not come between the answers
+    os.dup2(2, 1)  # libraries that print must not garble the answers
     for line in sys.stdin:
         try:
             answer = check(json.loads(line))
         except ExportError as error:
             answer = {"problem": str(error)}
-        except Exception as error:  # whatever a backend raises is an answer, not the end of this process
+        except Exception as error:  # every backend raises its own types; the process goes on
             answer = {"problem": f"{type(error).__name__}: {error}"[:500]}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +21,59 @@ Shape = tuple[int, ...]
 
 HARDWARE = ("none", "same-cc", "ampere+")
 _LEVELS = {"same-cc": "SAME_COMPUTE_CAPABILITY", "ampere+": "AMPERE_PLUS"}
+_UNITS = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _MEMORY = re.compile(r"out of memory|outofmemory|insufficient memory|could not find any implementation", re.IGNORECASE)
+
+
+def parse_size(text: str) -> int:
+    """Parse a size in bytes, such as ``"2GiB"``, ``"512MiB"`` or ``"2GB"``.
+
+    Raises:
+        ValueError: the text is not a size.
+    """
+    found = re.fullmatch(r"(\d{1,15})\s*([a-z]*)", text.strip().lower())
+    if not found or found[2] not in _UNITS:
+        raise ValueError(f"invalid size {text!r}, use a number of bytes or a unit, such as 2GiB, 2GB or 512MiB")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _option(default: Any, flag: str, text: str, **facts: Any) -> Any:
+    return field(default=default, metadata={"flag": flag, "help": text, **facts})
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How TensorRT builds an engine.
+    """How TensorRT builds an engine. The metadata of the fields declares their command-line flags.
 
     Attributes:
-        workspace: largest scratch memory in bytes; None for TensorRT's own choice.
-        optimization_level: 0 (quick build) to 5 (quick engine); None for TensorRT's own choice.
+        workspace: largest scratch memory in bytes; None for TensorRT's default.
+        optimization_level: 0 (fast build) to 5 (fast engine); None for TensorRT's default.
         timing_cache: file with the timings of earlier builds, read and written; None for none.
-        hardware: the GPUs that the engine runs on, beside those like the one that it is built on: "none",
-            "same-cc" (of the same compute capability) or "ampere+".
-        version_compatible: also runs with later TensorRT of the same major version.
+        hardware: GPUs that the engine runs on besides those like the one of the build: "none", "same-cc" (of the same
+            compute capability) or "ampere+".
+        version_compatible: also runs with later TensorRT versions of the same major version.
         tf32: float32 layers may compute in TF32, with 10 bits of mantissa.
     """
 
-    workspace: int | None = None
-    optimization_level: int | None = None
-    timing_cache: str | None = None
-    hardware: str = "none"
-    version_compatible: bool = False
-    tf32: bool = False
+    workspace: int | None = _option(
+        None, "--workspace", "Largest scratch memory, such as 2GiB.", parse=parse_size, metavar="SIZE"
+    )
+    optimization_level: int | None = _option(
+        None, "--opt-level", "0 (fast build) to 5 (fast engine).", parse=int, choices=tuple(range(6))
+    )
+    timing_cache: str | None = _option(
+        None, "--timing-cache", "Timings of earlier builds, read and written.", metavar="FILE"
+    )
+    hardware: str = _option(
+        "none",
+        "--hardware-compat",
+        "Further GPUs that the engine runs on: of the same compute capability, or Ampere and later.",
+        choices=HARDWARE,
+    )
+    version_compatible: bool = _option(
+        False, "--version-compatible", "Also run with later TensorRT of the same major version."
+    )
+    tf32: bool = _option(False, "--tf32", "Let float32 layers compute in TF32.")
 
 
 def build_engine(

@@ -1,0 +1,109 @@
+"""Shapes and images for the verification, and the reference outputs."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from srblocks.network import Network
+
+from ..shapes import Shape, Shapes
+
+# (batch, height, width) steps above the smallest shape that reveal size-dependent errors: odd, non-square, batch of 2.
+_STEPS = ((0, 16, 22), (1, 23, 39), (0, 30, 11))
+_PIXELS = 128 * 128
+"""The optimum and the largest shape are compared, too, up to this number of pixels; larger ones take too long."""
+
+
+class References:
+    """Inputs at several sizes and the outputs of the eager network, in a file for the worker.
+
+    Args:
+        net: the network in eval mode.
+        shapes: the artifact's input shapes.
+        folder: where to write; it must exist until the verification ends.
+        seed: seed of the noise.
+        sizes: "sizes" for several shapes, "one" for the first.
+
+    Attributes:
+        path: an .npz file with ``lr0``, ``sr0``, ``lr1``, ...
+        spread: standard deviation of all outputs; 1 if they are constant.
+        rejected: shapes that the artifact must reject.
+    """
+
+    def __init__(self, net: Network, shapes: Shapes, folder: Path, *, seed: int = 0, sizes: str = "sizes") -> None:
+        arrays: dict[str, Any] = {}
+        outputs: list[Any] = []
+        for number, lr in enumerate(verification_inputs(shapes, seed=seed, sizes=sizes)):
+            with torch.inference_mode():
+                sr = net(lr).numpy()
+            arrays |= {f"lr{number}": lr.numpy(), f"sr{number}": sr}
+            outputs.append(sr.ravel())
+        self.path = folder / "references.npz"
+        self.spread = float(np.concatenate(outputs).astype(np.float64).std()) or 1.0
+        self.rejected = rejected_shapes(shapes)
+        np.savez(self.path, **arrays)
+
+
+def verification_shapes(shapes: Shapes) -> list[Shape]:
+    """Return the shapes to compare at.
+
+    Three with different parity, aspect ratio and batch size, the smallest one, and the optimum and the largest one if
+    they are small.
+    """
+    if shapes.static:
+        return [shapes.minimum]
+    low, high, step = shapes.minimum, shapes.maximum, shapes.multiple
+
+    def above(axis: int, steps: int) -> int:
+        unit = step if axis > 1 else 1
+        limit = high[axis]
+        steps = steps if limit is None else min(steps, (limit - low[axis]) // unit)
+        return low[axis] + steps * unit
+
+    wanted = [(above(0, n), low[1], above(2, h), above(3, w)) for n, h, w in _STEPS]
+    wanted.append(low)
+    if shapes.optimum and _pixels(shapes.optimum) <= _PIXELS:
+        wanted.append(shapes.optimum)
+    if None not in high:
+        largest = (above(0, _PIXELS), low[1], above(2, _PIXELS), above(3, _PIXELS))
+        if _pixels(largest) <= _PIXELS:
+            wanted.append(largest)
+    return list(dict.fromkeys(wanted))
+
+
+def verification_inputs(shapes: Shapes, *, seed: int, sizes: str) -> Iterator[Tensor]:
+    """Yield the images to compare on: one per shape, or only the first if `sizes` is "one"."""
+    generator = torch.Generator().manual_seed(seed)
+    for number, shape in enumerate(verification_shapes(shapes)[: 1 if sizes == "one" else None]):
+        yield _image(shape, number, generator)
+
+
+def rejected_shapes(shapes: Shapes) -> list[list[int]]:
+    """Return shapes just out of range, which the runtime must reject."""
+    n, c, h, w = shapes.minimum
+    rejected = [[n, c + 1, h, w]]
+    if h > shapes.multiple:
+        rejected.append([n, c, h - shapes.multiple, w])
+    if shapes.multiple > 1:
+        rejected.append([n, c, h, w + 1])
+    if shapes.maximum[3] is not None:
+        rejected.append([n, c, h, shapes.maximum[3] + shapes.multiple])
+    return rejected
+
+
+def _pixels(shape: Shape) -> int:
+    return shape[0] * shape[2] * shape[3]
+
+
+def _image(shape: Sequence[int], number: int, generator: torch.Generator) -> Tensor:
+    """Return uniform noise, a smooth ramp with noise, or black-and-white noise, in turn: each reveals other errors."""
+    noise = torch.rand(shape, generator=generator)
+    if number % 3 == 1:
+        ramp = torch.linspace(0, 1, math.prod(shape)).reshape(tuple(shape))
+        return 0.9 * ramp + 0.1 * noise
+    return noise.round() if number % 3 == 2 else noise
