@@ -14,7 +14,7 @@ from srblocks.inference import from_network
 from srblocks.metrics import psnr
 from srblocks.pretrained import pretrained_path
 from srblocks.registry import UnknownNetworkError
-from srblocks.resize import imresize, reduced_pair
+from srblocks.resize import imresize, downscaled_pair
 
 
 @pytest.mark.parametrize("scale,decibels", [(2, 36.4), (3, 32.4), (4, 30.1)])
@@ -28,7 +28,7 @@ def test_fsrcnn_reaches_its_quality_on_set5(data: Path, scale: int, decibels: fl
 
 @pytest.mark.parametrize("scale,gain", [(2, 2.0), (3, 1.5), (4, 1.2)])
 def test_a_photograph_that_is_in_no_set_gains_over_bicubic(scale: int, gain: float) -> None:
-    low, high = reduced_pair(rgb_to_y(astronaut()), scale)
+    low, high = downscaled_pair(rgb_to_y(astronaut()), scale)
     network = score(from_network(load_pretrained("fsrcnn", scale=scale), "fsrcnn"), astronaut())
     assert network.psnr > psnr(imresize(low, scale), high, crop_border=scale) + gain
 
@@ -44,7 +44,7 @@ def test_every_bundled_file_has_a_card_and_none_names_a_machine() -> None:
 
 
 def test_weights_that_are_not_bundled_are_named() -> None:
-    with pytest.raises(ValueError, match="no weights are bundled for edsr at scale 4; bundled are fsrcnn_x2, "):
+    with pytest.raises(ValueError, match="no bundled weights for edsr at scale 4; bundled are fsrcnn_x2, "):
         load_pretrained("edsr", scale=4)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from helpers.support import authors_state
 from srblocks import Network, create_network, load_checkpoint, save_checkpoint
-from srblocks.checkpoints import CheckpointError, UnseenArgumentError, WrongScaleError, load_weights
+from srblocks.checkpoints import CheckpointError, MissingArgumentError, WrongScaleError, load_weights
 from srblocks.networks import network_name
 from srblocks.registry import NetworkSpec
 
@@ -18,11 +18,13 @@ from srblocks.registry import NetworkSpec
 def test_what_was_recorded_cannot_be_contradicted_either(tmp_path: Path) -> None:
     save_checkpoint(create_network("espcn", scale=2), tmp_path / "ours.safetensors")
     assert load_checkpoint(tmp_path / "ours.safetensors", width=64).scale == 2
-    with pytest.raises(CheckpointError, match=r"width=64 instead of 5; leave the arguments out"):
+    with pytest.raises(CheckpointError, match=r"width=64 instead of 5; remove these arguments"):
         load_checkpoint(tmp_path / "ours.safetensors", width=5)
-    with pytest.raises(TypeError, match=r"espcn has no argument color_space; it has scale, image_channels, width"):
+    with pytest.raises(
+        TypeError, match=r"espcn has no argument color_space; its arguments are scale, image_channels, width"
+    ):
         load_checkpoint(tmp_path / "ours.safetensors", color_space="y")
-    with pytest.raises(WrongScaleError, match=r"weights of espcn for x2, not for x3"):
+    with pytest.raises(WrongScaleError, match=r"weights of espcn for scale 2, not 3"):
         load_checkpoint(tmp_path / "ours.safetensors", scale=3)
 
 
@@ -40,7 +42,7 @@ def test_a_plain_state_dict_with_our_names_loads_when_the_network_is_named(spec:
 def test_a_plain_state_dict_says_its_scale_where_shapes_show_it(tmp_path: Path) -> None:
     save_file(create_network("espcn", scale=3).state_dict(), tmp_path / "espcn.safetensors")
     assert load_checkpoint(tmp_path / "espcn.safetensors", network="espcn").scale == 3
-    with pytest.raises(WrongScaleError, match=r"weights of espcn for x3, not for x2"):
+    with pytest.raises(WrongScaleError, match=r"weights of espcn for scale 3, not 2"):
         load_checkpoint(tmp_path / "espcn.safetensors", network="espcn", scale=2)
     save_file(create_network("lapsrn", scale=4).state_dict(), tmp_path / "lapsrn.safetensors")
     assert load_checkpoint(tmp_path / "lapsrn.safetensors", network="lapsrn").scale == 4
@@ -49,14 +51,14 @@ def test_a_plain_state_dict_says_its_scale_where_shapes_show_it(tmp_path: Path) 
 
 def test_a_plain_state_dict_of_another_size_asks_for_the_arguments(tmp_path: Path) -> None:
     save_file(create_network("edsr_baseline", width=8, depth=3).state_dict(), tmp_path / "edsr.safetensors")
-    with pytest.raises(CheckpointError, match=r"not the weights of this EDSR .*built with other arguments, give them"):
+    with pytest.raises(CheckpointError, match=r"tensors do not fit this EDSR .*built with other arguments, pass them"):
         load_checkpoint(tmp_path / "edsr.safetensors", network="edsr_baseline")
     assert load_checkpoint(tmp_path / "edsr.safetensors", network="edsr_baseline", width=8, depth=3).scale == 2
 
 
 def test_a_scale_that_several_would_fit_must_be_said(tmp_path: Path) -> None:
     save_file(create_network("fsrcnn", scale=3).state_dict(), tmp_path / "fsrcnn.safetensors")
-    with pytest.raises(UnseenArgumentError, match=r"do not show the scale \(2, 3, 4\); give it as an argument"):
+    with pytest.raises(MissingArgumentError, match=r"do not reveal scale \(2, 3, 4\); pass it as an argument"):
         load_checkpoint(tmp_path / "fsrcnn.safetensors", network="fsrcnn")
     assert load_checkpoint(tmp_path / "fsrcnn.safetensors", network="fsrcnn", scale=3).scale == 3
 
@@ -79,9 +81,12 @@ def test_an_own_class_takes_weights_with_its_names_alone(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "config,message",
     [
-        ({"width": 10_000, "depth": 2}, r"not the weights of this EDSR"),
-        ({"width": 64, "depth": 10**8}, r"builds no network here \(depth=100000000 is above 10000\)"),
-        ({"weights": "other.safetensors"}, r"builds no network here \(.*'weights'"),
+        ({"width": 10_000, "depth": 2}, r"tensors do not fit this EDSR"),
+        (
+            {"width": 64, "depth": 10**8},
+            r"cannot build a network from its srblocks configuration \(depth=100000000 exceeds the limit of 10000\)",
+        ),
+        ({"weights": "other.safetensors"}, r"cannot build a network from its srblocks configuration \(.*'weights'"),
     ],
 )
 def test_a_hostile_configuration_costs_neither_memory_nor_time(

@@ -10,7 +10,7 @@ from helpers.support import facts, filled_by_name, summary, wave_image
 from srblocks import InterpolateUp, load_checkpoint
 from srblocks.networks import network_name
 
-RECORDED = facts("dialects.json")
+RECORDED = facts("layouts.json")
 NETWORKS = {
     "RCAN G10R20 x2": "rcan",
     "EDSR baseline x2": "edsr_baseline",

@@ -95,20 +95,23 @@ def test_the_configuration_can_be_a_tensor_too(net: Network, tmp_path: Path) -> 
 )
 def test_a_tensor_that_is_no_configuration_is_refused(net: Network, tensor: Tensor, tmp_path: Path) -> None:
     torch.save({**net.state_dict(), "srblocks.config": tensor}, tmp_path / "net.pth")
-    with pytest.raises(CheckpointError, match=r"net.pth: its srblocks configuration is unreadable"):
+    with pytest.raises(CheckpointError, match=r"net.pth: unreadable srblocks configuration"):
         load_checkpoint(tmp_path / "net.pth")
 
 
 @pytest.mark.parametrize(
     "change,message",
     [
-        (lambda state: state.pop("head.0.bias"), r"not the weights of this FSRCNN \(1 missing, first head.0.bias\)"),
+        (lambda state: state.pop("head.0.bias"), r"tensors do not fit this FSRCNN \(1 missing, first head.0.bias\)"),
         (lambda state: state.update(extra=torch.ones(1)), r"\(1 unexpected, first extra\)"),
         (
             lambda state: state.update({"head.0.bias": torch.ones(3)}),
-            r"\(1 of another shape, first head.0.bias is \(3,\) instead of \(56,\)\)",
+            r"\(1 of another shape, first head.0.bias has shape \(3,\), expected \(56,\)\)",
         ),
-        (lambda state: state["head.0.bias"].fill_(float("inf")), r"1 tensors hold NaN or infinity, first head.0.bias"),
+        (
+            lambda state: state["head.0.bias"].fill_(float("inf")),
+            r"1 tensors contain NaN or infinity, first head.0.bias",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_and_nothing_is_loaded(net: Network, tmp_path: Path, change, message: str) -> None:
@@ -124,20 +127,18 @@ def test_what_does_not_fit_is_said_and_nothing_is_loaded(net: Network, tmp_path:
 
 def test_a_file_without_configuration_or_with_a_foreign_one_builds_no_network(net: Network, tmp_path: Path) -> None:
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
-    with pytest.raises(CheckpointError, match=r"no known layout.* saved them without its configuration, name it"):
+    with pytest.raises(CheckpointError, match=r"no known layout.* without its configuration, pass the network"):
         load_checkpoint(tmp_path / "bare.safetensors")
     foreign = [("unheard_of", {}), ("fsrcnn", {"color": 3}), ("fsrcnn", {"scale": 0}), ("edsr", {"scale": 2.5})]
     for network, config in [*foreign, (5, {}), ("fsrcnn", {"width": -3}), ("fsrcnn", 3)]:
         metadata = {"srblocks": json.dumps({"network": network, "config": config})}
         save_file(net.state_dict(), tmp_path / "foreign.safetensors", metadata=metadata)
-        with pytest.raises(CheckpointError, match="builds no network here"):
+        with pytest.raises(CheckpointError, match="cannot build a network from its srblocks configuration"):
             load_checkpoint(tmp_path / "foreign.safetensors")
 
 
 def test_weights_that_are_shared_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = NetworkSpec(
-        name="tied", build=Tied, paper="nobody", framework="post", size_requirements={2: SizeRequirements(radius=4)}
-    )
+    row = NetworkSpec(name="tied", build=Tied, paper="nobody", size_requirements={2: SizeRequirements(radius=4)})
     monkeypatch.setattr(registry, "_specs", {**registry._specs})
     registry.register(row)
     net = create_network("tied", width=6)
@@ -167,7 +168,7 @@ def test_a_network_of_no_registered_class_is_not_saved(tmp_path: Path) -> None:
     class Own(Network):
         pass
 
-    with pytest.raises(ValueError, match="Own is in no registry row"):
+    with pytest.raises(ValueError, match="Own is not registered"):
         save_checkpoint(Own(scale=2, image_channels=3), tmp_path / "own.safetensors")
 
 
@@ -177,17 +178,15 @@ def test_what_could_not_be_loaded_is_not_saved(net: Network, tmp_path: Path) -> 
     before = path.read_bytes()
     with torch.no_grad():
         net.head[0].weight[0, 0, 0, 0] = torch.nan
-    with pytest.raises(CheckpointError, match="1 tensors hold NaN or infinity, first head.0.weight"):
+    with pytest.raises(CheckpointError, match="1 tensors contain NaN or infinity, first head.0.weight"):
         save_checkpoint(net, path)
     net.head[0] = conv(1, 56, 3)
-    with pytest.raises(
-        CheckpointError, match=r"first head.0.weight is .*its modules are not those of its configuration"
-    ):
+    with pytest.raises(CheckpointError, match=r"first head.0.weight has .*modules were changed after construction"):
         save_checkpoint(net, path)
     for made in (OnLuma(create_network("fsrcnn")), to_precision(create_network("fsrcnn"), "bf16")):
-        with pytest.raises(ValueError, match="only runs another network; save that one, its `net`"):
+        with pytest.raises(ValueError, match="wraps another network; save its attribute net"):
             save_checkpoint(made, path)
-    with pytest.raises(IsADirectoryError, match="Is a folder"):
+    with pytest.raises(IsADirectoryError, match="Is a directory"):
         save_checkpoint(create_network("fsrcnn"), tmp_path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

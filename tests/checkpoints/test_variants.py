@@ -12,7 +12,7 @@ from checkpoints.authors_plain import fsrcnn_yjn870, ms_lapsrn_official
 from checkpoints.authors_residual import edsr, san
 from checkpoints.variants import VARIANTS, Variant
 from srblocks import create_network, load_checkpoint
-from srblocks.checkpoints import CheckpointError, UnseenArgumentError, load_weights
+from srblocks.checkpoints import CheckpointError, MissingArgumentError, load_weights
 from srblocks.network import Network
 from srblocks.networks import network_name
 
@@ -107,12 +107,12 @@ def test_what_no_tensor_shows_the_caller_must_say(
 ) -> None:
     path = stored(filled(layout), tmp_path)
     given: dict[str, Any] = {name: value}
-    with pytest.raises(UnseenArgumentError, match=rf"do not show {name} .*; give it as an argument"):
+    with pytest.raises(MissingArgumentError, match=rf"do not reveal {name} .*; pass it as an argument"):
         load_checkpoint(path)
     assert load_checkpoint(path, **given).config[name] == value
 
 
 def test_the_second_generation_of_san_is_refused_because_it_runs_otherwise(tmp_path: Path) -> None:
     path = stored(filled(san(4, 2, 2, inter=16)), tmp_path)
-    with pytest.raises(CheckpointError, match=r"non_local.*\(16, 64, 1, 1\) instead of \(8, 64, 1, 1\)"):
+    with pytest.raises(CheckpointError, match=r"non_local.*\(16, 64, 1, 1\), expected \(8, 64, 1, 1\)"):
         load_checkpoint(path)

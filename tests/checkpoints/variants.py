@@ -1,4 +1,4 @@
-"""Files in the authors' layouts, at scales and in variants that `tests/data/dialects.json` lacks, and what they are."""
+"""Files in the authors' layouts, at scales and in variants that `tests/data/layouts.json` lacks, and what they are."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

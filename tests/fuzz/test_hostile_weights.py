@@ -22,7 +22,7 @@ from helpers.support import cases
 from srblocks import create_network, load_checkpoint, save_checkpoint
 from srblocks.checkpoints import CheckpointError, load_weights
 from srblocks.checkpoints.build import build_on_meta
-from srblocks.checkpoints.limits import bounded_construction
+from srblocks.checkpoints.limits import limited_construction
 from srblocks.integrations.hub import from_pretrained, save_pretrained
 from srblocks.network import Network
 from srblocks.networks import network_specs
@@ -149,7 +149,7 @@ def test_odd_arguments_build_a_network_or_are_refused(
 def test_a_network_of_too_many_layers_is_not_built() -> None:
     with pytest.raises(ValueError, match="more than 12000 modules and parameters"):
         build_on_meta("rcan", {"scale": 2, "groups": 10_000, "blocks_per_group": 10_000})
-    with bounded_construction():
+    with limited_construction({}):
         torch.nn.Conv2d(1, 1, 1)
 
 
@@ -176,10 +176,10 @@ def test_archives_that_unpack_to_far_more_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(2**23)}, tmp_path / "zeros.pth")
     records = records_of(tmp_path / "zeros.pth")
     (tmp_path / "bomb.pth").write_bytes(zipped(records, zipfile.ZIP_DEFLATED))
-    with pytest.raises(CheckpointError, match=r"bomb.pth: holds more than 8 times its [\d,]+ bytes"):
+    with pytest.raises(CheckpointError, match=r"bomb.pth: unpacks to more than 8 times its [\d,]+ bytes"):
         load_checkpoint(tmp_path / "bomb.pth")
     savemat(tmp_path / "bomb.mat", {"model": np.zeros(2**23)}, do_compression=True)
-    with pytest.raises(CheckpointError, match=r"bomb.mat: holds more than 8 times its [\d,]+ bytes"):
+    with pytest.raises(CheckpointError, match=r"bomb.mat: unpacks to more than 8 times its [\d,]+ bytes"):
         load_checkpoint(tmp_path / "bomb.mat")
 
 
@@ -198,7 +198,7 @@ def test_archives_whose_records_overlap_are_refused(tmp_path: Path) -> None:
             content[entry + 16 : entry + 28] = content[first + 16 : first + 28]
             content[entry + 42 : entry + 46] = content[first + 42 : first + 46]
     (tmp_path / "overlapping.pth").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"overlapping.pth: holds more than 8 times its [\d,]+ bytes"):
+    with pytest.raises(CheckpointError, match=r"overlapping.pth: unpacks to more than 8 times its [\d,]+ bytes"):
         load_checkpoint(tmp_path / "overlapping.pth")
 
 
@@ -209,7 +209,7 @@ def test_a_pickle_that_asks_for_memory_is_refused_before_it_gets_any(zipped_too:
     hostile = b"\x80\x02}X\x06\x00\x00\x00weightc__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\x00\x02\x85Rs."
     records = records_of(path)
     path.write_bytes(zipped(records | {"much/data.pkl": hostile}) if zipped_too else hostile)
-    with pytest.raises(CheckpointError, match="holds a Python bytearray, as no weights do"):
+    with pytest.raises(CheckpointError, match="contains a Python bytearray, which"):
         load_checkpoint(tmp_path / "much.pth")
 
 
@@ -231,7 +231,7 @@ def matlab_cells(depth: int) -> bytes:
 
 def test_cells_nested_so_deeply_that_the_reader_would_crash_are_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.mat").write_bytes(matlab_cells(2_000))
-    with pytest.raises(CheckpointError, match="deep.mat: holds cells more than 32 deep inside one another"):
+    with pytest.raises(CheckpointError, match="deep.mat: contains cells nested more than 32 levels deep"):
         load_checkpoint(tmp_path / "deep.mat")
 
 
@@ -245,13 +245,13 @@ def test_absurd_shapes_are_refused(shape: Any, tmp_path: Path) -> None:
 
 def test_views_of_one_number_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1).expand(2**20, 2**20)}, tmp_path / "view.pth")
-    with pytest.raises(CheckpointError, match="repeats fewer numbers than its shape"):
+    with pytest.raises(CheckpointError, match="is an expanded view of fewer elements"):
         load_checkpoint(tmp_path / "view.pth")
 
 
 def test_more_tensors_than_any_network_has_are_refused(tmp_path: Path) -> None:
     save_file({str(number): torch.zeros(0) for number in range(10_001)}, tmp_path / "many.safetensors")
-    with pytest.raises(CheckpointError, match="10001 tensors; no network has more than 10000"):
+    with pytest.raises(CheckpointError, match="10001 tensors exceed the limit of 10000"):
         load_checkpoint(tmp_path / "many.safetensors")
 
 
@@ -260,5 +260,5 @@ def test_more_tensors_than_any_network_has_are_refused(tmp_path: Path) -> None:
 )
 def test_configurations_that_no_json_reader_takes_are_unreadable(recorded: str, tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(1)}, tmp_path / "odd.safetensors", metadata={"srblocks": recorded})
-    with pytest.raises(CheckpointError, match="its srblocks configuration is unreadable"):
+    with pytest.raises(CheckpointError, match="unreadable srblocks configuration"):
         load_checkpoint(tmp_path / "odd.safetensors")
