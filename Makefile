@@ -8,7 +8,7 @@ DEMO := .venv/installed-demo
 DEV := .venv/installed-dev
 
 .PHONY: help demo test test-quick test-slow test-thorough test-coverage test-wheel check format docs figures snapshots \
-	bench bench-check bench-baseline clean
+	bench bench-check bench-figures clean
 
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,11 +55,11 @@ snapshots: $(DEV) figures ## Record the snapshots of networks and redraw the fig
 bench: $(DEV) ## Benchmark three networks in every installed engine; results in benchmarks/results/latency-quick.*.
 	$(BIN)/python benchmarks/latency.py --quick --json latency-quick.json --chart latency-quick.png
 
-bench-check: $(DEV) ## Compare parameters, operations, memory and file sizes with the committed snapshot.
-	$(BIN)/python benchmarks/check.py
+bench-check: $(DEV) ## Compare parameters, operations, memory and file sizes with benchmarks/results/figures.json.
+	$(BIN)/python benchmarks/figures.py
 
-bench-baseline: $(DEV) ## Update that snapshot (NETWORKS="edsr rcan": only these; TIMES=1: also times).
-	$(BIN)/python benchmarks/check.py --write-baseline $(if $(TIMES),--times) $(NETWORKS)
+bench-figures: $(DEV) ## Update that snapshot (NETWORKS="edsr rcan": only these).
+	$(BIN)/python benchmarks/figures.py --write $(NETWORKS)
 
 clean: ## Remove the virtual environment and generated output.
 	rm -rf .venv demo-output site

@@ -1,20 +1,13 @@
-"""What half precision costs each network, and how much of fp16's range the values inside it fill.
+"""Effect of half precision on every network: accuracy and use of fp16's range.
 
-    SRBLOCKS_DATA=folder python benchmarks/fp16.py [--json FILE]
+    SRBLOCKS_DATA=folder python benchmarks/fp16.py [--json fp16.json]
 
-Measured is what would be deployed: the optimized network in fp16 and in bf16 against the plain one in float32, with the
-weights at hand (bundled and published) on images of Set5, reduced by the protocol of `srblocks-evaluate`.
-Networks without weights at hand get drawn ones (He's normal distribution, no biases) and are shallow, as in the tests:
-that shows what their structure does to values, not what training does. CPUs compute fp16 slowly, so an image is the
-middle of a picture, `SIDE` low-resolution pixels per side at most.
-
-Columns: the largest magnitude that weights and results have, by `srblocks.calibrate`, and where; its part of fp16's
-range; the largest magnitude on one image of uniform noise; PSNR in decibels and the largest error, of the worst image,
-whose peak is 1, or for drawn weights the range of the float32 output; what is kept in float32; and what
-`srblocks-export --precision fp16` does with these images.
+The optimized network in fp16 and bf16 is compared with the original in float32: with bundled and published weights on
+Set5 images, downscaled as in `srblocks-evaluate`. Networks without available weights are shallow and have random
+weights (He initialization, no biases), which shows the effect of their structure only. Images are cropped to the
+central 64x64 low-resolution pixels because fp16 is slow on CPUs.
 """
 
-import argparse
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -25,9 +18,11 @@ import torch
 from torch import Tensor
 
 import published
-from harness import environment, files
-from harness.comparison import titled
-from harness.parity import psnr
+from cases import title
+from formatting import table
+from options import parser
+from parity import psnr
+from record import Record, data_folder
 from srblocks import load_checkpoint, load_pretrained, on_rgb, optimize, to_precision
 from srblocks.color import rgb_to_y
 from srblocks.evaluate import image_files, read_image
@@ -36,9 +31,8 @@ from srblocks.network import Network
 from srblocks.networks import network_name, network_specs
 from srblocks.precision import Calibration, calibrate
 from srblocks.registry import NetworkSpec
-from srblocks.resize import reduced_pair
+from srblocks.resize import downscaled_pair
 
-SCHEMA = "srblocks.fp16/1"
 SIDE = 64
 HALVES = ("fp16", "bf16")
 LIMIT = torch.finfo(torch.float16).max
@@ -48,27 +42,27 @@ PUBLISHED = (
     published.Row("SRCNN, Nhat-Thanh", dict.fromkeys((2, 3, 4), "srcnn_NhatThanh_955.pt"), {}),
 )
 SECONDS: Counter[str] = Counter()
-"""What the runs in each precision took so far, of the processor's time."""
+"""CPU seconds spent in each precision so far."""
 
 
 def low_images(net: Network, data: Path) -> list[Tensor]:
-    """The middles of the reduced pictures of Set5 as the network takes them, (1, C, H, W) in [0, 1]."""
+    """Return the center crops of the downscaled Set5 images, (1, C, H, W) in [0, 1]."""
     found = []
     for path in image_files(data / "images" / "Set5"):
         rgb = read_image(path)
         pixels = rgb_to_y(rgb)[..., None] if net.color == "y" else rgb
-        low = torch.from_numpy(reduced_pair(pixels, net.scale)[0]).permute(2, 0, 1)[None]
+        low = torch.from_numpy(downscaled_pair(pixels, net.scale)[0]).permute(2, 0, 1)[None]
         low = low / 255 if net.color != "y" else low
-        cuts = []
+        crops = []
         for side in low.shape[2:]:
-            taken = min(side, SIDE) // net.size_multiple * net.size_multiple
-            cuts.append(slice((side - taken) // 2, (side - taken) // 2 + taken))
-        found.append(low[:, :, cuts[0], cuts[1]].float().contiguous())
+            size = min(side, SIDE) // net.size_multiple * net.size_multiple
+            crops.append(slice((side - size) // 2, (side - size) // 2 + size))
+        found.append(low[:, :, crops[0], crops[1]].float().contiguous())
     return found
 
 
 def run(net: Network, images: Sequence[Tensor], precision: str) -> list[Tensor]:
-    """The outputs; their time is counted."""
+    """Return the outputs and count the CPU time."""
     with torch.inference_mode():
         start = time.process_time()
         outputs = [net(lr) for lr in images]
@@ -77,7 +71,7 @@ def run(net: Network, images: Sequence[Tensor], precision: str) -> list[Tensor]:
 
 
 def fidelity(outputs: Sequence[Tensor], references: Sequence[Tensor], peak: float | None) -> dict[str, float | None]:
-    """PSNR in decibels and the largest error relative to the peak, of the worst image; None for infinite values."""
+    """Return PSNR in decibels and largest relative error of the worst image; None for infinite values."""
     if not all(output.isfinite().all() for output in outputs):
         return {"psnr_db": None, "max_error": None}
     decibels, errors = [], []
@@ -89,53 +83,56 @@ def fidelity(outputs: Sequence[Tensor], references: Sequence[Tensor], peak: floa
 
 
 def digits(value: float, number: int = 4) -> float:
-    """The value, rounded to so many digits."""
+    """Return the value rounded to this many significant digits."""
     return float(f"{value:.{number}g}")
 
 
-def largest(found: Calibration, islands: Collection[str]) -> tuple[str, float]:
-    """The module with the largest magnitude in fp16, and that; "" is the network itself."""
-    counted = found.overflowing("fp16", islands, part=0.0)
+def largest(found: Calibration, fp32_modules: Collection[str]) -> tuple[str, float]:
+    """Return the module with the largest magnitude in fp16, and the magnitude."""
+    counted = found.overflowing("fp16", fp32_modules, fraction=0.0)
     return max(counted.items(), key=lambda item: item[1])
 
 
-def verdict(found: Calibration, islands: Collection[str]) -> str:
-    """What an export to fp16 does: refuse it, warn, or neither."""
+def export_outcome(found: Calibration, fp32_modules: Collection[str]) -> str:
+    """Return the outcome of an export in fp16: "refuses", "warns" or ""."""
     try:
-        return "warns" if found.check("fp16", islands) else ""
+        return "warns" if found.check("fp16", fp32_modules) else ""
     except OverflowError:
         return "refuses"
 
 
 def rows_of(net: Network, title: str, name: str, data: Path, *, peak: float | None = None) -> Iterator[dict[str, Any]]:
-    """Measure one network, and where it overflows also with the modules in float32 that calibration asks for.
+    """Measure one network; if it overflows, also with the float32 modules that calibration suggests.
 
     Args:
-        net: the plain network, in float32.
-        title: what the table calls it.
-        name: in the registry.
+        net: the original network in float32.
+        title: name in tables.
+        name: registry name.
         data: folder of images and weights.
-        peak: what decibels are of; None for the range of the float32 output.
+        peak: peak of the PSNR; None for the range of the float32 output.
     """
     value_range = net.config.get("value_range", 1.0)
     net = (net if net.color == "y" else on_rgb(net)).eval()
-    images, quick = low_images(net, data), optimize(net)
+    images, optimized = low_images(net, data), optimize(net)
     references = run(net, images, "fp32")
     torch.manual_seed(0)
-    found, noise = calibrate(quick, images), calibrate(quick, [torch.rand(1, net.image_channels, SIDE, SIDE)])
-    for islands in dict.fromkeys([(), tuple(found.islands("fp16"))]):
-        module, most = largest(found, islands)
+    found, noise = calibrate(optimized, images), calibrate(optimized, [torch.rand(1, net.image_channels, SIDE, SIDE)])
+    for fp32_modules in dict.fromkeys([(), tuple(found.float32_modules("fp16"))]):
+        module, most = largest(found, fp32_modules)
         row = {"title": title, "network": name, "scale": net.scale, "value_range": digits(value_range)}
-        row |= {"fp32_modules": islands, "module": module, "largest": digits(most)}
-        row |= {"largest_of_noise": digits(largest(noise, islands)[1]), "export": verdict(found, islands)}
+        row |= {"fp32_modules": fp32_modules, "module": module, "largest": digits(most)}
+        row |= {
+            "largest_of_noise": digits(largest(noise, fp32_modules)[1]),
+            "export": export_outcome(found, fp32_modules),
+        }
         for precision in HALVES:
-            half = to_precision(quick, precision, fp32_modules=islands)
+            half = to_precision(optimized, precision, fp32_modules=fp32_modules)
             row[precision] = fidelity(run(half, images, precision), references, peak)
         yield row
 
 
-def with_weights(data: Path) -> Iterator[dict[str, Any]]:
-    """Measure every network with weights at hand, on images in [0, 1]."""
+def trained_rows(data: Path) -> Iterator[dict[str, Any]]:
+    """Measure every network with available weights."""
     for scale in (2, 3, 4):
         yield from rows_of(load_pretrained("fsrcnn", scale=scale), "FSRCNN (bundled)", "fsrcnn", data, peak=1.0)
     for row in PUBLISHED:
@@ -144,62 +141,60 @@ def with_weights(data: Path) -> Iterator[dict[str, Any]]:
             yield from rows_of(net, row.title.partition(" (")[0], network_name(net), data, peak=1.0)
 
 
-def with_drawn_weights(spec: NetworkSpec, data: Path) -> Iterator[dict[str, Any]]:
-    """Measure a network with drawn weights, in its authors' value range and in that of the images."""
+def random_rows(spec: NetworkSpec, data: Path) -> Iterator[dict[str, Any]]:
+    """Measure a network with random weights, in its authors' value range and in [0, 1]."""
     for value_range in dict.fromkeys((spec.value_range, 1.0)):
-        given = {"value_range": value_range} if "value_range" in spec.arguments() else {}
+        arguments = {"value_range": value_range} if "value_range" in spec.arguments() else {}
         torch.manual_seed(0)
-        net = spec.create(**spec.reduced, **given)
+        net = spec.create(**spec.reduced, **arguments)
         he_(net, mode="fan_in", transposed=True)
-        yield from rows_of(net, titled(spec.name, spec.reduced), spec.name, data)
+        yield from rows_of(net, title(spec.name, spec.reduced), spec.name, data)
 
 
-def measure(data: Path) -> dict[str, Any]:
-    """Measure everything, print it on the way, and give it as plain data."""
-    rows: dict[str, list[dict[str, Any]]] = {"weights": [], "drawn": []}
-    for row in with_weights(data):
-        print(line(row), flush=True)
-        rows["weights"].append(row)
-    seconds = {precision: round(SECONDS[precision], 2) for precision in ("fp32", *HALVES)}
-    served = {row["network"] for row in rows["weights"]}
-    for spec in network_specs():
-        for row in with_drawn_weights(spec, data) if spec.name not in served else ():
-            print(line(row), flush=True)
-            rows["drawn"].append(row)
-    about = {"cpu": environment.cpu(), "versions": environment.versions()}
-    return {"schema": SCHEMA, "environment": about, "side": SIDE, "seconds": seconds, **rows}
+def cells(row: dict[str, Any]) -> list[str]:
+    """Return the table cells of a row."""
+    used, half, error = row["largest"] / LIMIT, row["fp16"]["psnr_db"], row["fp16"]["max_error"]
+    return [
+        row["title"],
+        f"x{row['scale']}",
+        f"{row['value_range']:g}",
+        f"{digits(row['largest'], 3):g}",
+        f"`{row['module']}`" if row["module"] else "the network itself",
+        f"{100 * used:.2g} %" if used <= 1 else f"{digits(used, 2):,.0f}x",
+        f"{digits(row['largest_of_noise'], 3):g}",
+        *(["infinite values", ""] if half is None else [f"{half:.1f}", f"{error:.1e}"]),
+        f"{row['bf16']['psnr_db']:.1f}",
+        ", ".join(f"`{path}`" for path in row["fp32_modules"]),
+        row["export"],
+    ]
 
 
-def line(row: dict[str, Any]) -> str:
-    """One row of a table."""
-    cells = [row["title"], f"x{row['scale']}", f"{row['value_range']:g}", f"{digits(row['largest'], 3):g}"]
-    part = row["largest"] / LIMIT
-    cells.append(f"`{row['module']}`" if row["module"] else "the network itself")
-    cells.append(f"{100 * part:.2g} %" if part <= 1 else f"{digits(part, 2):,.0f} times")
-    cells.append(f"{digits(row['largest_of_noise'], 3):g}")
-    half, error = row["fp16"]["psnr_db"], row["fp16"]["max_error"]
-    cells += ["infinite values", ""] if half is None else [f"{half:.1f}", f"{error:.1e}"]
-    cells += [f"{row['bf16']['psnr_db']:.1f}", ", ".join(f"`{place}`" for place in row["fp32_modules"]), row["export"]]
-    return f"| {' | '.join(cells)} |"
-
-
-def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as a table."""
+def markdown(record: Record, weights: str) -> str:
+    """Return the rows with "trained" or "random" weights as a table."""
     head = ["network", "scale", "value range", "largest", "in", "of 65504", "on noise", "fp16 dB", "fp16 error"]
     head += ["bf16 dB", "in float32", "export"]
-    return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *map(line, rows)])
+    return table(head, (cells(row) for row in record.rows if row["weights"] == weights))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure what half precision costs each network.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE, in benchmarks/results")
-    args = parser.parse_args()
-    result = measure(files.data("images/Set5", "weights"))
-    for name in ("weights", "drawn"):
-        print(f"\n{markdown(result[name])}")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parser("Measure the effect of half precision on every network.").parse_args(arguments)
+    data = data_folder("images/Set5", "weights")
+    record = Record.start("fp16", side=SIDE)
+    for row in trained_rows(data):
+        print(" | ".join(cells(row)), flush=True)
+        record.rows.append({"weights": "trained", **row})
+    record.parameters["seconds"] = {precision: round(SECONDS[precision], 2) for precision in ("fp32", *HALVES)}
+    trained = {row["network"] for row in record.rows}
+    for spec in network_specs():
+        for row in random_rows(spec, data) if spec.name not in trained else ():
+            print(" | ".join(cells(row)), flush=True)
+            record.rows.append({"weights": "random", **row})
+    print(f"\n{markdown(record, 'trained')}\n\n{markdown(record, 'random')}")
     if args.json:
-        print(f"\nwritten to {files.write(result, args.json).name}")
+        print(f"written to {record.write(args.json)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,246 +1,286 @@
-"""How long each network takes in each engine, beside what it gives: parity, memory, build time, and the bound.
+"""Latency of networks in every backend, with parity, memory, build time and roofline bound.
 
     python benchmarks/latency.py [--quick] [--json FILE] [--chart FILE]
     python benchmarks/latency.py --device cuda --json latency-gpu.json --chart latency-gpu.png
-    python benchmarks/latency.py --networks edsr_baseline-x4 --shapes 1x270x480 --engines onnxruntime OpenVINO
+    python benchmarks/latency.py --networks edsr_baseline-x4 --shapes 1x270x480 --backends onnxruntime OpenVINO
 
-All candidates of a network and shape run in one process, in turn, round after round. On the CPU what takes less than a
-quarter of a second runs twice in its turn, and the second run counts; on a GPU the time is that between CUDA events
-with the second-level cache overwritten ahead of each run, and, apart, that of the clock with the transfers from and to
-the host. Every candidate takes float32 images and gives float32 images, whatever it computes in between. Weights are
-random, scaled so that features neither fade nor grow; the reference of every output is the plain network in float32,
-and its error is relative to the reference's standard deviation. Memory is on the CPU what a run adds to the resident
-memory at the most, on a GPU what the candidate takes of the device, weights included. Build time lasts until the first
-output. The bound is the time that the network's convolutions and their memory traffic need at the least with all
-pointwise work fused into them (benchmarks/roofline.py).
+All candidates of a network and input size run in one process in interleaved rounds. On the CPU, runs of less than a
+quarter of a second are repeated and the second one counts. On a GPU, time is measured between CUDA events with a cold
+L2 cache, and separately as wall time including transfers. The reference is the original network in eager float32 with
+random weights. The bound is the least time for the convolutions and their memory traffic with all pointwise operations
+fused into them (benchmarks/roofline.py).
 """
 
-import argparse
 import importlib.util
+import re
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import torch
 
-from harness import cuda, environment
-from harness.arguments import positive
-from harness.candidates import ready_all, subjects_of, timed
-from harness.chart import chart
-from harness.comparison import reference_output
-from harness.engines import ENGINES, Way, ways
-from harness.files import resolved, write
-from harness.inputs import NETWORKS, QUICK, SHAPES, Asked
-from harness.latency import SCHEMA, Measurement, markdown, validated, verdicts
-from harness.parity import drawn, parity
-from harness.roofline import Device, bounds, measured_cpu, of_cuda_name, work
+import gpu
+from backends import BACKENDS, Configuration, configurations
+from chart import chart
+from devices import Device, bounds, from_cuda_name, measured_cpu
+from formatting import rounded, table
+from measure import EAGER, OPTIMIZED, ORIGINAL, Row, by_case, label_of, measure
+from operations import work
+from options import parser
+from parity import TOLERANCE, random_network
+from record import Record, result_path
 from srblocks import optimize
+from srblocks.network import Network
+from srblocks.networks import network_specs
+
+NETWORKS = (
+    *("fsrcnn-x2", "espcn-x3", "srcnn-x2", "vdsr-x2", "lapsrn-x4", "carn-x4", "srresnet-x4"),
+    *("edsr_baseline-x4", "rdn-x4", "rcan-x4", "drn_s-x4"),
+)
+SHAPES = ("1x64x64", "4x64x64", "1x270x480", "1x540x960")
+QUICK = (("fsrcnn-x2", "1x64x64"), ("fsrcnn-x2", "1x270x480"), ("edsr_baseline-x4", "1x64x64"))
+PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "fp16")}
+BASELINES = {"cpu": (EAGER,), "cuda": (EAGER, "channels_last fp16", "compile max-autotune fp16")}
+"""Configurations in which the original network is measured as well."""
+COMPILED, MANY_OPERATIONS = ("compile", "AOTInductor"), 1000
+"""On the CPU these take minutes for larger networks and are skipped unless ``--backends`` names them."""
+SLOW, SLOW_ROUNDS = 0.25, 5
+"""Networks with a higher bound in seconds get fewer rounds on the CPU."""
+GPU_GOALS = {("edsr_baseline", 4): 1.5, ("rcan", 4): 2.0, ("fsrcnn", 2): 2.0, ("fsrcnn", 4): 2.0}
+"""Required speedup in fp16 on a GPU: optimized network in its best backend over the original in its best baseline."""
 
 Limits = Mapping[tuple[str, str], float]
-"""Variant and precision -> the least seconds."""
-PLAIN, OPTIMIZED = "plain", "optimized"
-REFERENCE_KEY = "eager fp32", PLAIN
-PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "fp16")}
-BASELINES = {"cpu": ("eager fp32",), "cuda": ("eager fp32", "channels_last fp16", "compile max-autotune fp16")}
-"""What users of a plain network have; it runs in these."""
-COMPILED, MANY = ("compile", "AOTInductor"), 1000
-"""On the CPU these take minutes for networks of more operations than that, and run where `--engines` names them."""
-LONG, FEWER_ROUNDS = 0.25, 5
-"""A network that needs more seconds than the first on the CPU gets that many rounds."""
+"""(implementation, precision) -> roofline bound in seconds."""
 
 
-def asked(args: argparse.Namespace) -> list[Asked]:
-    """What the command line asks for."""
-    if args.quick and (args.networks or args.shapes):
-        raise SystemExit("latency.py: --quick has cases of its own; leave out --networks and --shapes, or --quick")
-    if args.quick:
-        return [Asked.named(*pair) for pair in QUICK]
-    networks, shapes = args.networks or NETWORKS, args.shapes or SHAPES
-    return [Asked.named(network, shape) for network in networks for shape in shapes]
+@dataclass(frozen=True)
+class Case:
+    """One network at one input size."""
+
+    network: str
+    scale: int
+    batch: int
+    height: int
+    width: int
+
+    @classmethod
+    def parse(cls, network: str, shape: str) -> "Case":
+        """Parse names such as "rcan-x4" and "1x270x480".
+
+        Raises:
+            SystemExit: unknown network, scale or shape.
+        """
+        name, _, scale = network.rpartition("-x")
+        specs = {spec.name: spec for spec in network_specs()}
+        if name not in specs or not scale.isdecimal() or int(scale) not in specs[name].scales:
+            known = ", ".join(f"{spec.name}-x{scale}" for spec in specs.values() for scale in spec.scales)
+            raise SystemExit(f"latency.py: unknown network {network!r}; available: {known}")
+        if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", shape):
+            raise SystemExit(f"latency.py: invalid shape {shape!r}; expected NxHxW, such as 1x270x480")
+        return cls(name, int(scale), *map(int, shape.split("x")))
+
+    @property
+    def title(self) -> str:
+        """Network, scale and input size."""
+        return f"{self.network} x{self.scale}, {self.batch}x{self.height}x{self.width}"
 
 
-def chosen_ways(args: argparse.Namespace) -> tuple[list[Way], dict[str, str]]:
-    """The engines and precisions that the command line asks for, and why some of them cannot run."""
-    precisions = args.precisions or PRECISIONS[args.device]
-    wanted = [
-        way
-        for way in ways(args.device)
-        if way.precision in precisions and (not args.engines or way.engine.name in args.engines)
-    ]
-    absent = {way.label: reason for way in wanted if (reason := way.missing(args.device))}
-    return [way for way in wanted if way.label not in absent], absent
-
-
-def described(args: argparse.Namespace) -> Device | None:
-    """What the device can do at the most: measured on the CPU, of a data sheet on a GPU; None where there is none."""
-    return measured_cpu(args.threads) if args.device == "cpu" else of_cuda_name(torch.cuda.get_device_name())
-
-
-def measure(
-    case: Asked, found: Sequence[Way], device: Device | None, args: argparse.Namespace
-) -> Iterator[Measurement]:
-    """Measure one network on one shape; say what is left out."""
-    net = drawn(case.network, case.scale)
-    nets = {PLAIN: net, OPTIMIZED: optimize(net)}
-    if not case.fits(nets[OPTIMIZED]):
-        least, multiple = nets[OPTIMIZED].min_size, net.size_multiple
-        print(f"left out: {case.title}, it takes sides of {least} or more, multiples of {multiple}", flush=True)
-        return
+def measure_case(
+    case: Case, wanted: Sequence[Configuration], device: Device | None, args: Namespace
+) -> tuple[list[Row], dict[str, str]]:
+    """Measure one network at one input size; return the rows and what was skipped."""
+    net = random_network(case.network, case.scale)
+    nets = {ORIGINAL: net, OPTIMIZED: optimize(net)}
+    min_size, multiple = nets[OPTIMIZED].min_size, net.size_multiple
+    if any(side < min_size or side % multiple for side in (case.height, case.width)):
+        return [], {case.title: f"requires sides >= {min_size} in multiples of {multiple}"}
     shape = (case.batch, net.image_channels, case.height, case.width)
-    limits = {
-        (variant, precision): bounds(work(one, shape, precision), device).epilogue
-        for variant, one in nets.items()
-        for precision in dict.fromkeys(["fp32", *(way.precision for way in found)])
+    limits = bounds_of(nets, shape, wanted, device, args)
+    kept, skipped = affordable(wanted, work(nets[OPTIMIZED], shape).operations, limits, args)
+    rows: list[Row] = []
+    if kept:
+        labels = [one.label for one in kept]
+        candidates = [(ORIGINAL, label) for label in labels if args.original or label in BASELINES[args.device]]
+        candidates += [(OPTIMIZED, label) for label in labels]
+        slow = args.device == "cpu" and limits.get((OPTIMIZED, "fp32"), 0.0) > SLOW
+        rows, failed = measure(
+            nets,
+            torch.rand(shape),
+            candidates,
+            about={"network": case.network, "scale": case.scale},
+            device=args.device,
+            threads=args.threads,
+            rounds=args.rounds or (SLOW_ROUNDS if slow else None),
+            tf32=args.tf32,
+        )
+        skipped |= failed
+    for row in rows:
+        limit = limits.get((row["implementation"], row["precision"]))
+        row["bound_ms"] = None if limit is None else round(1000 * limit, 4)
+        label = f"{row['implementation']} in {label_of(row)}"
+        print(f"{case.title}, {label}: {rounded(row['ms']['median'])} ms, {row['speedup']:.2f}x{'*' * row['noisy']}")
+    return rows, {f"{case.title}, {what}": reason for what, reason in skipped.items()}
+
+
+def bounds_of(
+    nets: Mapping[str, Network],
+    shape: tuple[int, ...],
+    wanted: Sequence[Configuration],
+    device: Device | None,
+    args: Namespace,
+) -> Limits:
+    """Return the roofline bounds of the networks in every wanted precision that the device has."""
+    precisions = dict.fromkeys(["fp32", *(one.precision for one in wanted)])
+    return {
+        (name, precision): bounds(work(net, shape, precision), device).epilogue
+        for name, net in nets.items()
+        for precision in precisions
         if device and precision in device.flops and not (args.tf32 and precision == "fp32")
     }
-    found = list(affordable(case, found, work(nets[OPTIMIZED], shape).operations, limits, args))
-    if not found:
-        return
-    seconds = limits.get((OPTIMIZED, "fp32"), 0.0)
-    rounds = args.rounds or (FEWER_ROUNDS if args.device == "cpu" and seconds > LONG else None)
-    lr = torch.rand(shape)
-    before = environment.load()
-    with subjects_of(nets, lr, device=args.device, threads=args.threads, tf32=args.tf32) as subjects:
-        try:
-            reference = reference_output(net, lr, args.device, tf32=args.tf32)
-        except RuntimeError as error:  # out of memory, above all
-            print(f"left out: {case.title}, {str(error).splitlines()[0]}", flush=True)
-            return
-        keys = [REFERENCE_KEY]
-        keys += [(way.label, PLAIN) for way in found if args.plain or way.label in BASELINES[args.device]]
-        keys += [(way.label, OPTIMIZED) for way in found]
-        entries = {
-            (label, variant): (Way.named(label).engine, subjects[variant].at(Way.named(label).precision))
-            for label, variant in dict.fromkeys(keys)
-        }
-        candidates, failed = ready_all(entries)
-        for (label, variant), reason in failed.items():
-            print(f"left out: {case.title}, {variant} network in {label}, {reason}", flush=True)
-        if REFERENCE_KEY not in candidates:
-            return
-        times = timed(candidates, device=args.device, rounds=rounds)
-    load = max(before, environment.load())
-    for key, one in candidates.items():
-        way, variant = Way.named(key[0]), key[1]
-        yield Measurement(
-            network=case.network,
-            scale=case.scale,
-            shape=shape,
-            engine=way.engine.name,
-            precision=way.precision,
-            device=args.device,
-            variant=variant,
-            warm_up=cuda.WARM_UP if args.device == "cuda" else 1,
-            time=times[key],
-            reference=times[REFERENCE_KEY].timing,
-            costs=one.costs,
-            parity=parity(one.output, reference, way.precision, tf32=args.tf32),
-            bound_ms=1000 * limits[variant, way.precision] if (variant, way.precision) in limits else None,
-            load=load,
-            cores=environment.cores(),
-        )
 
 
 def affordable(
-    case: Asked, found: Sequence[Way], operations: int, limits: Limits, args: argparse.Namespace
-) -> Iterator[Way]:
-    """Those ways that do not take too long on the CPU, none where float32 does; say what is left out."""
+    wanted: Sequence[Configuration], operations: int, limits: Limits, args: Namespace
+) -> tuple[list[Configuration], dict[str, str]]:
+    """Return the configurations that are fast enough to measure on the CPU, and why others are skipped."""
     if args.device != "cpu":
-        yield from found
-        return
+        return list(wanted), {}
     slow = {
-        precision: seconds
-        for (variant, precision), seconds in limits.items()
-        if variant == OPTIMIZED and seconds > args.longest
+        precision for (name, precision), seconds in limits.items() if name == OPTIMIZED and seconds > args.max_seconds
     }
-    for precision, seconds in slow.items():
-        told = f"a run in {precision} takes more than {seconds:.1f} s (--longest {args.longest:g})"
-        print(f"left out: {case.title}, {told}", flush=True)
-    found = [way for way in found if not slow.keys() & {"fp32", way.precision}]
-    late = [way for way in found if operations > MANY and not args.engines and way.engine.name in COMPILED]
-    if late:
-        print(f"left out: {case.title}, {' and '.join(COMPILED)} of {operations} operations (--engines)", flush=True)
-    yield from (way for way in found if way not in late)
+    skipped = dict.fromkeys(sorted(slow), f"a run takes more than {args.max_seconds:g} s (--max-seconds)")
+    kept = [one for one in wanted if not slow & {"fp32", one.precision}]
+    late = operations > MANY_OPERATIONS and not args.backends
+    for name in COMPILED if late else ():
+        skipped[name] = f"{operations} operations take minutes to compile (--backends)"
+    return [one for one in kept if not (late and one.backend.name in COMPILED)], skipped
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure what is asked for, print it on the way, and give it as plain data."""
-    torch.set_num_threads(args.threads)
-    cases = asked(args)
-    if args.device == "cuda":
-        cuda.prepare(tf32=args.tf32)
-    about = environment.describe(threads=args.threads, device=args.device)
-    about["freed_memory_kept"] = environment.keep_memory()
-    print(environment.headline(about), flush=True)
-    device = described(args)
-    if device:
-        peaks = ", ".join(f"{flops / 1e9:,.0f} GFLOP/s in {precision}" for precision, flops in device.flops.items())
-        print(f"bounds are those of {device.name}: {peaks}, {device.bandwidth / 1e9:,.1f} GB/s", flush=True)
-    found, absent = chosen_ways(args)
-    for label, reason in absent.items():
-        print(f"left out: {label}, {reason}")
-    if not found:
-        raise SystemExit("latency.py: no engine is left; leave out --engines or --precisions")
-    measurements: list[Measurement] = []
-    result: dict[str, Any] = {}
-    for case in cases:
-        if rows := list(measure(case, found, device, args)):
-            header, rule, *lines = markdown([one.to_json() for one in rows]).splitlines()
-            print("\n".join(lines if measurements else ["", header, rule, *lines]), flush=True)
-            measurements += rows
-            result = {
-                "schema": SCHEMA,
-                "env": environment.flat(about, load_after=environment.load(), tf32=args.tf32),
-                "device": device and {"name": device.name, "flops": dict(device.flops), "bandwidth": device.bandwidth},
-                "missing": absent,
-                "cases": [one.to_json() for one in measurements],
-            }
-            validated(result)
-            if args.json:
-                write(result, args.json)
-    if not measurements:
-        raise SystemExit("latency.py: nothing was measured")
-    print(f"\nload before {about['load']}, after {result['env']['loadavg']['after']}")
-    if args.device == "cuda":
-        print(f"\n{verdicts(measurements)}")
-    return result
+def megapixels(row: Row) -> float:
+    """Return the output megapixels of a row."""
+    batch, _, height, width = row["shape"]
+    return batch * height * width * row["scale"] ** 2 / 1e6
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    found = argparse.ArgumentParser(description="Measure the latency of networks in every engine.")
-    found.add_argument("--quick", action="store_true", help="three cases, less than three minutes")
-    found.add_argument("--networks", nargs="+", metavar="NAME", help=f"such as rcan-x4 (default: {' '.join(NETWORKS)})")
-    found.add_argument("--shapes", nargs="+", metavar="NxHxW", help=f"of the input (default: {' '.join(SHAPES)})")
-    found.add_argument("--engines", nargs="+", choices=ENGINES, metavar="NAME", help=f"of {', '.join(ENGINES)}")
+def parity_text(row: Row) -> str:
+    """Return PSNR in decibels for rounded outputs, the relative error for exact ones."""
+    if row["psnr_db"] and row["relative_error"] > TOLERANCE:
+        return f"{row['psnr_db']:.0f} dB"
+    return f"{row['relative_error']:.0e}"
+
+
+def details(rows: Sequence[Row]) -> str:
+    """Return every measurement as a table; milliseconds are median (minimum)."""
+    transfers = any(row["end_to_end_ms"] for row in rows)
+    head = ["network", "input", "backend", "implementation", "ms", "p10-p90", *(["end-to-end ms"] if transfers else [])]
+    head += ["ms/MP", "speedup", "of bound", "memory MB", "build s", "file MB", "error"]
+    lines = []
+    for (network, size), found in by_case(rows).items():
+        for row in found:
+            ms, bound, memory, file = row["ms"], row["bound_ms"], row["memory_bytes"], row["artifact_bytes"]
+            cells = [network, size, label_of(row), row["implementation"]]
+            cells.append(f"{rounded(ms['median'])} ({rounded(ms['min'])}){'*' * row['noisy']}")
+            cells.append(f"{rounded(ms['p10'])}-{rounded(ms['p90'])}")
+            cells += [rounded(row["end_to_end_ms"]["median"])] if transfers else []
+            cells += [rounded(ms["median"] / megapixels(row)), f"{row['speedup']:.2f}"]
+            cells.append(f"{100 * bound / ms['median']:.0f} %" if bound else "")
+            cells += ["" if memory is None else f"{memory / 1e6:.1f}", f"{row['build_seconds']:.1f}"]
+            lines.append([*cells, f"{file / 1e6:.2f}" if file else "", parity_text(row)])
+    return table(head, lines)
+
+
+def fastest(rows: Sequence[Row], precision: str, implementation: str = OPTIMIZED) -> Row | None:
+    """Return the fastest row of a precision; None if there is none."""
+    found = [row for row in rows if row["precision"] == precision and row["implementation"] == implementation]
+    return min(found, key=lambda row: row["ms"]["median"], default=None)
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """Return one table row per case: the original in eager mode, the rewrites alone, and the fastest backends."""
+    precisions = [name for name in ("fp32", "fp16", "bf16") if any(row["precision"] == name for row in rows)]
+    head = ["network", "input", "original, eager fp32", "rewrites alone", *(f"fastest {name}" for name in precisions)]
+    lines = []
+    for (network, size), found in by_case(rows).items():
+        eager = {row["implementation"]: row for row in found if label_of(row) == EAGER}
+        original, optimized = eager.get(ORIGINAL), eager.get(OPTIMIZED)
+        cells = [network, size, f"{rounded(original['ms']['median'])} ms{'*' * original['noisy']}" if original else ""]
+        cells.append(f"{optimized['speedup']:.2f}x{'*' * optimized['noisy']}" if optimized else "")
+        for precision in precisions:
+            row = fastest(found, precision)
+            cells.append(f"{row['speedup']:.1f}x{'*' * row['noisy']}, {row['backend']}" if row else "")
+        lines.append(cells)
+    return table(head, lines)
+
+
+def gpu_speedups(rows: Sequence[Row]) -> Iterator[tuple[str, float, float | None]]:
+    """Yield case, fp16 speedup over the best original in fp16, and its goal."""
+    for (network, size), found in by_case(rows).items():
+        best = [fastest(found, "fp16", name) for name in (ORIGINAL, OPTIMIZED)]
+        if best[0] and best[1]:
+            goal = GPU_GOALS.get((best[0]["network"], best[0]["scale"]))
+            yield f"{network}, {size}", best[0]["ms"]["median"] / best[1]["ms"]["median"], goal
+
+
+def command() -> ArgumentParser:
+    """Return the parser of the command line."""
+    found = parser("Measure the latency of networks in every backend.", "quick", "timing", "device")
+    found.add_argument("--networks", nargs="+", metavar="NAME", help=f"default: {' '.join(NETWORKS)}")
+    found.add_argument("--shapes", nargs="+", metavar="NxHxW", help=f"input sizes (default: {' '.join(SHAPES)})")
+    found.add_argument("--backends", nargs="+", choices=BACKENDS, metavar="NAME", help=f"of {', '.join(BACKENDS)}")
     found.add_argument("--precisions", nargs="+", choices=("fp32", "fp16", "bf16"))
-    found.add_argument("--plain", action="store_true", help="the plain network in every engine too")
-    found.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    found.add_argument("--tf32", action="store_true", help="let float32 convolutions on CUDA round to TF32")
-    found.add_argument("--threads", type=positive, default=1, help="threads of every engine on the CPU (1)")
-    found.add_argument("--rounds", type=positive, help="the least number of rounds (11; 5 of what is slow; 50 on CUDA)")
-    found.add_argument("--longest", type=float, default=2.0, help="seconds that a run on the CPU may take (2)")
-    found.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE, in benchmarks/results")
-    found.add_argument("--chart", type=Path, metavar="FILE", help="draw it to FILE, a PNG in benchmarks/results")
+    found.add_argument("--original", action="store_true", help="the original network in every backend, too")
+    found.add_argument("--max-seconds", type=float, default=2.0, help="skip slower runs on the CPU (2)")
+    found.add_argument("--chart", metavar="FILE", help="draw a PNG to FILE in benchmarks/results")
     return found
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 1 when an output is wrong."""
-    args = parser().parse_args(arguments)
+def chosen_cases(args: Namespace) -> list[Case]:
+    """Return the cases of the command line."""
+    if args.quick and (args.networks or args.shapes):
+        raise SystemExit("latency.py: --quick excludes --networks and --shapes")
+    pairs = QUICK if args.quick else [(n, s) for n in args.networks or NETWORKS for s in args.shapes or SHAPES]
+    return [Case.parse(*pair) for pair in pairs]
+
+
+def chosen_configurations(args: Namespace) -> tuple[list[Configuration], dict[str, str]]:
+    """Return the available configurations of the command line, and why others are missing."""
+    precisions = args.precisions or PRECISIONS[args.device]
+    wanted = [one for one in configurations(args.device) if one.precision in precisions]
+    wanted = [one for one in wanted if not args.backends or one.backend.name in args.backends]
+    missing = {one.label: reason for one in wanted if (reason := one.missing(args.device))}
+    return [one for one in wanted if one.label not in missing], missing
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 if an output is wrong."""
+    args = command().parse_args(arguments)
     if args.chart and importlib.util.find_spec("matplotlib") is None:
-        raise SystemExit('latency.py: --chart needs matplotlib; pip install "srblocks[bench]"')
-    result = run(args)
-    if args.json:
-        print(f"written to {args.json.name}")
+        raise SystemExit('latency.py: --chart requires matplotlib; pip install "srblocks[bench]"')
+    cases = chosen_cases(args)
+    torch.set_num_threads(args.threads)
+    if args.device == "cuda":
+        gpu.prepare(tf32=args.tf32)
+    record = Record.start("latency", threads=args.threads, device=args.device, tf32=args.tf32)
+    device = measured_cpu(args.threads) if args.device == "cpu" else from_cuda_name(torch.cuda.get_device_name())
+    record.parameters["device"] = device and asdict(device)
+    wanted, record.skipped = chosen_configurations(args)
+    if not wanted:
+        raise SystemExit("latency.py: no backend is available; remove --backends or --precisions")
+    for case in cases:
+        rows, skipped = measure_case(case, wanted, device, args)
+        record.rows += rows
+        record.skipped |= skipped
+        if args.json:
+            record.write(args.json)
+    record.print_skipped()
+    if not record.rows:
+        raise SystemExit("latency.py: nothing was measured")
+    print(f"\n{summary(record.rows)}\n\nSpeedups are relative to the original network in eager fp32; * noisy.")
+    for title, ratio, goal in gpu_speedups(record.rows):
+        print(f"{title}: fp16 {ratio:.2f}x" + (f", goal {goal}" if goal else ""))
     if args.chart:
-        print(f"drawn to {chart(result, resolved(args.chart)).name}")
-    wrong = [case for case in result["cases"] if not case["parity_ok"]]
-    for case in wrong:
-        print(
-            f"wrong output: {case['net']} x{case['scale']} {case['variant']} in {case['backend']} {case['precision']}"
-        )
-    return int(bool(wrong))
+        print(f"drawn to {chart(record, result_path(args.chart)).name}")
+    return int(record.has_wrong_outputs)
 
 
 if __name__ == "__main__":

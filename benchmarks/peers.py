@@ -1,237 +1,229 @@
-"""srblocks beside the implementations of other libraries, plain and exported: the same weights, one run.
+"""Comparison with the implementations of torchsr and spandrel: the same networks with the same weights.
 
-    python benchmarks/peers.py [--quick] [--goals] [--strict] [--json FILE]      about 20 minutes, --quick 1
-    python benchmarks/peers.py --cases rcan edsr_baseline-x4-64 --engines eager OpenVINO --rounds 5
+    python benchmarks/peers.py [--quick] [--goals] [--json peers-cpu.json]     about 20 minutes, --quick 1 minute
+    python benchmarks/peers.py --cases rcan edsr_baseline-x4-64 --backends eager OpenVINO --rounds 5
 
-Peers are built by their libraries and run as they are, in PyTorch and in files of torch's own exporters; srblocks reads
-their weights with `load_checkpoint` and runs optimized. All outputs are compared before anything is timed, and one that
-differs stops the run. Candidates run in one process, in turn; what takes less than a quarter of a second runs twice in
-its turn, and the second run counts. Each side of a contest is its quickest candidate by the median of this run; the
-ratio is the median over the rounds of peer / srblocks, with the interval in which that median lies with 95 %
-confidence. A goal of 1.00, parity, is "even" where the ratio is below it but the interval reaches it; no other goal has
-a tolerance. Verdicts are noisy when a median is above 1.15 times its minimum, or the load average, in which this
-process counts, above the number of cores.
+Peers are built by their libraries and run unmodified, in PyTorch and exported by torch's own exporters. srblocks loads
+their weights with `load_checkpoint` and runs optimized. Outputs are compared before anything is timed, and all
+candidates run in one process in interleaved rounds. Each side of a comparison is represented by its fastest candidate;
+the ratio is the median over the rounds of peer / srblocks, with the 95 % confidence interval of that median. Networks
+that no library has are compared with the original network of srblocks.
 """
 
-import argparse
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from harness import environment
-from harness.arguments import positive
-from harness.candidates import Ready, ready_all, subjects_of, timed
-from harness.cases import Case
-from harness.comparison import reference_output
-from harness.engines import ENGINES, Engine, Subject, Way
-from harness.files import write
-from harness.parity import Parity, drawn, parity
-from harness.peers import CASES, COMPILE, EAGER, LIBRARIES, NO_AMX, REMARKS, Peer, PortSubject, peers_of, same_weights
-from harness.standings import OURS, PLAIN, Candidate, best, candidates_markdown, verdicts, verdicts_markdown
+from backends import BACKENDS, Configuration, Workload
+from cases import Case, selected
+from formatting import table
+from libraries import CASES, COMPILE, LIBRARIES, NOTES, PeerWorkload, peers_of, same_weights
+from measure import EAGER, Row, by_case, label_of, measure
+from options import parser
+from parity import random_network
+from record import Record
 from srblocks import optimize
-from srblocks.network import Network
+from timing import median_interval, paired_ratio
 
-Key = tuple[str, str]
-"""Implementation, and engine with precision."""
-Tables = dict[str, list[dict[str, Any]]]
-
-SCHEMA = "srblocks.peers/1"
+OURS = "srblocks"
+OURS_ORIGINAL = "srblocks (original)"
+EVEN = 1.0
+"""A goal that is also met if the confidence interval of the ratio contains it."""
+_PYTORCH = ("eager", "channels_last", "compile", "TorchScript")
 
 
 @dataclass(frozen=True)
-class Lineup:
-    """The implementations of one case, all with the same weights.
+class Comparison:
+    """Which rows of each side compete; the one with the smallest median represents its side.
 
     Attributes:
-        peers: names of those that ours is compared with; the first one is the reference.
-        nets: implementation -> network.
-        kinds: implementation -> how it is exported.
+        name: name in tables.
+        precision: precision of both sides.
+        peer_backends: backends of the peers; None for all.
+        our_backends: backends of srblocks; None for all.
     """
 
-    peers: tuple[str, ...]
-    nets: Mapping[str, Network]
-    kinds: Mapping[str, type[Subject]]
-
-    @classmethod
-    def of(cls, case: Case, installed: Sequence[Peer]) -> "Lineup":
-        """Build all; where no library has the network, ours stands, not optimized, for what plain ports do."""
-        if installed:
-            ports, net = same_weights(installed, case.scale, **case.config)
-        else:
-            ports, net = {}, drawn(case.network, case.scale, **case.config)
-        nets = {**ports, PLAIN: net, OURS: optimize(net)}
-        return cls(tuple(ports) or (PLAIN,), nets, {name: PortSubject if name in ports else Subject for name in nets})
-
-    def entries(self, ways: Sequence[Way], subjects: Mapping[str, Subject]) -> dict[Key, tuple[Engine, Subject]]:
-        """Peers and ours in every way, side by side; beside peers ours without the rewrites in eager float32 alone."""
-        return {
-            (name, way.label): (way.engine, subject.at(way.precision))
-            for way in ways
-            for name, subject in subjects.items()
-            if way.label == EAGER or name in (*self.peers, OURS)
-        }
+    name: str
+    precision: str
+    peer_backends: tuple[str, ...] | None = None
+    our_backends: tuple[str, ...] | None = None
 
 
-def checked(ready: Mapping[Key, Ready], reference: Tensor) -> dict[Key, Parity]:
-    """Compare all outputs, and stop where one is wrong."""
-    found = {key: parity(one.output, reference, Way.named(key[1]).precision) for key, one in ready.items()}
-    wrong = [f"{name} in {label}: {one}" for (name, label), one in found.items() if not one.ok]
-    if wrong:
-        raise SystemExit(f"peers.py: another output than the first peer's in eager fp32, {', '.join(wrong)}")
-    return found
+COMPARISONS = (
+    Comparison("fp32", "fp32"),
+    Comparison("bf16", "bf16"),
+    Comparison("fp32 against eager", "fp32", peer_backends=("eager",)),
+    Comparison("fp32 against eager, in PyTorch", "fp32", peer_backends=("eager",), our_backends=_PYTORCH),
+)
 
 
-def measure(case: Case, installed: Sequence[Peer], labels: Collection[str], args: argparse.Namespace) -> Tables:
-    """Measure one case: its rows, its verdicts, and what failed."""
-    before = environment.load()
-    lineup = Lineup.of(case, installed)
-    first = lineup.peers[0]
-    lr = torch.rand(1, lineup.nets[OURS].image_channels, case.height, case.width)
-    ways = [Way.named(label) for label in dict.fromkeys([EAGER, *(each for each in case.engines if each in labels)])]
-    with subjects_of(lineup.nets, lr, lineup.kinds, threads=args.threads) as subjects:
-        ready, failed = ready_all(lineup.entries(ways, subjects))
-        if (first, EAGER) in failed:
-            raise SystemExit(f"peers.py: {case.name}, {first} does not run: {failed[first, EAGER]}")
-        outputs = checked(ready, reference_output(lineup.nets[first], lr, "cpu"))
-        times = timed(ready, device="cpu", rounds=args.rounds)
-    load = max(before, environment.load())
-    candidates = [
-        Candidate(name, way.engine.name, way.precision, times[key].timing, outputs[key], one.costs.build_seconds)
-        for key, one in ready.items()
-        for name, way in [(key[0], Way.named(key[1]))]
-    ]
-    eager = best((one for one in candidates if one.implementation in lineup.peers), "fp32", ["eager"])
-    found = verdicts(candidates, lineup.peers, case.goals, load=load, cores=environment.cores())
-    about = {"network": case.title, "scale": case.scale, "size": case.size, "load": load}
-    return {
-        "rows": [about | one.to_json(eager.timing) for one in candidates],
-        "verdicts": [about | one.to_json() for one in found],
-        "failed": [about | {"implementation": key[0], "engine": key[1], "reason": why} for key, why in failed.items()],
+@dataclass(frozen=True)
+class Result:
+    """Outcome of a comparison for one case.
+
+    Attributes:
+        case: network, scale and input size.
+        comparison: its name.
+        peer: fastest row of the peers.
+        ours: fastest row of srblocks.
+    """
+
+    case: str
+    comparison: str
+    peer: Row
+    ours: Row
+
+    @property
+    def ratio(self) -> float:
+        """Speedup of srblocks over the peer, paired by round."""
+        return paired_ratio(self.peer["rounds"], self.ours["rounds"])
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Confidence interval of the ratio."""
+        return median_interval(one / other for one, other in zip(self.peer["rounds"], self.ours["rounds"], strict=True))
+
+    @property
+    def noisy(self) -> bool:
+        """True if one of the rows is noisy."""
+        return self.peer["noisy"] or self.ours["noisy"]
+
+    def meets(self, goal: float) -> bool:
+        """Return whether the ratio reaches a goal."""
+        return self.ratio >= goal or (goal == EVEN and self.interval[1] >= EVEN)
+
+
+def compare(rows: Sequence[Row]) -> Iterator[Result]:
+    """Yield the results of all comparisons with rows on both sides."""
+    for (network, size), found in by_case(rows).items():
+        theirs = [row for row in found if row["implementation"] not in (OURS, OURS_ORIGINAL)]
+        theirs = theirs or [row for row in found if row["implementation"] == OURS_ORIGINAL]
+        ours = [row for row in found if row["implementation"] == OURS]
+        for one in COMPARISONS:
+            sides = [
+                min(
+                    (row for row in side if row["precision"] == one.precision and _runs_in(row, backends)),
+                    key=lambda row: row["ms"]["median"],
+                    default=None,
+                )
+                for side, backends in ((theirs, one.peer_backends), (ours, one.our_backends))
+            ]
+            if sides[0] and sides[1]:
+                yield Result(f"{network}, {size}", one.name, sides[0], sides[1])
+
+
+def _runs_in(row: Row, backends: Sequence[str] | None) -> bool:
+    return backends is None or row["backend"] in backends
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """Return one table row per case with the ratio of every comparison."""
+    cells: dict[str, dict[str, str]] = {}
+    for result in compare(rows):
+        cells.setdefault(result.case, {})[result.comparison] = f"{result.ratio:.2f}{'*' * result.noisy}"
+    names = [one.name for one in COMPARISONS]
+    return table(["network, input", *names], ([case, *map(found.get, names)] for case, found in cells.items()))
+
+
+def details(rows: Sequence[Row]) -> str:
+    """Return every comparison with both sides and the confidence interval."""
+    lines = []
+    for one in compare(rows):
+        low, high = one.interval
+        peer = f"{one.peer['implementation']} in {one.peer['backend']}, {one.peer['ms']['median']:.2f} ms"
+        ours = f"{one.ours['backend']}, {one.ours['ms']['median']:.2f} ms"
+        ratio = f"{one.ratio:.2f} ({low:.2f}-{high:.2f}){'*' * one.noisy}"
+        lines.append([one.case, one.comparison, peer, ours, ratio])
+    return table(["network, input", "comparison", "fastest peer", "fastest srblocks", "ratio"], lines)
+
+
+def missed_goals(rows: Sequence[Row], cases: Sequence[Case]) -> list[str]:
+    """Return descriptions of the missed goals of the cases."""
+    goals = {
+        (f"{case.title} x{case.scale}, 1x{case.size}", name): goal
+        for case in cases
+        for name, goal in case.goals.items()
     }
+    return [
+        f"{one.case}, {one.comparison}: {one.ratio:.2f}, goal {goals[one.case, one.comparison]}"
+        for one in compare(rows)
+        if (one.case, one.comparison) in goals and not one.meets(goals[one.case, one.comparison])
+    ]
 
 
-def markdown(result: Mapping[str, Any]) -> tuple[str, str]:
-    """A result as the table of all candidates and that of the verdicts, what to know of them below it."""
-    notes = "\n".join(f"- {note}" for note in result["notes"])
-    return candidates_markdown(result["rows"]), f"{verdicts_markdown(result['verdicts'])}\n\n{notes}".rstrip()
+def measure_case(case: Case, labels: Sequence[str], **options: Any) -> tuple[list[Row], dict[str, str]]:
+    """Measure all implementations of one case."""
+    installed = [peer for peer in peers_of(case.network) if not peer.missing]
+    if installed:
+        nets, net = same_weights(installed, case.scale, **case.config)
+    else:
+        nets, net = {}, random_network(case.network, case.scale, **case.config)
+    peers = list(nets) or [OURS_ORIGINAL]
+    implementations = {**nets, OURS_ORIGINAL: net, OURS: optimize(net)}
+    classes: Mapping[str, type[Workload]] = {
+        name: PeerWorkload if name in nets else Workload for name in implementations
+    }
+    candidates = [(name, label) for label in labels for name in (*peers, OURS)] + [(OURS_ORIGINAL, EAGER)]
+    lr = torch.rand(1, net.image_channels, case.height, case.width)
+    about = {"network": case.title, "scale": case.scale}
+    return measure(implementations, lr, candidates, about=about, classes=classes, **options)
 
 
 def notes_of(cases: Sequence[Case]) -> list[str]:
-    """What to know of the networks and peers of the cases."""
+    """Return the remarks about the networks and peers of the cases."""
     networks = dict.fromkeys(case.network for case in cases)
     alone = [network for network in networks if not peers_of(network)]
-    found = [f"{' and '.join(LIBRARIES)} have no {' and no '.join(alone)}: the peer is {PLAIN}"] if alone else []
-    found += [peer.remark for network in networks for peer in peers_of(network) if peer.remark]
-    return found + [f"{network}: {REMARKS[network]}" for network in networks if network in REMARKS]
+    notes = []
+    if alone:
+        notes.append(f"{' and '.join(LIBRARIES)} do not have {' and '.join(alone)}; the peer is {OURS_ORIGINAL}")
+    notes += [peer.note for network in networks for peer in peers_of(network) if peer.note]
+    return notes + [f"{network}: {NOTES[network]}" for network in networks if network in NOTES]
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    found = argparse.ArgumentParser(description="Measure srblocks beside other libraries.")
-    found.add_argument("--quick", action="store_true", help="two cases, no torch.compile, less than two minutes")
-    found.add_argument("--goals", action="store_true", help="exit code 1 when a goal is missed")
-    found.add_argument(
-        "--strict", action="store_true", help="exit code 1 where the load is high, or a verdict is noisy"
-    )
-    found.add_argument("--cases", nargs="+", metavar="NAME", help="cases whose names begin so, as edsr_baseline-x4-64")
-    found.add_argument("--engines", nargs="+", choices=ENGINES, metavar="NAME", help="only these engines, and eager")
-    found.add_argument("--rounds", type=positive, help="the least number of rounds (11)")
-    found.add_argument("--threads", type=positive, default=1, help="threads of every engine (1)")
-    found.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE, in benchmarks/results")
-    return found
-
-
-def chosen(args: argparse.Namespace) -> tuple[list[Case], dict[str, str]]:
-    """The cases that the command line asks for, and which libraries they lack.
-
-    Raises:
-        SystemExit: there is none, or none whose peers are installed.
-    """
-    cases = [
-        case
-        for case in CASES
-        if (not args.cases or case.name.startswith(tuple(args.cases))) and (case.quick or not args.quick)
-    ]
-    absent = {peer.library: peer.missing for case in cases for peer in peers_of(case.network) if peer.missing}
-    for reason in absent.values():
-        print(f"left out: {reason}")
-    kept = []
-    for case in cases:
-        libraries = [peer.library for peer in peers_of(case.network)]
-        if libraries and absent.keys() >= set(libraries):
-            print(f"left out: {case.name}, whose peers are in {' and '.join(libraries)}")
-        else:
-            kept.append(case)
-    if not kept:
-        raise SystemExit(f"peers.py: no case is left; there are {', '.join(case.name for case in CASES)}")
-    return kept, absent
-
-
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure what is asked for, print it on the way, and give it as plain data.
-
-    Raises:
-        SystemExit: the load is high, and `--strict` asks.
-    """
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 if an output is wrong, or with ``--goals`` if a goal is missed."""
+    command = parser("Compare srblocks with other libraries.", "quick", "cases", "timing", "goals")
+    command.add_argument("--backends", nargs="+", choices=BACKENDS, metavar="NAME", help="only these, and eager")
+    args = command.parse_args(arguments)
     torch.set_num_threads(args.threads)
-    about = environment.describe(threads=args.threads)
-    about["freed_memory_kept"] = environment.keep_memory()
-    print(environment.headline(about), flush=True)
-    if about["load"] > environment.cores():
-        busy = f"the load average is {about['load']} on {environment.cores()} cores"
-        if args.strict:
-            raise SystemExit(f"peers.py: {busy}; wait until it is lower, or leave out --strict")
-        print(f"{busy}: verdicts will be noisy")
-    cases, libraries = chosen(args)
-    every = dict.fromkeys(label for case in cases for label in case.engines)
-    engines = {label: reason for label in every if (reason := Way.named(label).missing("cpu"))}
-    for label, reason in engines.items():
-        print(f"left out: {label}, {reason}")
-    labels = [
-        label
-        for label, engine in ((label, Way.named(label).engine.name) for label in every if label not in engines)
-        if (not args.engines or engine in args.engines) and not (args.quick and engine == COMPILE)
-    ]
-    tables: Tables = {"rows": [], "verdicts": [], "failed": []}
+    cases = selected(CASES, args.cases, quick=args.quick)
+    record = Record.start("peers", threads=args.threads)
+    record.notes = notes_of(cases)
     for case in cases:
-        found = measure(case, [peer for peer in peers_of(case.network) if not peer.missing], labels, args)
-        for row in found["failed"]:
-            print(f"left out: {case.name}, {row['implementation']} in {row['engine']}, {row['reason']}")
-        header, rule, *lines = candidates_markdown(found["rows"]).splitlines()
-        print("\n".join(lines if tables["rows"] else ["", header, rule, *lines]), flush=True)
-        for name, rows in found.items():
-            tables[name] += rows
-    after = environment.load()
-    slower = any(row["contest"] == "bf16" and row["outcome"] == "missed" for row in tables["verdicts"])
-    no_amx = slower and "amx_bf16" not in about["cpu"]["flags"]
-    result = {
-        "schema": SCHEMA,
-        "environment": about,
-        "load": {"before": about["load"], "after": after},
-        "missing_libraries": libraries,
-        "missing_engines": engines,
-        "notes": notes_of(cases) + [NO_AMX] * no_amx,
-        **tables,
-    }
-    print(f"\n{markdown(result)[1]}\n\nload before {about['load']}, after {after}")
-    return result
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 1 when a goal is missed and `--goals` asks, or a verdict is noisy and `--strict` asks."""
-    args = parser().parse_args(arguments)
-    result = run(args)
+        missing = {peer.library: peer.missing for peer in peers_of(case.network) if peer.missing}
+        record.skipped |= missing
+        if missing and len(missing) == len(peers_of(case.network)):
+            record.skipped[case.name] = f"requires {' or '.join(missing)}"
+            continue
+        labels = [
+            label
+            for label in case.backends
+            if not args.backends or Configuration.parse(label).backend.name in (*args.backends, "eager")
+        ]
+        if args.quick:
+            labels = [label for label in labels if Configuration.parse(label).backend.name != COMPILE]
+        absent = {label: reason for label in labels if (reason := Configuration.parse(label).missing("cpu"))}
+        record.skipped |= absent
+        labels = [label for label in labels if label not in absent]
+        rows, skipped = measure_case(case, labels, threads=args.threads, rounds=args.rounds)
+        record.rows += rows
+        record.skipped |= {f"{case.name}, {key}": reason for key, reason in skipped.items()}
+        for row in rows:
+            name = f"{case.name}, {row['implementation']} in {label_of(row)}"
+            print(f"{name}: {row['ms']['median']:.2f} ms{'*' * row['noisy']}", flush=True)
+    record.print_skipped()
+    if not record.rows:
+        raise SystemExit("peers.py: nothing was measured")
+    print(f"\n{summary(record.rows)}\n\nSpeedup of srblocks over the fastest peer; * noisy.")
     if args.json:
-        print(f"written to {write(result, args.json).name}")
-    missed = [row for row in result["verdicts"] if row["outcome"] == "missed"]
-    for row in missed:
-        print(f"missed: {row['network']} x{row['scale']} {row['size']} {row['contest']}")
-    noisy = any(row["noise"] for row in result["verdicts"])
-    return int(bool(args.goals and missed) or bool(args.strict and noisy))
+        print(f"written to {record.write(args.json)}")
+    missed = missed_goals(record.rows, cases) if args.goals else []
+    for one in missed:
+        print(f"missed: {one}", file=sys.stderr)
+    return int(bool(missed) or record.has_wrong_outputs)
 
 
 if __name__ == "__main__":

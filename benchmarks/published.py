@@ -1,26 +1,37 @@
-"""What published weights give on Set5 and Set14, as a Markdown table beside what was published of them.
+"""PSNR and SSIM of published weights on Set5 and Set14, next to the published values.
 
     SRBLOCKS_DATA=folder python benchmarks/published.py [--json FILE]
 
-The files are in their authors' layouts, as `load_checkpoint` takes them. The protocol is that of
-`srblocks-evaluate`, on CPU.
+The files are in their authors' layouts and are loaded by `load_checkpoint`. The protocol is that of
+`srblocks-evaluate`, on the CPU.
 """
 
-import argparse
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.files import data as data_folder
-from harness.files import write
+from formatting import table
+from options import parser
+from record import Record, data_folder
 from srblocks import load_checkpoint
 from srblocks.evaluate import Score, evaluate, image_files, means
 from srblocks.inference import from_network
 from srblocks.networks import network_name
 
+SCALES = (2, 3, 4)
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Weights and what their authors publish of them, decibels per scale."""
+    """Published weights.
+
+    Attributes:
+        title: network and source.
+        files: scale -> weights file.
+        published: scale -> published PSNR in decibels.
+        images: name of the test set.
+    """
 
     title: str
     files: dict[int, str]
@@ -40,41 +51,42 @@ ROWS = (
 )
 
 
-def measure(data: Path, row: Row, scale: int) -> Score:
+def score(data: Path, row: Row, scale: int) -> Score:
     """Score the weights of a row at one scale."""
     net = load_checkpoint(data / "weights" / row.files[scale], scale=scale)
     return means(list(evaluate(from_network(net, network_name(net)), image_files(data / "images" / row.images))))
 
 
-def cell(row: Row, scale: int, found: Score | None) -> str:
-    """PSNR in decibels / SSIM, in parentheses the published PSNR."""
-    published = f"({row.published[scale]})" if scale in row.published else ""
-    return f"{found.psnr:.2f} / {found.ssim:.4f} {published}".strip() if found else published
+def cell(row: dict[str, Any]) -> str:
+    """Return PSNR in decibels / SSIM, with the published PSNR in parentheses."""
+    published = f" ({row['published_psnr']})" if row["published_psnr"] else ""
+    return f"{row['psnr']:.2f} / {row['ssim']:.4f}{published}"
 
 
-def markdown(figures: dict[Row, dict[int, Score]]) -> str:
-    """The figures as a table."""
-    lines = ["| weights | images | x2 | x3 | x4 |", "|---|---|---|---|---|"]
-    for row, scores in figures.items():
-        cells = " | ".join(cell(row, scale, scores.get(scale)) for scale in (2, 3, 4))
-        lines.append(f"| {row.title} | {row.images} | {cells} |")
-    return "\n".join(lines)
+def markdown(record: Record) -> str:
+    """Return the scores as a table."""
+    rows: dict[tuple[str, str], dict[int, str]] = {}
+    for row in record.rows:
+        rows.setdefault((row["title"], row["images"]), {})[row["scale"]] = cell(row)
+    head = ["weights", "images", *(f"x{scale}" for scale in SCALES)]
+    return table(head, ([*key, *map(cells.get, SCALES)] for key, cells in rows.items()))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Evaluate published weights on Set5 and Set14.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE, in benchmarks/results")
-    args = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parser("Evaluate published weights on Set5 and Set14.").parse_args(arguments)
     data = data_folder("weights", "images")
-    figures = {row: {scale: measure(data, row, scale) for scale in row.files} for row in ROWS}
-    print(markdown(figures))
+    record = Record.start("published")
+    for row in ROWS:
+        for scale in row.files:
+            values = {"title": row.title, "images": row.images, "scale": scale}
+            values["published_psnr"] = row.published.get(scale)
+            record.rows.append({**values, **asdict(score(data, row, scale))})
+    print(markdown(record))
     if args.json:
-        rows = [
-            {**asdict(row), "measured": {scale: asdict(found) for scale, found in scores.items()}}
-            for row, scores in figures.items()
-        ]
-        print(f"written to {write(rows, args.json).name}")
+        print(f"written to {record.write(args.json)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

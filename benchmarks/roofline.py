@@ -1,58 +1,60 @@
-"""What bounds the speed of networks: multiply-accumulates, bytes, and the least time that a device needs for them.
+"""Roofline bounds of networks: multiply-accumulates, memory traffic, and the least time on a device.
 
     python benchmarks/roofline.py [--device h100] [--precision fp16] [--output 1280x720]
     python benchmarks/roofline.py --networks rcan-x4 edsr_baseline --optimized --json roofline.json
     python benchmarks/roofline.py --networks all --device cpu --threads 2 --precision bf16
     python benchmarks/roofline.py --flops 330e12 --bandwidth 1008e9
 
-Networks are those of the registry, counted for one image of `--output` pixels, which nothing computes. MiB are the
-least that has to be moved: the input, the output and the weights, once. Three bounds, in microseconds, assume more and
-more of the network in one kernel (`harness.roofline.Bounds`): the whole of it, each convolution with what follows it
-up to the next one, and each operation by itself. The first ratio is what is left to gain behind convolutions with
-epilogues, the second what these gain over PyTorch's eager execution; the share is that of the last bound in operations
-that wait for memory.
+Registered networks are counted for one image of `--output` pixels, without computing anything. MiB is the least memory
+traffic: input, output and weights, once each. The three bounds, in microseconds, assume decreasing fusion
+(`devices.Bounds`): the entire network in one kernel, pointwise operations fused into convolutions, and every operation
+separately. The first ratio is the potential beyond convolutions with epilogues, the second the gain of these over
+PyTorch's eager mode; the last column is the fraction of the last bound in memory-bound operations.
 """
 
-import argparse
 import difflib
 import re
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from harness.files import write
-from harness.roofline import DEVICES, Bounds, Device, Work, bounds, measured_cpu, work
+from devices import DEVICES, Bounds, Device, bounds, measured_cpu
+from formatting import table
+from operations import Work, work
+from options import parser
+from record import Record
 from srblocks import create_network, optimize
 from srblocks.networks import network_specs
 from srblocks.precision import PRECISIONS
 from srblocks.registry import NetworkSpec
 
-SCHEMA = "srblocks.roofline/1"
 DOCUMENTED = (
     *(f"{name}-x{scale}" for name in ("edsr_baseline", "rcan", "rdn", "srresnet") for scale in (2, 4)),
     *(f"{name}-x{scale}" for name in ("espcn", "fsrcnn", "vdsr", "carn") for scale in (2, 4)),
     *("srcnn-x2", "drrn_b1u9-x2", "memnet-x2", "lapsrn-x4", "dbpn-x4", "srdensenet-x4"),
 )
-"""What is shown where no network is named."""
+"""Networks of the default table."""
 
-HEAD = ("network", "scale", "input", "GMAC", "MiB", "ops", "fused us", "epilogue us", "layer by layer us")
-RATIOS = ("epilogue / fused", "layer / epilogue", "memory-bound")
+HEAD = (
+    *("network", "scale", "input", "GMAC", "MiB", "ops", "fused us", "epilogue us", "layered us"),
+    *("epilogue / fused", "layered / epilogue", "memory-bound"),
+)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """One row of the table.
 
     Attributes:
         network: registry name.
-        scale: enlargement per side.
-        optimized: after `srblocks.optimize`.
+        scale: upscaling factor.
+        optimized: True after `srblocks.optimize`.
         size: height and width of the input.
-        work: what was counted.
-        bounds: the least seconds.
+        work: the counted operations.
+        bounds: the bounds in seconds.
     """
 
     network: str
@@ -64,7 +66,7 @@ class Row:
 
     @property
     def cells(self) -> list[str]:
-        """What the table says of it."""
+        """The cells of the table row."""
         found = self.bounds
         times = [f"{1e6 * seconds:.1f}" for seconds in (found.fused, found.epilogue, found.layered)]
         return [
@@ -81,7 +83,7 @@ class Row:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; bounds in seconds."""
+        """Return the row of the record; bounds in seconds."""
         return {
             "network": self.network,
             "scale": self.scale,
@@ -95,10 +97,10 @@ class Row:
 
 
 def chosen(names: Iterable[str]) -> list[tuple[NetworkSpec, int]]:
-    """The networks and scales of names: "rcan-x4", "rcan" for all its scales, or "all".
+    """Return the networks and scales of names: "rcan-x4", "rcan" for all its scales, or "all".
 
     Raises:
-        ValueError: a name of none; the message has the closest ones.
+        ValueError: an unknown name; the message has the closest ones.
     """
     rows = {f"{spec.name}-x{scale}": (spec, scale) for spec in network_specs() for scale in spec.scales}
     found: dict[str, tuple[NetworkSpec, int]] = {}
@@ -107,119 +109,104 @@ def chosen(names: Iterable[str]) -> list[tuple[NetworkSpec, int]]:
         if not named:
             known = [*rows, *dict.fromkeys(spec.name for spec, _ in rows.values())]
             close = difflib.get_close_matches(name, known, cutoff=0.5) or ["rcan-x4", "rcan", "all"]
-            raise ValueError(f"unknown network {name!r}; give names such as {', '.join(close)}")
+            raise ValueError(f"unknown network {name!r}; closest: {', '.join(close)}")
         found |= named
     return list(found.values())
 
 
 def input_size(spec: NetworkSpec, scale: int, output: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of the input for an output of at most that width and height.
+    """Return height and width of the input for an output of at most this width and height.
 
     Raises:
-        ValueError: the network takes no image that small.
+        ValueError: the network requires larger images.
     """
     size_requirements = spec.size_requirements[scale]
     multiple = size_requirements.size_multiple
     width, height = (side // scale // multiple * multiple for side in output)
     if min(width, height) < size_requirements.min_size:
         least = scale * size_requirements.min_size
-        raise ValueError(f"{spec.name}-x{scale}: {output[0]}x{output[1]} is too small; its output is at least {least}")
+        raise ValueError(
+            f"{spec.name}-x{scale}: {output[0]}x{output[1]} is too small; the smallest output is {least}x{least}"
+        )
     return height, width
 
 
 def rows_of(
     spec: NetworkSpec, scale: int, device: Device, precision: str, output: tuple[int, int], *, optimized: bool
 ) -> list[Row]:
-    """Count a network, and with `optimized` what `srblocks.optimize` makes of it."""
+    """Count a network, and with `optimized` also its optimized version."""
     size = input_size(spec, scale, output)
     with torch.device("cpu" if optimized else "meta"):
         net = create_network(spec.name, scale=scale).eval()
     rows = []
     for variant in (net, optimize(net)) if optimized else (net,):
-        done = work(variant, (1, spec.image_channels, *size), precision)
-        rows.append(Row(spec.name, scale, variant is not net, size, done, bounds(done, device, precision)))
+        counted = work(variant, (1, spec.image_channels, *size), precision)
+        rows.append(Row(spec.name, scale, variant is not net, size, counted, bounds(counted, device, precision)))
     return rows
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """The rows as a table."""
-    head = (*HEAD, *RATIOS)
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *(f"| {' | '.join(row.cells)} |" for row in rows)])
+    """Return the rows as a table."""
+    return table(HEAD, (row.cells for row in rows))
 
 
-def device_of(args: argparse.Namespace) -> Device:
-    """The device that the command line describes.
+def device_of(args: Namespace) -> Device:
+    """Return the device of the command line.
 
     Raises:
-        ValueError: an unknown one, or a description that is incomplete.
+        ValueError: an unknown device or an incomplete description.
     """
-    figures = (args.flops, args.bandwidth)
-    if any(figures):
-        if args.device or not all(figures):
-            raise ValueError("a device is described by --flops and --bandwidth together, without --device")
-        return Device("described device", {args.precision: args.flops}, args.bandwidth)
+    values = (args.flops, args.bandwidth)
+    if any(values):
+        if args.device or not all(values):
+            raise ValueError("--flops and --bandwidth must be given together and without --device")
+        return Device("custom device", {args.precision: args.flops}, args.bandwidth)
     name = args.device or "h100"
     if name == "cpu":
         return measured_cpu(args.threads, (args.precision,))
     if name not in DEVICES:
-        raise ValueError(f"unknown device {name!r}; use {', '.join(DEVICES)} or cpu, or describe one by --flops")
+        raise ValueError(f"unknown device {name!r}; available: {', '.join(DEVICES)}, cpu, or --flops with --bandwidth")
     return DEVICES[name]
 
 
 def pixels(text: str) -> tuple[int, int]:
-    """Width and height."""
+    """Parse width and height."""
     match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; give width x height, as 1280x720")
+        raise ArgumentTypeError(f"expected WxH, such as 1280x720, got {text!r}")
     return int(match[1]), int(match[2])
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    found = argparse.ArgumentParser(description="Say what bounds the speed of networks on a device.")
-    found.add_argument("--device", metavar="NAME", help=f"{', '.join(DEVICES)}, or cpu: this one, measured (h100)")
-    found.add_argument("--threads", type=int, default=1, help="threads of the measured CPU (1)")
-    found.add_argument("--flops", type=float, metavar="N", help="FLOP/s of a device of your own, in the precision")
-    found.add_argument("--bandwidth", type=float, metavar="N", help="bytes/s of its memory")
-    found.add_argument("--precision", choices=tuple(PRECISIONS), default="fp16", help="of weights and features (fp16)")
-    found.add_argument("--output", type=pixels, default=(1280, 720), metavar="WxH", help="output pixels (1280x720)")
-    found.add_argument("--networks", nargs="+", metavar="NAME", default=DOCUMENTED, help="as rcan-x4, rcan, or all")
-    found.add_argument("--optimized", action="store_true", help="also what srblocks.optimize makes of each network")
-    found.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE, in benchmarks/results")
-    return found
-
-
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Count what is asked for, print it, and give it as plain data."""
-    networks = chosen(args.networks)
-    device = device_of(args)
-    if args.precision not in device.flops:
-        raise ValueError(f"{device.name}: no FLOP/s in {args.precision}; it has {', '.join(device.flops)}")
-    peak = device.flops[args.precision]
-    print(f"{device.name}: {args.precision} {peak / 1e12:.4g} TFLOP/s, {device.bandwidth / 1e9:.4g} GB/s\n")
-    rows: list[Row] = []
-    for spec, scale in networks:
-        rows += rows_of(spec, scale, device, args.precision, args.output, optimized=args.optimized)
-    print(markdown(rows))
-    return {
-        "schema": SCHEMA,
-        "device": asdict(device),
-        "precision": args.precision,
-        "output": args.output,
-        "rows": [row.to_json() for row in rows],
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    args = parser().parse_args(arguments)
+    command = parser("Compute roofline bounds of networks on a device.")
+    command.add_argument("--device", metavar="NAME", help=f"{', '.join(DEVICES)}, or cpu (measured); default h100")
+    command.add_argument("--threads", type=int, default=1, help="threads of the measured CPU (1)")
+    command.add_argument("--flops", type=float, metavar="N", help="FLOP/s of a custom device at the precision")
+    command.add_argument("--bandwidth", type=float, metavar="N", help="memory bandwidth of a custom device in bytes/s")
+    command.add_argument("--precision", choices=tuple(PRECISIONS), default="fp16", help="of weights and features")
+    command.add_argument("--output", type=pixels, default=(1280, 720), metavar="WxH", help="output size (1280x720)")
+    command.add_argument("--networks", nargs="+", metavar="NAME", default=DOCUMENTED, help="rcan-x4, rcan, or all")
+    command.add_argument("--optimized", action="store_true", help="the optimized networks, too")
+    args = command.parse_args(arguments)
     try:
-        result = run(args)
+        networks = chosen(args.networks)
+        device = device_of(args)
+        if args.precision not in device.flops:
+            raise ValueError(f"{device.name}: no FLOP/s in {args.precision}; available: {', '.join(device.flops)}")
+        peak = device.flops[args.precision]
+        print(f"{device.name}: {args.precision} {peak / 1e12:.4g} TFLOP/s, {device.bandwidth / 1e9:.4g} GB/s\n")
+        rows: list[Row] = []
+        for spec, scale in networks:
+            rows += rows_of(spec, scale, device, args.precision, args.output, optimized=args.optimized)
     except ValueError as error:
         raise SystemExit(f"roofline.py: {error}") from None
+    print(markdown(rows))
     if args.json:
-        print(f"\nwritten to {write(result, args.json).name}")
+        settings = {"device": asdict(device), "precision": args.precision, "output": args.output}
+        record = Record.start("roofline", threads=args.threads, **settings)
+        record.rows = [row.to_json() for row in rows]
+        print(f"\nwritten to {record.write(args.json)}")
     return 0
 
 

@@ -1,32 +1,36 @@
-"""PSNR and SSIM of the bundled weights and of bicubic interpolation on Set5, as a Markdown table.
+"""PSNR and SSIM of the bundled weights and of bicubic interpolation on Set5.
 
     SRBLOCKS_DATA=folder python benchmarks/set5.py [--json FILE]
 
-Protocol: that of `srblocks-evaluate` for networks on luma, on CPU; as in published tables, the pictures of
-bicubic interpolation are rounded to 8 bits.
+The protocol is that of `srblocks-evaluate` for luma networks, on the CPU. As in published tables, bicubic images are
+rounded to 8 bits.
 """
 
-import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from harness.files import data, write
+from formatting import table
+from options import parser
+from record import Record, data_folder
 from srblocks import load_pretrained
 from srblocks.color import rgb_to_y
 from srblocks.evaluate import Score, compare, evaluate, image_files, means, read_image
 from srblocks.inference import from_network
-from srblocks.resize import imresize, reduced_pair
+from srblocks.resize import downscaled_pair, imresize
+
+SCALES = (2, 3, 4)
 
 
 def bicubic(folder: Path, scale: int) -> Score:
-    """Score MATLAB's bicubic, whose pictures are rounded to 8 bits."""
+    """Score MATLAB's bicubic interpolation, rounded to 8 bits."""
     scores = []
     for path in image_files(folder):
-        low, high = reduced_pair(rgb_to_y(read_image(path)), scale)
-        pictures = [np.clip(np.round(luma * 255), 0, 255).astype(np.uint8) for luma in (imresize(low, scale), high)]
-        scores.append(compare(*pictures, border=scale))
+        low, high = downscaled_pair(rgb_to_y(read_image(path)), scale)
+        pair = [np.clip(np.round(luma * 255), 0, 255).astype(np.uint8) for luma in (imresize(low, scale), high)]
+        scores.append(compare(*pair, border=scale))
     return means(scores)
 
 
@@ -35,34 +39,28 @@ def bundled(folder: Path, name: str, scale: int) -> Score:
     return means(list(evaluate(from_network(load_pretrained(name, scale=scale), name), image_files(folder))))
 
 
-def measure(folder: Path) -> dict[str, dict[int, Score]]:
-    """Score each method at each scale."""
-    scales = (2, 3, 4)
-    return {
-        "bicubic": {scale: bicubic(folder, scale) for scale in scales},
-        "FSRCNN (bundled)": {scale: bundled(folder, "fsrcnn", scale) for scale in scales},
-    }
+def markdown(record: Record) -> str:
+    """Return the scores as a table, PSNR in decibels / SSIM."""
+    rows: dict[str, list[str]] = {}
+    for row in record.rows:
+        rows.setdefault(row["method"], []).append(f"{row['psnr']:.2f} / {row['ssim']:.4f}")
+    return table(["Set5, luma", *(f"x{scale}" for scale in SCALES)], ([name, *cells] for name, cells in rows.items()))
 
 
-def markdown(figures: dict[str, dict[int, Score]]) -> str:
-    """The figures as a table, PSNR in decibels / SSIM."""
-    lines = ["| Set5, luma | x2 | x3 | x4 |", "|---|---|---|---|"]
-    for name, row in figures.items():
-        cells = " | ".join(f"{score.psnr:.2f} / {score.ssim:.4f}" for score in row.values())
-        lines.append(f"| {name} | {cells} |")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Evaluate the bundled weights on Set5.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE, in benchmarks/results")
-    args = parser.parse_args()
-    figures = measure(data("images/Set5") / "images" / "Set5")
-    print(markdown(figures))
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parser("Evaluate the bundled weights on Set5.").parse_args(arguments)
+    folder = data_folder("images/Set5") / "images" / "Set5"
+    record = Record.start("set5")
+    for scale in SCALES:
+        record.rows.append({"method": "bicubic", "scale": scale, **asdict(bicubic(folder, scale))})
+    for scale in SCALES:
+        record.rows.append({"method": "FSRCNN (bundled)", "scale": scale, **asdict(bundled(folder, "fsrcnn", scale))})
+    print(markdown(record))
     if args.json:
-        plain = {name: {scale: asdict(score) for scale, score in row.items()} for name, row in figures.items()}
-        print(f"written to {write(plain, args.json).name}")
+        print(f"written to {record.write(args.json)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,15 +1,15 @@
-"""As much of CUDA as measuring needs, imitated on the CPU."""
+"""A stand-in for the CUDA features that the benchmarks use."""
 
 from collections.abc import Iterator
 
 import pytest
 import torch
 
-from harness import cuda
+import gpu
 
 
 class Stand:
-    """Stands for CUDA's events, streams and graphs."""
+    """Stand-in for CUDA events, streams and graphs."""
 
     def __init__(self, **options: object) -> None: ...
 
@@ -29,7 +29,7 @@ class Stand:
 
 @pytest.fixture
 def imitated_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A device named cuda that is the CPU; at every look 10^5 bytes of its memory less are free."""
+    """Make the CPU a device named cuda; every memory query reports 10^5 fewer free bytes."""
     for name in ("Event", "CUDAGraph", "Stream"):
         monkeypatch.setattr(torch.cuda, name, Stand)
     for name in ("graph", "stream"):
@@ -42,7 +42,7 @@ def imitated_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     for name, value in {"DEVICE": "cpu", "FLUSH_BYTES": 8}.items():
-        monkeypatch.setattr(cuda, name, value)
+        monkeypatch.setattr(gpu, name, value)
     flags = [(torch.backends.cudnn, "benchmark"), (torch.backends.cudnn, "allow_tf32")]
     flags += [(torch.backends.cuda.matmul, "allow_tf32"), (torch._dynamo.config, "recompile_limit")]
     before = [getattr(settings, flag) for settings, flag in flags]

@@ -1,4 +1,4 @@
-"""The figures of the gate: counted, and timed beside a reference."""
+"""Machine-independent figures: counted by hand for a tiny network, and compared with the committed ones."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness import figures, ratios
-from harness.cases import Case
+import figures
+from record import Record
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec, SizeRequirements
 
@@ -23,66 +23,61 @@ class Tiny(Network):
         return self.tail(lr)
 
 
-TINY = NetworkSpec(
-    name="tiny", build=Tiny, paper="nobody", framework="post", size_requirements={2: SizeRequirements(radius=1)}
-)
+TINY = NetworkSpec(name="tiny", build=Tiny, paper="nobody", size_requirements={2: SizeRequirements(radius=1)})
 
 
-def test_figures_are_those_counted_by_hand() -> None:
+def test_figures_counted_by_hand() -> None:
     pixels = 48 * 72
-    assert figures.plain(TINY, 2) == {
+    assert figures.original_figures(TINY, 2) == {
         "parameters x2": 4 * 9 + 4,
         "MACs x2": 4 * 9 * pixels,
-        "peak bytes x2": 4 * pixels * (1 + 4 + 4),  # the image, the convolution's output, its pixels shuffled
+        "peak bytes x2": 4 * pixels * (1 + 4 + 4),  # the image, the output of the convolution, the shuffled output
     }
-    assert figures.optimized(TINY, 2) == {
+    assert figures.optimized_figures(TINY, 2) == {
         "optimized MACs x2": 4 * 9 * pixels,
         "optimized peak bytes x2": 4 * pixels * 9,
     }
+    assert figures.input_shape(Tiny(size_multiple=7)) == (1, 1, 49, 77)
 
 
-def test_images_have_sizes_that_the_network_takes() -> None:
-    assert figures.images_of(Tiny()) == (1, 1, 48, 72)
-    assert figures.images_of(Tiny(size_multiple=7)) == (1, 1, 49, 77)
-
-
-def test_exported_files_are_counted_without_the_build_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = figures.exported(TINY, 2)
+def test_onnx_figures_do_not_depend_on_the_build_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = figures.onnx_figures(TINY)
     assert first["graph nodes"] == 2
     assert 4 * 40 < first["artifact bytes"] < 4000
     monkeypatch.setattr(torch, "__version__", f"{torch.__version__.partition('+')[0]}+another.build")
-    assert figures.exported(TINY, 2) == first
-    assert figures.exported(replace(TINY, limits={"onnx": "why"}), 2) == {}
+    assert figures.onnx_figures(TINY) == first
+    assert figures.onnx_figures(replace(TINY, limits={"onnx": "why"})) == {}
 
 
-def test_releases_count_and_builds_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    versions = {"torch": "2.14.1+cpu", "onnx": "1.23.2", "onnx-ir": "1.1.0"}
-
-    def version(package: str) -> str:
-        if package not in versions:
-            raise figures.metadata.PackageNotFoundError(package)
-        return versions[package]
-
-    monkeypatch.setattr(figures.metadata, "version", version)
-    assert figures.tools() == {"torch": "2.14.1", "onnx": "1.23.2", "onnx-ir": "1.1.0"}
+def test_differences_skip_onnx_figures_of_other_versions() -> None:
+    recorded = {"a": {"parameters x2": 1, "graph nodes": 5}}
+    found = {"a": {"parameters x2": 2, "graph nodes": 6}, "b": {"MACs x2": 3}}
+    changed = list(figures.differences(recorded, found, same_tools=False))
+    assert changed == [("a", "parameters x2", 1, 2)]  # b has no record yet
+    assert ("a", "graph nodes", 5, 6) in figures.differences(recorded, found, same_tools=True)
 
 
-def test_a_network_is_timed_beside_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.cpu.SECONDS", 0.0)
-    case = Case("fsrcnn", 2, 12, 10, engines=("eager fp32", "onnxruntime fp32", "OpenVINO fp16"), config={"depth": 1})
-    times, absent = ratios.ratios_of([case], rounds=2)
-    labels = [f"{variant}, {engine} fp32" for engine in ("eager", "onnxruntime") for variant in ("plain", "optimized")]
-    assert list(times) == [f"fsrcnn (depth=1) x2 on 12x10, {label}" for label in labels]
-    assert [one.library for one in times.values()] == ["torch", "torch", "onnxruntime", "onnxruntime"]
-    assert {len(one.timing.milliseconds) for one in times.values()} == {2}
-    assert len({one.reference for one in times.values()}) == 1
-    assert set(absent.values()) == {"not in fp16 on cpu"}
-    assert len(absent) == 2
+def test_the_command_compares_and_updates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert figures.main(["espcn"]) == 0
+    assert "1 networks: no differences" in capsys.readouterr().out
+    record = Record.read(figures.FILE)
+    (row,) = [row for row in record.rows if row["network"] == "espcn"]
+    committed = dict(row["figures"])
+    row["figures"]["MACs x2"] = 1
+    monkeypatch.setattr(figures, "FILE", str(record.save(tmp_path / "figures.json")))
+    assert figures.main(["espcn"]) == 1
+    out = capsys.readouterr().out
+    assert f"| espcn | MACs x2 | 1 | {committed['MACs x2']} |" in out
+    assert "python benchmarks/figures.py --write espcn" in out
+    monkeypatch.setattr(figures, "tool_versions", lambda: record.environment["versions"])
+    assert figures.main(["--write", "espcn"]) == 0
+    (row,) = [row for row in Record.read(figures.FILE).rows if row["network"] == "espcn"]
+    assert row["figures"]["MACs x2"] == committed["MACs x2"]
+    assert len(Record.read(figures.FILE).rows) == len(record.rows)
 
 
-def test_an_engine_that_fails_stops_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = replace(ratios.ENGINES["eager"], build=lambda subject: 1 / 0)
-    monkeypatch.setitem(ratios.ENGINES, "eager", engine)
-    case = Case("fsrcnn", 2, 12, 10, engines=("eager fp32",), config={"depth": 1})
-    with pytest.raises(SystemExit, match="plain fsrcnn in eager fp32: ZeroDivisionError"):
-        ratios.measure(case, rounds=1)
+@pytest.mark.slow
+def test_committed_figures_are_current() -> None:
+    assert figures.main([]) == 0

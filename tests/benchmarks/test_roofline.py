@@ -1,4 +1,4 @@
-"""What the roofline counts, against figures counted on the authors' classes."""
+"""Roofline bounds of the published networks and of the registry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,17 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.roofline import DEVICES, Bounds, Device, Work, bounds, measured_cpu, work
+from devices import DEVICES, Bounds, Device, bounds, measured_cpu
+from operations import Work, work
 from srblocks import RRDB, DeconvUp, DenseBlock, NearestConvUp, Network, PostUpsampling, create_network, optimize
 from srblocks.registry import NetworkSpec
 
 HD, FULL_HD = (720, 1280), (1080, 1920)
 PLAIN = {"mean_shift": False, "value_range": 1.0}
-"""The published figures are of networks without mean shift and value range."""
+"""The published values are for networks without mean shift and value range."""
 
 
 class Interpolated(nn.Module):
-    """A pre-upsampling network behind PyTorch's bicubic interpolation, one operation."""
+    """A pre-upsampling network after PyTorch's bicubic interpolation, which is one operation."""
 
     def __init__(self, net: Network, scale: int = 2) -> None:
         super().__init__()
@@ -69,7 +70,7 @@ def esrgan() -> nn.Module:
 
 
 class Chained(nn.Module):
-    """Dense blocks one behind another, all of which the end sees."""
+    """Consecutive dense blocks whose outputs are concatenated."""
 
     def __init__(self, blocks: int) -> None:
         super().__init__()
@@ -103,17 +104,17 @@ def named(name: str, scale: int, **arguments: object) -> Callable[[], nn.Module]
 
 @dataclass(frozen=True)
 class Row:
-    """What is published of a network in fp16 on an H100 of 790 TFLOP/s and 3.0 TB/s.
+    """Published values of a network in fp16 on an H100 with 790 TFLOP/s and 3.0 TB/s.
 
     Attributes:
-        build: makes it.
-        scale: enlargement per side.
+        build: builds the network.
+        scale: upscaling factor.
         gmacs: giga-MACs at 1280x720.
         fused: microseconds.
         epilogue: microseconds.
         layered: microseconds.
-        operations: how many; of SRResNet and MemNet 33 and 80 less than published, where the unused tensor that each
-            batch normalization allocates counts as one.
+        operations: number of operations; for SRResNet and MemNet 33 and 80 less than published, where the unused
+            tensor that each batch normalization allocates counts as one.
         full_hd: microseconds with epilogues at 1920x1080.
     """
 
@@ -127,7 +128,7 @@ class Row:
     full_hd: float | None = None
 
 
-# Published of LapSRN with 4x4 transposed convolutions, where the authors have 3x3, and of a SRDenseNet whose eight
+# LapSRN with 4x4 transposed convolutions, where the authors have 3x3, and of a SRDenseNet whose eight
 # blocks copy their input.
 PUBLISHED = {
     "edsr_baseline-x2": Row(named("edsr_baseline", 2, **PLAIN), 2, 316.2, 801, 1014, 1742, 70, 2282),
@@ -175,10 +176,10 @@ LENGTHY = ("rcan-x2", "rcan-x4", "rdn-x2")
     "row", [pytest.param(row, id=id, marks=pytest.mark.slow if id in LENGTHY else ()) for id, row in PUBLISHED.items()]
 )
 def test_published_networks(row: Row) -> None:
-    done = counted(row, HD)
-    assert done.macs / 1e9 == pytest.approx(row.gmacs, abs=0.0505)
-    assert done.operations == row.operations
-    assert microseconds(bounds(done, DEVICES["h100"])) == ROUNDED((row.fused, row.epilogue, row.layered))
+    total = counted(row, HD)
+    assert total.macs / 1e9 == pytest.approx(row.gmacs, abs=0.0505)
+    assert total.operations == row.operations
+    assert microseconds(bounds(total, DEVICES["h100"])) == ROUNDED((row.fused, row.epilogue, row.layered))
     if row.full_hd:
         assert 1e6 * bounds(counted(row, FULL_HD), DEVICES["h100"]).epilogue == ROUNDED(row.full_hd)
 
@@ -186,7 +187,7 @@ def test_published_networks(row: Row) -> None:
 @pytest.mark.parametrize(
     "row,share", [("edsr_baseline-x2", 0.54), ("rcan-x2", 0.64), ("vdsr-x2", 0.5), ("carn-x4", 0.79), ("espcn-x2", 1)]
 )
-def test_published_shares_that_wait_for_memory(row: str, share: float) -> None:
+def test_published_memory_bound_fractions(row: str, share: float) -> None:
     assert bounds(counted(PUBLISHED[row], HD), DEVICES["h100"]).memory_share == pytest.approx(share, abs=0.006)
 
 
@@ -194,18 +195,18 @@ def test_published_shares_that_wait_for_memory(row: str, share: float) -> None:
 def test_published_tail_collapse(scale: int, gmacs: float, fused: float, epilogue: float, layered: float) -> None:
     """Published with the interior's convolution alone; ours adds the borders' and concatenates the nine outputs."""
     net = optimize(create_network("edsr_baseline", scale=scale, **PLAIN))
-    done = work(net, (1, 3, HD[0] // scale, HD[1] // scale), "fp16")
-    found = microseconds(bounds(done, DEVICES["h100"]))
-    assert done.macs / 1e9 == pytest.approx(gmacs, rel=1e-3)
+    total = work(net, (1, 3, HD[0] // scale, HD[1] // scale), "fp16")
+    found = microseconds(bounds(total, DEVICES["h100"]))
+    assert total.macs / 1e9 == pytest.approx(gmacs, rel=1e-3)
     assert found[:2] == ROUNDED((fused, epilogue))
-    concatenated = sum(step.bytes for step in done.steps if step.name == "aten.cat") / DEVICES["h100"].bandwidth
+    concatenated = sum(step.bytes for step in total.steps if step.name == "aten.cat") / DEVICES["h100"].bandwidth
     assert found[2] - 1e6 * concatenated == pytest.approx(layered, rel=1e-3)
 
 
 def test_registered_networks_cost_what_is_published_but_for_the_value_range() -> None:
     """At 1280x720, two MeanShifts and two Rescales of EDSR take 4.5 us with epilogues, 9 us layer by layer."""
-    done = work(create_network("edsr_baseline", scale=2), (1, 3, 360, 640), "fp16")
-    assert microseconds(bounds(done, DEVICES["h100"])) == pytest.approx((801, 1014 + 4.6, 1742 + 9), abs=1)
+    total = work(create_network("edsr_baseline", scale=2), (1, 3, 360, 640), "fp16")
+    assert microseconds(bounds(total, DEVICES["h100"])) == pytest.approx((801, 1014 + 4.6, 1742 + 9), abs=1)
 
 
 @pytest.mark.one_of_each_class
@@ -214,30 +215,30 @@ def test_bounds_are_in_order_for_every_network(spec: NetworkSpec, scale: int, pr
     with torch.device("meta"):
         net = create_network(spec.name, scale=scale, **spec.reduced)
     for side in (spec.size_requirements[scale].min_size, 48):
-        done = work(net, (1, spec.image_channels, side, side), precision)
-        assert done.macs > 0
+        total = work(net, (1, spec.image_channels, side, side), precision)
+        assert total.macs > 0
         for device in DEVICES.values():
-            found = bounds(done, device, precision)
+            found = bounds(total, device, precision)
             assert 0 < found.fused <= found.epilogue * (1 + 1e-9) <= found.layered * (1 + 2e-9), device
             assert 0 <= found.memory_share <= 1
 
 
-def test_what_cannot_be_bounded_is_said() -> None:
-    done = work(create_network("espcn", scale=2), (1, 1, 8, 8), "bf16")
-    with pytest.raises(ValueError, match="NVIDIA T4: no FLOP/s in bf16; it has fp32, fp16"):
-        bounds(done, DEVICES["t4"])
-    with pytest.raises(ValueError, match="precision='fp16': the work was counted in bf16"):
-        bounds(done, DEVICES["t4"], "fp16")
+def test_unknown_precisions_are_refused() -> None:
+    total = work(create_network("espcn", scale=2), (1, 1, 8, 8), "bf16")
+    with pytest.raises(ValueError, match="NVIDIA T4: no FLOP/s in bf16; available: fp32, fp16"):
+        bounds(total, DEVICES["t4"])
+    with pytest.raises(ValueError, match="precision='fp16', but the work was counted in bf16"):
+        bounds(total, DEVICES["t4"], "fp16")
 
 
 @pytest.mark.parametrize(
     ("flops", "bandwidth", "message"),
     [
-        ({"fp8": 1e12}, 1e9, "toy: FLOP/s of 'fp8'; give some of fp32, fp16, bf16"),
-        ({}, 1e9, "toy: FLOP/s of none"),
-        ({"fp16": 0.0}, 1e9, "toy: fp16=0 is not positive"),
-        ({"fp16": float("nan")}, 1e9, "toy: fp16=nan is not positive"),
-        ({"fp16": 1e12}, -1.0, "toy: bandwidth=-1 is not positive"),
+        ({"fp8": 1e12}, 1e9, "toy: expected FLOP/s for fp32, fp16, bf16, got 'fp8'"),
+        ({}, 1e9, "got nothing"),
+        ({"fp16": 0.0}, 1e9, "toy: fp16=0 must be positive"),
+        ({"fp16": float("nan")}, 1e9, "toy: fp16=nan must be positive"),
+        ({"fp16": 1e12}, -1.0, "toy: bandwidth=-1 must be positive"),
     ],
 )
 def test_impossible_devices(flops: dict[str, float], bandwidth: float, message: str) -> None:
@@ -246,7 +247,7 @@ def test_impossible_devices(flops: dict[str, float], bandwidth: float, message: 
 
 
 def test_the_cpu_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.roofline.SECONDS", 0.0)
+    monkeypatch.setattr("devices.SECONDS", 0.0)
     threads = torch.get_num_threads()
     device = measured_cpu(1, ("fp32",))
     assert torch.get_num_threads() == threads
@@ -254,7 +255,7 @@ def test_the_cpu_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1e8 < device.flops["fp32"] < 1e14
     assert 1e8 < device.bandwidth < 1e13
     assert device.name.endswith(", 1 thread")
-    with pytest.raises(ValueError, match="threads=0; use 1 or more"):
+    with pytest.raises(ValueError, match="threads must be >= 1, got 0"):
         measured_cpu(0)
-    with pytest.raises(ValueError, match="precision='int8' is unknown"):
+    with pytest.raises(ValueError, match="unknown precision 'int8'"):
         measured_cpu(1, ("int8",))

@@ -1,11 +1,11 @@
-"""What the roofline's command prints, writes and refuses."""
+"""Output, record and error messages of roofline.py."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 import roofline
+from record import Record
 from srblocks.networks import network_specs
 
 
@@ -23,12 +23,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         ["| fsrcnn, optimized", "x3", "240x426"],
     ]
     assert len({line.count("|") for line in out[2:12]}) == 1
-    result = json.loads(file.read_text())
-    assert list(result) == ["schema", "device", "precision", "output", "rows"]
-    assert result["schema"] == "srblocks.roofline/1"
-    assert result["device"]["flops"]["fp16"] == 790e12
-    assert len(result["rows"]) == 2 * 4
-    row = result["rows"][0]
+    record = Record.read(file)
+    assert record.parameters["device"]["flops"]["fp16"] == 790e12
+    assert len(record.rows) == 2 * 4
+    row = record.rows[0]
     assert (row["network"], row["scale"], row["optimized"], row["size"]) == ("srresnet", 4, False, [180, 320])
     assert set(row["bounds"]) == {"layered", "epilogue", "fused", "memory_share"}
 
@@ -45,10 +43,10 @@ def test_the_command_shows_documented_networks_at_sizes_that_they_take() -> None
 
 
 def test_the_command_describes_devices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("harness.roofline.SECONDS", 0.0)
+    monkeypatch.setattr("devices.SECONDS", 0.0)
     small = ["--networks", "espcn-x2", "--output", "64x48"]
     assert roofline.main([*small, "--flops", "330e12", "--bandwidth", "1008e9", "--precision", "bf16"]) == 0
-    assert capsys.readouterr().out.startswith("described device: bf16 330 TFLOP/s, 1008 GB/s\n")
+    assert capsys.readouterr().out.startswith("custom device: bf16 330 TFLOP/s, 1008 GB/s\n")
     assert roofline.main([*small, "--device", "cpu", "--precision", "fp32"]) == 0
     assert "1 thread: fp32 " in capsys.readouterr().out
 
@@ -56,15 +54,15 @@ def test_the_command_describes_devices(monkeypatch: pytest.MonkeyPatch, capsys: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--device", "v100"], "unknown device 'v100'; use h100, .* or cpu, or describe one by --flops"),
-        (["--device", "t4", "--precision", "bf16"], "NVIDIA T4: no FLOP/s in bf16; it has fp32, fp16"),
-        (["--networks", "edsr-x5"], "unknown network 'edsr-x5'; give names such as edsr-x"),
-        (["--networks", "???"], r"unknown network '\?\?\?'; give names such as rcan-x4, rcan, all"),
-        (["--flops", "1e12"], "a device is described by --flops and --bandwidth together"),
-        (["--flops", "1e12", "--bandwidth", "1e9", "--device", "h100"], "together, without --device"),
-        (["--flops", "-1", "--bandwidth", "1e9"], "described device: fp16=-1 is not positive"),
-        (["--networks", "san-x8", "--output", "32x32"], "san-x8: 32x32 is too small; its output is at least 64"),
-        (["--device", "cpu", "--threads", "0"], "threads=0; use 1 or more"),
+        (["--device", "v100"], "unknown device 'v100'; available: h100, .*, cpu, or --flops with"),
+        (["--device", "t4", "--precision", "bf16"], "NVIDIA T4: no FLOP/s in bf16; available: fp32, fp16"),
+        (["--networks", "edsr-x5"], "unknown network 'edsr-x5'; closest: edsr-x"),
+        (["--networks", "???"], r"unknown network '\?\?\?'; closest: rcan-x4, rcan, all"),
+        (["--flops", "1e12"], "--flops and --bandwidth must be given together"),
+        (["--flops", "1e12", "--bandwidth", "1e9", "--device", "h100"], "together and without --device"),
+        (["--flops", "-1", "--bandwidth", "1e9"], "custom device: fp16=-1 must be positive"),
+        (["--networks", "san-x8", "--output", "32x32"], "san-x8: 32x32 is too small; the smallest output is 64"),
+        (["--device", "cpu", "--threads", "0"], "threads must be >= 1, got 0"),
     ],
 )
 def test_the_command_refuses_with_a_reason(arguments: list[str], message: str) -> None:
@@ -75,4 +73,4 @@ def test_the_command_refuses_with_a_reason(arguments: list[str], message: str) -
 def test_the_command_refuses_what_is_no_size(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         roofline.main(["--output", "720p"])
-    assert "'720p' is no size; give width x height, as 1280x720" in capsys.readouterr().err
+    assert "expected WxH, such as 1280x720, got '720p'" in capsys.readouterr().err

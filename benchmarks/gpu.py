@@ -1,9 +1,9 @@
-"""What measuring on a CUDA device needs: settings, CUDA graphs, time between events, memory of the device.
+"""CUDA measurements: settings, CUDA graphs, event timing, device memory.
 
-Between two runs the second-level cache is overwritten. Milliseconds are those between two CUDA events around a run,
-images on the device before and after, work enqueued while the device is still busy with the overwriting, so that what
-launching takes counts only as far as it takes longer than that; wall time begins with an idle device and lasts until it
-is done; end-to-end time is wall time from images in pinned memory of the host to enlarged images there.
+The L2 cache is overwritten between runs. Device time is measured between two CUDA events around a run whose inputs and
+outputs stay on the device; the run is enqueued while the device still overwrites the cache, so launch overhead counts
+only where it exceeds that. Wall time is measured from an idle device until it is done. End-to-end time is wall time
+including the transfers from and to pinned host memory.
 """
 
 import time
@@ -22,13 +22,13 @@ Run = Callable[[], Tensor]
 
 
 def prepare(*, tf32: bool) -> None:
-    """Set what holds for every candidate, the reference among them.
+    """Apply the settings of all runs, including the reference.
 
     Raises:
-        SystemExit: there is no CUDA device.
+        SystemExit: no CUDA device is available.
     """
     if not torch.cuda.is_available():
-        raise SystemExit("--device cuda, but PyTorch sees no CUDA device here; leave it out to measure on the CPU")
+        raise SystemExit("--device cuda: PyTorch finds no CUDA device; remove the option to measure on the CPU")
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -36,7 +36,7 @@ def prepare(*, tf32: bool) -> None:
 
 
 def captured(run: Run) -> Run:
-    """A CUDA graph of what `run` does, replayed."""
+    """Capture `run` as a CUDA graph and return its replay."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -56,7 +56,7 @@ def captured(run: Run) -> Run:
 
 
 def used_bytes() -> int:
-    """What is taken of the device's memory, without what PyTorch has cached."""
+    """Return the used device memory without PyTorch's cache."""
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info()
@@ -64,7 +64,7 @@ def used_bytes() -> int:
 
 
 def reached_bytes() -> int:
-    """What is taken of the device's memory, with what PyTorch keeps of the runs since `used_bytes`."""
+    """Return the used device memory including the blocks that PyTorch cached since `used_bytes`."""
     torch.cuda.synchronize()
     free, total = torch.cuda.mem_get_info()
     return total - free
@@ -72,7 +72,7 @@ def reached_bytes() -> int:
 
 @dataclass(frozen=True)
 class Clock:
-    """Measures runs; `flush` overwrites the second-level cache ahead of each."""
+    """Timer for runs; `flush` overwrites the L2 cache before each."""
 
     flush: Tensor
     start: torch.cuda.Event
@@ -80,12 +80,12 @@ class Clock:
 
     @classmethod
     def new(cls) -> "Clock":
-        """One for the current device."""
+        """Create a timer for the current device."""
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         return cls(torch.empty(FLUSH_BYTES, dtype=torch.uint8, device=DEVICE), start, end)
 
     def device_and_wall(self, run: Run) -> tuple[float, float]:
-        """Milliseconds between events around one run, and of wall time of another one until it is done."""
+        """Return device milliseconds of one run and wall milliseconds of another."""
         self.flush.zero_()
         self.start.record()
         run()
@@ -94,7 +94,7 @@ class Clock:
         return self.start.elapsed_time(self.end), self.wall(run)
 
     def wall(self, run: Run) -> float:
-        """Milliseconds of wall time of one run until it is done."""
+        """Return wall milliseconds of one run until the device is done."""
         self.flush.zero_()
         torch.cuda.synchronize()
         clock = time.perf_counter()
@@ -104,17 +104,17 @@ class Clock:
 
 
 def with_transfers(run: Run, images: Tensor, output: Tensor) -> Run:
-    """A run from pinned memory of the host to pinned memory of the host.
+    """Return a run that includes the transfers from and to pinned host memory.
 
     Args:
-        run: reads `images` on the device.
-        images: what it reads.
-        output: of the shape that it gives, on the host.
+        run: a run that reads `images` on the device.
+        images: its input tensor.
+        output: a host tensor with the shape of its output.
     """
-    given, taken = images.cpu().pin_memory(), torch.empty_like(output).pin_memory()
+    source, target = images.cpu().pin_memory(), torch.empty_like(output).pin_memory()
 
-    def both_ways() -> Tensor:
-        images.copy_(given, non_blocking=True)
-        return taken.copy_(run(), non_blocking=True)
+    def transfer_and_run() -> Tensor:
+        images.copy_(source, non_blocking=True)
+        return target.copy_(run(), non_blocking=True)
 
-    return both_ways
+    return transfer_and_run

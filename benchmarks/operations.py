@@ -1,4 +1,4 @@
-"""Floating-point operations and bytes of a network, counted on the meta device: nothing is computed."""
+"""FLOPs and memory traffic of a network, counted on the meta device."""
 
 import copy
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ from srblocks.precision.conversion import InPrecision
 
 aten = torch.ops.aten
 ALLOCATIONS = {aten.empty, aten.empty_like, aten.empty_strided, aten.new_empty, aten.new_empty_strided}
-"""Neither read nor write; batch normalization and PReLU of PyTorch allocate tensors that they do not use."""
+"""They neither read nor write; PyTorch's batch normalization and PReLU allocate unused tensors."""
 
 OVERWRITING = {aten.copy_, aten.fill_, aten.zero_}
-"""Do not read the tensor that they write, unlike other operations in place."""
+"""In-place operations that do not read the tensor they write."""
 
 CONCATENATIONS = {aten.cat, aten.stack}
 INTERPOLATIONS = {aten.upsample_nearest2d, aten.upsample_bilinear2d, aten.upsample_bicubic2d}
@@ -27,16 +27,16 @@ INTERPOLATIONS = {aten.upsample_nearest2d, aten.upsample_bilinear2d, aten.upsamp
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of PyTorch that is no view.
+    """One PyTorch operation that is not a view.
 
     Attributes:
-        name: of the operator, as "aten.convolution".
-        flops: 2 for each multiply-accumulate of a convolution or matrix product; 0 for every other operation.
-        read: bytes of its operands, weights among them.
+        name: operator name, such as "aten.convolution".
+        flops: 2 per multiply-accumulate of a convolution or matrix product; 0 for all other operations.
+        read: bytes of its operands, including weights.
         written: bytes of its results.
-        epilogue: bytes that it moves where it is computed together with the operation ahead of it, whose result is then
-            at hand: all operands but the largest. Nothing for a concatenation, whose parts are written side by side;
-            everything for convolutions, matrix products and interpolations.
+        epilogue: bytes that it moves when fused into the previous operation, whose result is then in registers: all
+            operands except the largest; zero for concatenations, whose parts are written in place; all bytes for
+            convolutions, matrix products and interpolations.
     """
 
     name: str
@@ -47,18 +47,18 @@ class Operation:
 
     @property
     def bytes(self) -> int:
-        """Read and written by the operation alone."""
+        """Bytes read and written by the operation on its own."""
         return self.read + self.written
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a network does for images of one shape.
+    """Operations of a network for images of one shape.
 
     Attributes:
-        precision: what it was counted in.
-        steps: its operations, in order; views and allocations are none.
-        minimal_bytes: the input, the output, and the weights that it uses, once each.
+        precision: precision of weights and activations.
+        steps: the operations in order, without views and allocations.
+        minimal_bytes: bytes of the input, the output and the used weights, once each.
     """
 
     precision: str
@@ -67,26 +67,26 @@ class Work:
 
     @property
     def operations(self) -> int:
-        """How many operations there are."""
+        """Number of operations."""
         return len(self.steps)
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of all convolutions and matrix products."""
+        """FLOPs of all convolutions and matrix products."""
         return sum(step.flops for step in self.steps)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates, half as many."""
+        """Multiply-accumulates: half the FLOPs."""
         return self.flops // 2
 
 
 class Counter(TorchDispatchMode):
-    """Records every operation that is no view.
+    """Dispatch mode that records every operation that is not a view.
 
     Attributes:
         steps: the operations so far.
-        used: the storages that they read, by address.
+        used: addresses of the storages that they read.
     """
 
     def __init__(self) -> None:
@@ -119,57 +119,57 @@ class Counter(TorchDispatchMode):
 
 
 def tensors(tree: Any) -> list[Tensor]:
-    """The tensors among arguments or results."""
+    """Return the tensors among arguments or results."""
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def storage(tensor: Tensor) -> int:
-    """What tells the memory of a tensor from that of others as long as it lives."""
+    """Return an identifier of the storage of a tensor, valid while it is alive."""
     return tensor.untyped_storage()._cdata
 
 
 def size(tensor: Tensor) -> int:
-    """The bytes that a tensor takes of memory; an expanded one takes no more than what it expands."""
+    """Return the bytes of a tensor in memory; an expanded tensor counts once."""
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
 
-def described(net: nn.Module, dtype: torch.dtype | None) -> nn.Module:
-    """A copy on the meta device, in eval mode, in another type; None keeps the types. No weight is read."""
+def on_meta(net: nn.Module, dtype: torch.dtype | None) -> nn.Module:
+    """Return a copy on the meta device in eval mode with another dtype; None keeps the dtypes."""
 
-    def alike(tensor: Tensor) -> Tensor:
+    def empty_like(tensor: Tensor) -> Tensor:
         kind = dtype if dtype and tensor.is_floating_point() else tensor.dtype
         empty = torch.empty_like(tensor, dtype=kind, device="meta")
         return nn.Parameter(empty, requires_grad=False) if isinstance(tensor, nn.Parameter) else empty
 
-    known = {id(tensor): alike(tensor) for tensor in (*net.parameters(), *net.buffers())}
+    known = {id(tensor): empty_like(tensor) for tensor in (*net.parameters(), *net.buffers())}
     return copy.deepcopy(net, known).eval()
 
 
 @torch.no_grad()
 def work(net: nn.Module, shape: Iterable[int], precision: str = "fp32") -> Work:
-    """Count what `net`, which is not changed, does for images of `shape`.
+    """Count the operations of `net` for images of `shape`.
 
-    Multiply-accumulates are those of PyTorch's own formulas, by which a transposed convolution costs its weights times
-    the pixels of its input. A network of `srblocks.to_precision` keeps its types, and its images are float32.
+    Multiply-accumulates follow PyTorch's formulas: a transposed convolution costs its weights times the pixels of its
+    input. A network converted by `srblocks.to_precision` keeps its dtypes, and its images are float32.
 
     Args:
-        net: the network.
-        shape: of the images, (N, C, H, W).
+        net: the network; it is not changed.
+        shape: shape of the images, (N, C, H, W).
         precision: "fp32", "fp16" or "bf16", of weights, images and features.
 
     Raises:
         ValueError: an unknown precision, or one that the network was not converted to.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"precision={precision!r} is unknown; use {', '.join(PRECISIONS)}")
+        raise ValueError(f"unknown precision {precision!r}; available: {', '.join(PRECISIONS)}")
     dtype = PRECISIONS[precision]
     converted = {module.dtype for module in net.modules() if isinstance(module, InPrecision)}
     if converted - {dtype}:
-        raise ValueError(f"precision={precision!r}: to_precision made this network for another one; give that")
-    twin = described(net, None if converted else dtype)
+        raise ValueError(f"precision={precision!r}: the network was converted to another precision by to_precision")
+    meta_net = on_meta(net, None if converted else dtype)
     images = torch.empty(tuple(shape), dtype=torch.float32 if converted else dtype, device="meta")
     with Counter() as counter:
-        output = twin(images)
-    weights = {storage(tensor): size(tensor) for tensor in (*twin.parameters(), *twin.buffers())}
+        output = meta_net(images)
+    weights = {storage(tensor): size(tensor) for tensor in (*meta_net.parameters(), *meta_net.buffers())}
     used = sum(number for key, number in weights.items() if key in counter.used)
     return Work(precision, tuple(counter.steps), size(images) + used + sum(map(size, tensors(output))))

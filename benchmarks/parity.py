@@ -1,4 +1,4 @@
-"""Weights under which a comparison of outputs means something, and the comparison."""
+"""Random weights that make output comparisons meaningful, and the comparison itself."""
 
 import math
 from dataclasses import dataclass
@@ -7,24 +7,25 @@ import torch
 from torch import Tensor, nn
 
 from srblocks import create_network
+from srblocks._utils.rounding import round_up
 from srblocks.network import Network
 from srblocks_export.config import TOLERANCES
 
 TOLERANCE = TOLERANCES["fp32"]
-"""Largest error of a float32 output, relative to the standard deviation of the reference."""
+"""Largest accepted error of a float32 output, relative to the standard deviation of the reference."""
 
 
 class _UnitSpread:
-    """A forward hook that scales a convolution by the spread of its output, the first time that it runs."""
+    """Forward hook that scales a convolution to unit output spread the first time it runs."""
 
     def __init__(self) -> None:
-        self.seen: set[nn.Module] = set()
+        self.scaled: set[nn.Module] = set()
 
     def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
         spread = float(output.std()) if output.numel() > 1 else 0.0
-        if layer in self.seen or spread == 0.0:
+        if layer in self.scaled or spread == 0.0:
             return None
-        self.seen.add(layer)
+        self.scaled.add(layer)
         layer.weight.div_(spread)
         if layer.bias is not None:
             layer.bias.div_(spread)
@@ -32,11 +33,11 @@ class _UnitSpread:
 
 
 @torch.no_grad()
-def give_unit_spread(net: Network, *, size: int = 24) -> Network:
-    """Give a fresh network weights whose features neither fade nor grow, and statistics and biases that are not zero.
+def set_unit_spread_weights(net: Network, *, size: int = 24) -> Network:
+    """Set random weights, biases and statistics with which activations neither vanish nor explode.
 
-    Fresh initialisations hide errors: a last layer near zero makes every variant agree. Here each convolution is scaled
-    on random images until its output has unit spread, and norms have the statistics of their inputs.
+    Default initializations hide errors: with a last layer close to zero all implementations agree. Here each
+    convolution is scaled on random images to unit output spread, and norms get the statistics of their inputs.
     """
     hook, handles = _UnitSpread(), []
     for module in net.modules():
@@ -50,7 +51,7 @@ def give_unit_spread(net: Network, *, size: int = 24) -> Network:
             module.bias.normal_(0, 0.1)
         elif isinstance(module, nn.PReLU):
             module.weight.uniform_(0.1, 0.4)
-    side = max(net.min_size, -(-size // net.size_multiple) * net.size_multiple)
+    side = max(net.min_size, round_up(size, net.size_multiple))
     net.train()(torch.rand(2, net.image_channels, side, side))
     for handle in handles:
         handle.remove()
@@ -59,31 +60,31 @@ def give_unit_spread(net: Network, *, size: int = 24) -> Network:
 
 @dataclass(frozen=True)
 class Parity:
-    """How an output compares with that of the plain network in float32.
+    """Agreement of an output with the reference in float32.
 
     Attributes:
-        largest: the largest error; None where a value is not finite.
-        relative: the same, relative to the standard deviation of the reference.
-        decibels: PSNR of the reference's range; None also where the outputs are equal.
-        ok: the error is within the tolerance of exports of that precision.
+        max_error: largest absolute error; None if a value is not finite.
+        relative_error: largest error relative to the standard deviation of the reference.
+        psnr_db: PSNR for the range of the reference as peak; None also if the outputs are equal.
+        ok: True if the error is within the tolerance of exports in this precision.
     """
 
-    largest: float | None
-    relative: float | None
-    decibels: float | None
+    max_error: float | None
+    relative_error: float | None
+    psnr_db: float | None
     ok: bool
 
     def __str__(self) -> str:
-        """The figure that tells most, and whether it is good enough."""
-        if self.relative is None:
+        """PSNR or relative error, whichever is more informative, marked if it is wrong."""
+        if self.relative_error is None:
             return "WRONG, not finite"
-        exact = f"{self.relative:.0e}" if self.ok or self.relative < 1 else f"{self.relative:.1f}"
-        told = f"{self.decibels:.0f} dB" if self.ok and self.relative > TOLERANCE and self.decibels else exact
-        return told if self.ok else f"WRONG, {told}"
+        exact = f"{self.relative_error:.0e}" if self.ok or self.relative_error < 1 else f"{self.relative_error:.1f}"
+        text = f"{self.psnr_db:.0f} dB" if self.ok and self.relative_error > TOLERANCE and self.psnr_db else exact
+        return text if self.ok else f"WRONG, {text}"
 
 
 def parity(output: Tensor, reference: Tensor, precision: str, *, tf32: bool = False) -> Parity:
-    """Compare an output with that of the plain network in float32; with TF32, float32 rounds as fp16 does."""
+    """Compare an output with the reference in float32; with TF32, float32 has the tolerance of fp16."""
     if output.shape != reference.shape or not bool(output.isfinite().all()):
         return Parity(None, None, None, ok=False)
     tolerance = TOLERANCES["fp16" if tf32 and precision == "fp32" else precision]
@@ -92,19 +93,19 @@ def parity(output: Tensor, reference: Tensor, precision: str, *, tf32: bool = Fa
     return Parity(largest, relative, round(decibels, 2) if relative else None, ok=relative <= tolerance)
 
 
-def drawn(network: str, scale: int, **config: object) -> Network:
-    """A registered network in eval mode with weights that show errors, always the same."""
+def random_network(network: str, scale: int, **config: object) -> Network:
+    """Return a registered network in eval mode with fixed random weights that reveal errors."""
     torch.manual_seed(0)
-    return give_unit_spread(create_network(network, scale=scale, **config))
+    return set_unit_spread_weights(create_network(network, scale=scale, **config))
 
 
 def relative_error(output: Tensor, reference: Tensor) -> float:
-    """The largest error, relative to the standard deviation of the reference."""
+    """Return the largest error relative to the standard deviation of the reference."""
     return float((output.double() - reference.double()).abs().max() / reference.double().std())
 
 
 def psnr(output: Tensor, reference: Tensor, *, peak: float | None = None) -> float:
-    """Decibels of a peak, or else of the reference's range, over the mean error; infinite for equal outputs."""
+    """Return the PSNR in decibels; the peak defaults to the range of the reference; infinite for equal outputs."""
     error = float((output.double() - reference.double()).square().mean())
     span = float(reference.max() - reference.min()) if peak is None else peak
     return 10 * math.log10(span**2 / error) if error else math.inf

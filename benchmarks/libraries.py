@@ -1,4 +1,4 @@
-"""The same networks in other libraries: built, given the same weights, exported as their users export them."""
+"""The same networks in other libraries: construction, shared weights, and export."""
 
 import importlib
 import importlib.util
@@ -10,25 +10,23 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from backends import Workload
+from cases import Case
+from parity import set_unit_spread_weights
 from srblocks import load_checkpoint
 from srblocks.network import Network
 from srblocks.upsampling import InterpolateUp
 from srblocks_export.formats import FORMATS
 from srblocks_export.formats.quiet import ONNX_EXPORTER, quiet
 
-from .cases import Case
-from .engines import Subject
-from .parity import give_unit_spread
-from .standings import PARITY
 
-
-class Port(Network):
-    """Another library's module as a network that keeps its input.
+class PeerNetwork(Network):
+    """A module of another library as a `Network` that does not modify its input.
 
     Args:
-        net: for RGB images in [0, 1]; of its parameters the mean color is frozen.
-        scale: enlargement per side.
-        writes_input: the module writes into what it is given, so it is given a copy.
+        net: a module for RGB images in [0, 1]; its mean color is frozen.
+        scale: upscaling factor.
+        writes_input: True if the module modifies its input; it then gets a copy.
     """
 
     def __init__(self, net: nn.Module, *, scale: int, writes_input: bool = False) -> None:
@@ -40,19 +38,19 @@ class Port(Network):
                 module.requires_grad_(False)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Enlarge the images ``lr``."""
+        """Upscale the images ``lr``."""
         return self.net(lr.clone() if self.writes_input else lr)
 
 
-class PortSubject(Subject):
-    """A port; ONNX and TorchScript files of it are what torch's own exporters make."""
+class PeerWorkload(Workload):
+    """Workload of a peer, exported to ONNX and TorchScript by torch's own exporters."""
 
     def export(self, fmt: str) -> Path:
-        """Write the file of a format."""
+        """Export to a format and return the file."""
         if fmt not in ("onnx", "torchscript"):
             return super().export(fmt)
         self.folder.mkdir(parents=True, exist_ok=True)
-        path, net = self.folder / f"port-{self.precision}{FORMATS[fmt].suffix}", self.module()
+        path, net = self.folder / f"peer-{self.precision}{FORMATS[fmt].suffix}", self.module()
         with quiet(*ONNX_EXPORTER), torch.no_grad():
             if fmt == "onnx":
                 torch.onnx.export(net, (self.lr,), path, dynamo=True, external_data=False, verbose=False)
@@ -63,53 +61,53 @@ class PortSubject(Subject):
 
 @dataclass(frozen=True)
 class Peer:
-    """A network of ours in another library.
+    """A registered network in another library.
 
     Attributes:
-        network: our registry name.
-        library: the Python package, by which pip knows it too.
-        target: module and class.
-        arguments: of its constructor beside the scale, at the size of our network.
-        words: our name of an argument -> theirs, as far as they can be chosen.
+        network: registry name.
+        library: Python package and its name on PyPI.
+        target: qualified class name.
+        arguments: constructor arguments besides the scale, for the size of our network.
+        argument_names: our argument name -> theirs.
         adjust: changes our network where theirs computes something else.
-        writes_input: it writes into what it is given.
-        remark: what to know when its figures are read.
+        writes_input: True if it modifies its input.
+        note: remark for readers of the results.
     """
 
     network: str
     library: str
     target: str
     arguments: Mapping[str, object] = field(default_factory=dict)
-    words: Mapping[str, str] = field(default_factory=dict)
+    argument_names: Mapping[str, str] = field(default_factory=dict)
     adjust: Callable[[Network], None] | None = None
     writes_input: bool = False
-    remark: str = ""
+    note: str = ""
 
     @property
     def missing(self) -> str:
-        """What would install it; empty where it is installed."""
+        """How to install it; empty if it is installed."""
         found = importlib.util.find_spec(self.library)
         return "" if found else f"{self.library} is not installed: pip install {self.library}"
 
-    def port(self, scale: int, **config: object) -> Port:
-        """Build it, with weights of its own; `config` in our words."""
-        place, _, name = self.target.rpartition(".")
-        arguments = {**self.arguments, **{self.words[key]: value for key, value in config.items()}}
-        module = getattr(importlib.import_module(place), name)(scale=scale, **arguments)
-        return Port(module, scale=scale, writes_input=self.writes_input).eval()
+    def build(self, scale: int, **config: object) -> PeerNetwork:
+        """Build it with its own weights; `config` has our argument names."""
+        module_name, _, name = self.target.rpartition(".")
+        arguments = {**self.arguments, **{self.argument_names[key]: value for key, value in config.items()}}
+        module = getattr(importlib.import_module(module_name), name)(scale=scale, **arguments)
+        return PeerNetwork(module, scale=scale, writes_input=self.writes_input).eval()
 
-    def carried(self, port: Port) -> Network:
-        """Our network with the weights of theirs, by way of a file."""
+    def to_srblocks(self, peer: PeerNetwork) -> Network:
+        """Load the weights of the peer into our network, through a file."""
         with tempfile.TemporaryDirectory(prefix="srblocks-") as folder:
             path = Path(folder, "weights.pt")
-            torch.save(port.net.state_dict(), path)
-            net = load_checkpoint(path, network=self.network, scale=port.scale)
+            torch.save(peer.net.state_dict(), path)
+            net = load_checkpoint(path, network=self.network, scale=peer.scale)
         if self.adjust:
             self.adjust(net)
         return net
 
 
-def _enlarge_as_torch(net: Network) -> None:
+def _interpolate_like_torch(net: Network) -> None:
     net.upsampler = InterpolateUp(net.image_channels, net.scale, a=-0.75, border="replicate")
 
 
@@ -131,7 +129,7 @@ PEERS = (
         _RCAN,
         _GROUPS,
         writes_input=True,
-        remark="spandrel's RCAN writes into its input, so every run of it copies the image first",
+        note="spandrel's RCAN modifies its input, so every run copies the image first",
     ),
     Peer(
         "rdn",
@@ -148,11 +146,11 @@ PEERS = (
         "torchsr.models.vdsr.VDSR",
         {"n_resblocks": 20, "n_feats": 64, "pretrained": False},
         {"depth": "n_resblocks"},
-        adjust=_enlarge_as_torch,
-        remark="torchsr's VDSR enlarges as torch.nn.functional.interpolate does; here srblocks does so too",
+        adjust=_interpolate_like_torch,
+        note="torchsr's VDSR upscales with torch.nn.functional.interpolate; so does srblocks in this comparison",
     ),
 )
-"""All that the libraries have of our networks."""
+"""All networks that these libraries share with the registry."""
 LIBRARIES = tuple(dict.fromkeys(peer.library for peer in PEERS))
 
 EAGER = "eager fp32"
@@ -166,7 +164,7 @@ def _goals(fp32: float, bf16: float, eager: float) -> dict[str, float]:
     return {"fp32": fp32, "bf16": bf16, "fp32 against eager": eager, "fp32 against eager, in PyTorch": eager}
 
 
-_EDSR, _FSRCNN, _OTHERS = _goals(1.55, 1.85, 2.0), _goals(1.3, 1.3, 1.1), _goals(PARITY, PARITY, 1.1)
+_EDSR, _FSRCNN, _OTHERS = _goals(1.55, 1.85, 2.0), _goals(1.3, 1.3, 1.1), _goals(1.0, 1.0, 1.1)
 CASES = (
     Case("edsr_baseline", 4, 64, 64, _EDSR, EVERY, quick=True),
     Case("edsr_baseline", 4, 128, 128, _EDSR, EVERY),
@@ -180,32 +178,30 @@ CASES = (
     Case("fsrcnn", 4, 128, 128, _FSRCNN, EVERY),
     Case("espcn", 3, 128, 128, _OTHERS, EVERY),
 )
-REMARKS = {"rcan": "without torch.compile, which takes minutes for so many operations"}
-"""What cases leave out, and why."""
-NO_AMX = "goals in bf16 are what was reached on a processor with AMX; this processor has none"
-"""What is said where a goal in bf16 is missed."""
+NOTES = {"rcan": "without torch.compile, which takes minutes for this many operations"}
+"""Remarks about cases."""
 
 
 def peers_of(network: str) -> list[Peer]:
-    """The network in other libraries, installed or not."""
+    """Return the network in other libraries, installed or not."""
     return [peer for peer in PEERS if peer.network == network]
 
 
-def same_weights(peers: Sequence[Peer], scale: int, **config: object) -> tuple[dict[str, Port], Network]:
-    """Build a network in every library and in ours, with weights that show errors, always the same.
+def same_weights(peers: Sequence[Peer], scale: int, **config: object) -> tuple[dict[str, PeerNetwork], Network]:
+    """Build a network in every library and in srblocks with the same fixed random weights.
 
     Args:
-        peers: of one network.
-        scale: enlargement per side.
-        config: further arguments, in our words.
+        peers: the peers of one network.
+        scale: upscaling factor.
+        config: further arguments, with our names.
 
     Returns:
-        Library -> port, and our network.
+        Library -> network, and our network.
     """
     torch.manual_seed(0)
-    ports = {peer.library: peer.port(scale, **config) for peer in peers}
-    first, *others = ports.values()
-    give_unit_spread(first)
-    for port in others:
-        port.net.load_state_dict(first.net.state_dict())
-    return ports, peers[0].carried(first)
+    networks = {peer.library: peer.build(scale, **config) for peer in peers}
+    first, *others = networks.values()
+    set_unit_spread_weights(first)
+    for other in others:
+        other.net.load_state_dict(first.net.state_dict())
+    return networks, peers[0].to_srblocks(first)

@@ -1,4 +1,4 @@
-"""What a measurement ran on."""
+"""Description of the machine, its load and the installed versions."""
 
 import ctypes
 import os
@@ -29,27 +29,27 @@ FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16"
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_memory() -> bool:
-    """Let glibc keep what is freed instead of giving it back; tell whether it does.
+    """Make glibc keep freed memory instead of returning it to the system; return whether it does.
 
-    Given back, tens of MiB of activations are faulted in again in every run, or not, as other candidates' memory
-    happens to lie.
+    Otherwise activations of tens of MiB may be faulted in again in every run, depending on the memory layout of other
+    runs.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     return bool(mallopt) and all(mallopt(limit, 2**30) for limit in _MALLOPT)
 
 
 def load() -> float:
-    """The load average of the last minute; this process counts in it."""
+    """Return the load average of the last minute, which includes this process."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0
 
 
 def cpu() -> dict[str, Any]:
-    """The processor's name and those of its flags that decide how fast convolutions are."""
+    """Return the name of the CPU, its cores and the flags that matter for convolutions."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.is_file() else []
     fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -62,7 +62,7 @@ def cpu() -> dict[str, Any]:
 
 
 def gpu() -> dict[str, Any]:
-    """The graphics processor, its libraries, and its clocks, temperature and power at this moment."""
+    """Return the GPU, its libraries, and its current clocks, temperature and power."""
     query = "driver_version,clocks.sm,clocks.mem,temperature.gpu,power.draw"
     try:
         uuid = torch.cuda.get_device_properties(torch.cuda.current_device()).uuid
@@ -82,7 +82,7 @@ def gpu() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what is installed of the libraries that are measured."""
+    """Return the versions of the installed packages that matter for measurements."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -93,39 +93,13 @@ def versions() -> dict[str, str]:
 
 
 def describe(*, threads: int, device: str = "cpu") -> dict[str, Any]:
-    """The machine, its load, and the versions."""
+    """Return machine, load and versions."""
     found = {"cpu": cpu(), "threads": threads, "load": load(), "device": device, "versions": versions()}
     return found | ({"gpu": gpu()} if device == "cuda" else {})
 
 
-def flat(environment: dict[str, Any], *, load_after: float, tf32: bool) -> dict[str, Any]:
-    """The same in the words of the schema srblocks.bench/1; the state of a graphics processor is that of now."""
-    device, found = environment.get("gpu"), environment["versions"]
-    more: dict[str, Any] = {}
-    if device:
-        more = {"cuda": device["cuda"], "cudnn": device["cudnn"], "gpu_memory_bytes": device["memory_bytes"]}
-        more["gpu_state"] = gpu()["state"]
-    return {
-        "cpu": environment["cpu"]["name"],
-        "flags": environment["cpu"]["flags"],
-        "cores": environment["cpu"]["cores"],
-        "gpu": device and device["name"],
-        "sm": device and device["sm"],
-        "driver": device and device["state"].get("driver_version"),
-        **more,
-        "torch": found["torch"],
-        "ort": found.get("onnxruntime"),
-        "trt": found.get("tensorrt"),
-        "versions": found,
-        "threads": environment["threads"],
-        "tf32": tf32 if device else None,
-        "freed_memory_kept": environment.get("freed_memory_kept", False),
-        "loadavg": {"before": environment["load"], "after": load_after},
-    }
-
-
 def headline(environment: dict[str, Any]) -> str:
-    """The environment in one line."""
+    """Return the environment in one line."""
     processor, found = environment["cpu"], environment["versions"]
     parts = [f"{processor['name']}, {processor['cores']} cores", " ".join(processor["flags"])]
     if "gpu" in environment:

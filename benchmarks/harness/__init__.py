@@ -1,1 +1,0 @@
-"""What the scripts of benchmarks/ measure with: engines, timing, parity, memory, the machine."""
