@@ -1,4 +1,4 @@
-"""A network that is in no paper, made from blocks, exported and verified."""
+"""Build a new network from blocks, export it and verify the artifacts."""
 
 import tempfile
 from pathlib import Path
@@ -12,7 +12,7 @@ from srblocks_export import runtime
 from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
 
-# A cascade of dense blocks, an attention of timm, and a bicubic skip around everything.
+# A cascade of dense blocks, timm's ECA attention and a bicubic global skip connection.
 cascade = CascadingBlock(32, block=lambda channels: RDB(channels, growth=16, depth=3))
 net = PostUpsampling(
     scale=4,
@@ -25,8 +25,8 @@ net = PostUpsampling(
     image_skip=InterpolateUp(3, 4),
 )
 with tempfile.TemporaryDirectory() as folder:
-    request = ExportConfig(formats=("onnx", "torchscript", "pt2"), out=Path(folder), name="own")
-    for report in export_network(net, request):
+    config = ExportConfig(formats=("onnx", "torchscript", "pt2"), out=Path(folder), name="own")
+    for report in export_network(net, config):
         assert report.path and report.verification, report.error
         sr = runtime.load(report.path)(torch.rand(2, 3, 25, 18))
         print(f"{report.path.name}: verified, max error {report.verification.max_error:.1e}, {tuple(sr.shape)}")

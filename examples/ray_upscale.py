@@ -1,14 +1,14 @@
-"""Enlarge the pictures of a folder or a bucket with as many workers as a Ray cluster has room for.
+"""Upscale the images of a folder or a bucket with many workers on a Ray cluster.
 
     pip install "srblocks[ray,image]"
-    python examples/ray_upscale.py photos enlarged --workers 2
-    python examples/ray_upscale.py s3://bucket/photos s3://bucket/enlarged --model fsrcnn --scale 4 --workers 64
+    python examples/ray_upscale.py photos upscaled --workers 2
+    python examples/ray_upscale.py s3://bucket/photos s3://bucket/upscaled --model fsrcnn --scale 4 --workers 64
 
-Runs on this machine, or on the cluster that RAY_ADDRESS names. Every worker holds the model and does what
-`srblocks-upscale` does, so the files are the same to the byte. Trees of folders are kept, without what is hidden, and
-outputs that exist are overwritten, since Ray begins a picture again when a machine is lost; a file has its name only
-when it is whole. A target where a picture would become an output, or an output a picture, is refused. A picture that
-cannot be enlarged is named on standard error and the others are done: exit code 10, and 9 where there was no other.
+Runs on this machine, or on the cluster that RAY_ADDRESS names. Every worker loads the model once and produces the same
+bytes as `srblocks-upscale`. Subfolders are preserved and hidden files are skipped. Existing outputs are overwritten,
+because Ray restarts an image when a machine is lost; files are written atomically. The target must not overlap with the
+source. Images that fail are reported on standard error and the others are still upscaled: exit code 10, or 9 if all
+images failed.
 """
 
 import argparse
@@ -32,28 +32,28 @@ except ImportError as error:
 
 
 class Worker:
-    """Enlarges and stores one picture after the other."""
+    """Upscale and store images, one at a time."""
 
     def __init__(self, model: str, scale: int | None, device: str, source: str, target: str) -> None:
         self.upscaler = open_upscaler(model, scale=scale, device=device)
-        self.pictures, self.source = located(source)
-        self.filesystem, self.folder = located(target)
+        self.images, self.source = locate(source)
+        self.filesystem, self.folder = locate(target)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
-        """Do one picture, and tell what kept it from being enlarged."""
+        """Upscale an image; return the reason if that failed."""
         name = row["name"]
         path = f"{self.source}/{name}"
         try:
-            with self.pictures.open_input_file(path) as stream:
+            with self.images.open_input_file(path) as stream:
                 content = stream.read()
-            enlarged = upscale_bytes(self.upscaler, content, format=FORMATS.get(splitext(name)[1].lower()))
-        except Exception as error:  # whatever one picture causes, the others are to be enlarged
+            upscaled = upscale_bytes(self.upscaler, content, format=FORMATS.get(splitext(name)[1].lower()))
+        except Exception as error:  # one image must not stop the others
             return {"path": path, "failure": str(error) or type(error).__name__}
-        self.store(f"{self.folder}/{name}", enlarged)
+        self.store(f"{self.folder}/{name}", upscaled)
         return {"path": path, "failure": ""}
 
     def store(self, path: str, content: bytes) -> None:
-        """Write a file that nobody sees before it is whole; object stores see to that themselves."""
+        """Write a file atomically, as object stores do by themselves."""
         if isinstance(self.filesystem, LocalFileSystem):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path) as temporary:
@@ -63,58 +63,60 @@ class Worker:
                 stream.write(content)
 
 
-def located(place: str) -> tuple[FileSystem, str]:
-    """Give the file system of a path or an address, and the path in it."""
+def locate(place: str) -> tuple[FileSystem, str]:
+    """Return the file system of a path or URL, and the path in it."""
     filesystem, path = FileSystem.from_uri(place if "://" in place else str(Path(place).resolve()))
-    return filesystem, real(filesystem, path)
+    return filesystem, canonical(filesystem, path)
 
 
-def real(filesystem: FileSystem, path: str) -> str:
-    """Give the one name of a place that has several."""
+def canonical(filesystem: FileSystem, path: str) -> str:
+    """Return the canonical form of a path."""
     return Path(path).resolve().as_posix() if isinstance(filesystem, LocalFileSystem) else normpath(path)
 
 
-def listed(filesystem: FileSystem, folder: str) -> list[str]:
-    """Give the names of the pictures in a folder and below, as `srblocks-upscale` finds them.
+def list_images(filesystem: FileSystem, folder: str) -> list[str]:
+    """Return the names of all images in a folder and its subfolders, as `srblocks-upscale` does.
 
-    Ray's own reader would leave out those like _1.png without a word.
+    Ray's own reader silently skips names like _1.png.
     """
     found = filesystem.get_file_info(FileSelector(folder, recursive=True))
     paths = sorted(info.path for info in found if info.is_file and splitext(info.path)[1].lower() in FORMATS)
-    names = [path.removeprefix(f"{folder}/") for path in paths if real(filesystem, dirname(path)) == dirname(path)]
+    names = [path.removeprefix(f"{folder}/") for path in paths if canonical(filesystem, dirname(path)) == dirname(path)]
     return [name for name in names if "/." not in f"/{name}"]
 
 
 def are_apart(source: tuple[FileSystem, str], target: tuple[FileSystem, str], names: list[str]) -> bool:
-    """Tell whether no output is a picture, nor would be one the next time."""
-    (pictures, folder), (filesystem, new) = source, target
-    if type(pictures) is not type(filesystem):
+    """Return whether no output is an input, in this run or the next one."""
+    (images, folder), (filesystem, new) = source, target
+    if type(images) is not type(filesystem):
         return True
-    originals = {real(pictures, f"{folder}/{name}") for name in names}
-    outputs = {real(filesystem, f"{new}/{name}") for name in names}
+    originals = {canonical(images, f"{folder}/{name}") for name in names}
+    outputs = {canonical(filesystem, f"{new}/{name}") for name in names}
     return not f"{new}/".startswith(f"{folder}/") and not originals & outputs
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("source", help="folder or address of the pictures")
-    parser.add_argument("target", help="folder or address for the enlarged ones")
-    parser.add_argument("--model", default="fsrcnn", help="as of srblocks-upscale; a file is there on every machine")
+    parser.add_argument("source", help="folder or URL of the images")
+    parser.add_argument("target", help="folder or URL for the upscaled images")
+    parser.add_argument(
+        "--model", default="fsrcnn", help="model as in srblocks-upscale; a file must exist on every machine"
+    )
     parser.add_argument("--scale", type=int)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--device", default="cpu", help="cpu, or cuda: then a GPU for every worker")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for one GPU per worker")
     args = parser.parse_args()
-    filesystem, source = located(args.source)
+    filesystem, source = locate(args.source)
     kind = filesystem.get_file_info(source).type
     if kind == FileType.NotFound:
-        parser.error(f"{args.source} does not exist")
+        parser.error(f"no such file or directory: {args.source}")
     if kind == FileType.File:
-        parser.error(f"{args.source} is one file, for which srblocks-upscale is there; give its folder")
-    names = listed(filesystem, source)
+        parser.error(f"{args.source} is a file; pass its folder, or use srblocks-upscale")
+    names = list_images(filesystem, source)
     if not names:
-        parser.error(f"{args.source} holds no images; give files that end in {', '.join(FORMATS)}")
-    if not are_apart((filesystem, source), located(args.target), names):
-        parser.error(f"{args.target} is {args.source}, lies in it or would overwrite it; give another target")
+        parser.error(f"no images in {args.source}; supported extensions: {', '.join(FORMATS)}")
+    if not are_apart((filesystem, source), locate(args.target), names):
+        parser.error(f"{args.target} must not overlap with {args.source}; pass another target")
 
     ray.init(log_to_driver=False)
     results = ray.data.from_items([{"name": name} for name in names]).map(
@@ -129,7 +131,7 @@ def main() -> int:
         if row["failure"]:
             failed += 1
             print(f"{row['path']}: {row['failure']}", file=sys.stderr)
-    print(f"{total - failed} of {total} enlarged")
+    print(f"{total - failed} of {total} upscaled")
     return 0 if not failed else 10 if failed < total else 9
 
 

@@ -110,7 +110,7 @@ def _longest_step(module: nn.Module) -> int:
 
 
 def _reach(net: Network, side: int, across: bool) -> int | None:
-    """Return the largest distance at which a pixel influences the output of a strip of length `side`; None if nowhere."""
+    """Return how far a pixel influences the output of a strip of length `side`; None if nowhere."""
     step = net.size_multiple
     length, thickness = (round_up(max(size, net.min_size), step) for size in (side, 8))
     first = length // 2 // step * step

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from helpers.support import filled, wave_image
 from srblocks import InterpolateUp, Network, OnLuma, OnYCbCr, create_network, load_pretrained, on_rgb, save_checkpoint
-from srblocks.color import rgb_to_ycbcr, ycbcr_to_rgb
+from srblocks.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from srblocks.resize import imresize
 
 SIZES = st.integers(2, 12)
@@ -117,16 +117,20 @@ def test_each_color_finds_its_wrapper() -> None:
 
 
 def test_wrong_networks_are_refused(tmp_path) -> None:
-    with pytest.raises(ValueError, match=r"OnLuma: a network with image_channels=3; give one on luma"):
+    with pytest.raises(ValueError, match=r"OnLuma: expected a network with image_channels=1, got 3"):
         OnLuma(Bicubic(3, 2))
-    with pytest.raises(ValueError, match=r"OnYCbCr: a network on rgb; give one on ycbcr"):
+    with pytest.raises(ValueError, match=r"OnYCbCr: expected a network with color='ycbcr', got 'rgb'"):
         OnYCbCr(Bicubic(3, 2))
-    with pytest.raises(ValueError, match=r"on_rgb: a network on 4 channels of other; give one on y or ycbcr"):
+    with pytest.raises(
+        ValueError, match=r"on_rgb: expected a network with color y, rgb or ycbcr, got other \(4 channels\)"
+    ):
         on_rgb(Bicubic(4, 2))
     with pytest.raises(ValueError, match=r"OnLuma only runs another network; save that one, its `net`"):
         save_checkpoint(OnLuma(Bicubic(1, 2)), tmp_path / "wrapped.safetensors")
     for channels, color in ((3, "hsv"), (3, "y"), (1, "rgb")):
-        with pytest.raises(ValueError, match=rf"color='{color}' with image_channels={channels}; use y with 1"):
+        with pytest.raises(
+            ValueError, match=rf"color must be y with 1 .* got color='{color}' with image_channels={channels}"
+        ):
             Bicubic(channels, 2, color=color)
 
 
@@ -150,3 +154,20 @@ def test_gradients_reach_the_network_through_the_conversions() -> None:
     gradients = [parameter.grad for parameter in net.parameters()]
     assert all(gradient is not None and bool(gradient.isfinite().all()) for gradient in gradients)
     assert isinstance(net.get_submodule("head.0"), nn.Conv2d)
+
+
+def test_studio_range_values() -> None:
+    white_black_gray_red_green = np.array([[255] * 3, [0] * 3, [51] * 3, [255, 0, 0], [0, 255, 0]], np.uint8)
+    published = [[235, 128, 128], [16, 128, 128], [59.8, 128, 128], [81.481, 90.203, 240], [144.553, 53.797, 34.214]]
+    np.testing.assert_allclose(rgb_to_ycbcr(white_black_gray_red_green) * 255, published, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(rgb_to_y(white_black_gray_red_green / 255) * 255, np.array(published)[:, 0], atol=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=SEEDS, shape=st.lists(st.integers(1, 5), max_size=3))
+def test_ycbcr_round_trip(seed: int, shape: list[int]) -> None:
+    rgb = np.random.default_rng(seed).random((*shape, 3))
+    ycbcr = rgb_to_ycbcr(rgb)
+    assert ((ycbcr * 255 > 15.999) & (ycbcr * 255 < 240.001)).all()
+    assert np.array_equal(rgb_to_y(rgb), ycbcr[..., 0])
+    np.testing.assert_allclose(ycbcr_to_rgb(ycbcr), rgb, rtol=0, atol=1e-14)

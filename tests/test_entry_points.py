@@ -1,4 +1,4 @@
-"""Other packages add networks by the entry-point group ``srblocks.networks``; broken ones harm nobody."""
+"""Networks of other packages through the entry-point group ``srblocks.networks``."""
 
 import json
 import os
@@ -26,7 +26,8 @@ version = "1.2"
 {entries}
 """
 MODULE = """
-from srblocks import {imported}, SizeRequirements, NetworkSpec, PixelShuffleUp, PostUpsampling, conv
+from srblocks import {imported}, PixelShuffleUp, PostUpsampling, conv
+from srblocks.registry import NetworkSpec, SizeRequirements
 
 
 class Tiny(PostUpsampling):
@@ -41,13 +42,13 @@ class Tiny(PostUpsampling):
         )
 
 
-def row(name):
+def spec(name):
     return NetworkSpec(name=name, build=Tiny, paper="nobody", size_requirements={{2: SizeRequirements(radius=2)}})
 
 
-single = row({single!r})
-several = [row(name) for name in {several!r}]
-strange = [row("never"), "no row"]
+single = spec({single!r})
+several = [spec(name) for name in {several!r}]
+strange = [spec("never"), "a string"]
 none = None
 """
 
@@ -66,7 +67,7 @@ def install(
     several: tuple[str, ...] = (),
     imported: str = "Network",
 ) -> None:
-    """Build a project's wheel, and unpack it where Python looks for packages."""
+    """Build the wheel of a project and unpack it into `site`."""
     project = site / "projects" / name
     package = project / name.replace("-", "_")
     package.mkdir(parents=True)
@@ -100,7 +101,7 @@ def _installed(site: Path) -> None:
     )
 
 
-def test_a_module_that_ends_the_program_is_named_and_ctrl_c_is_the_users(tmp_path: Path) -> None:
+def test_module_that_exits_is_reported_and_ctrl_c_passes(tmp_path: Path) -> None:
     install(tmp_path, "e-ends", 'ends = "e_ends:single"')
     module = tmp_path / "e_ends" / "__init__.py"
     code = """
@@ -113,7 +114,7 @@ def test_a_module_that_ends_the_program_is_named_and_ctrl_c_is_the_users(tmp_pat
     module.write_text("import sys\nsys.exit(3)\n")
     found = python(tmp_path, code)
     assert found.stdout.strip() == (
-        "True|no networks from e-ends 1.2 (entry point ends = e_ends:single): SystemExit: 3; update or remove it"
+        "True|skipped networks of e-ends 1.2 (entry point ends = e_ends:single): SystemExit: 3; update or remove it"
     ), found.stderr
     module.write_text("raise KeyboardInterrupt\n")
     found = python(tmp_path, code)
@@ -122,18 +123,18 @@ def test_a_module_that_ends_the_program_is_named_and_ctrl_c_is_the_users(tmp_pat
 
 
 def python(site: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run Python where the packages are installed."""
+    """Run Python with the packages of `site`."""
     environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{REPOSITORY}"}
     command = [sys.executable, *options, "-c", textwrap.dedent(code)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_networks_of_other_packages_are_like_ours_and_what_is_broken_is_named(site: Path, tmp_path: Path) -> None:
+def test_networks_of_other_packages_work_and_broken_ones_are_reported(site: Path, tmp_path: Path) -> None:
     code = f"""
     import json, sys, warnings
     import torch
     import srblocks
-    before = [name for name in sys.modules if name in ("a_good_one", "srblocks.plugins")]
+    before = [name for name in sys.modules if name == "a_good_one"]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         names = srblocks.list_networks()
@@ -174,22 +175,22 @@ def test_networks_of_other_packages_are_like_ours_and_what_is_broken_is_named(si
     }
     assert set(categories) == {"RuntimeWarning"}
     assert [message.partition(": ")[0] for message in messages] == [
-        "the network 'tiny' of b-better-one 1.2 (entry point more = b_better_one:several) is left out",
-        "the network 'edsr' of b-better-one 1.2 (entry point taken = b_better_one:single) is left out",
-        "no networks from c-broken 1.2 (entry point gone = c_broken:single)",
-        "no networks from d-strange 1.2 (entry point list = d_strange:strange)",
-        "no networks from d-strange 1.2 (entry point missing = d_strange:absent)",
-        "no networks from d-strange 1.2 (entry point none = d_strange:none)",
+        "skipped network 'tiny' of b-better-one 1.2 (entry point more = b_better_one:several)",
+        "skipped network 'edsr' of b-better-one 1.2 (entry point taken = b_better_one:single)",
+        "skipped networks of c-broken 1.2 (entry point gone = c_broken:single)",
+        "skipped networks of d-strange 1.2 (entry point list = d_strange:strange)",
+        "skipped networks of d-strange 1.2 (entry point missing = d_strange:absent)",
+        "skipped networks of d-strange 1.2 (entry point none = d_strange:none)",
     ]
     for message, reason in zip(
         messages,
         [
-            "a_good_one has one of that name",
-            "srblocks has one of that name",
+            "a_good_one already has one of that name",
+            "srblocks already has one of that name",
             "ImportError: cannot import name 'NoSuchThing' from 'srblocks'",
-            "TypeError: it holds a str, not a NetworkSpec or an iterable of them",
+            "TypeError: expected a NetworkSpec or an iterable of them, got str",
             "AttributeError: module 'd_strange' has no attribute 'absent'",
-            "TypeError: it holds a NoneType, not a NetworkSpec or an iterable of them",
+            "TypeError: expected a NetworkSpec or an iterable of them, got NoneType",
         ],
         strict=True,
     ):
@@ -208,11 +209,13 @@ def test_the_command_lists_and_exports_them(site: Path, tmp_path: Path) -> None:
     assert list(tmp_path.glob("tiny_x2*.ts"))
 
 
-def test_a_package_that_registers_its_rows_itself_is_no_clash(site: Path) -> None:
+def test_package_may_register_its_specs_itself(site: Path) -> None:
     code = """
-    import srblocks, a_good_one
-    srblocks.register(a_good_one.single)
-    print(srblocks.network_spec("tiny") is a_good_one.single)
+    import a_good_one
+    from srblocks.networks import network_spec
+    from srblocks.registry import register
+    register(a_good_one.single)
+    print(network_spec("tiny") is a_good_one.single)
     """
     found = python(site, code)
     assert found.stdout.strip() == "True", found.stderr

@@ -1,4 +1,4 @@
-"""Networks assembled from slots without a class of their own, against their data flow written by hand."""
+"""The frameworks against hand-written data flows."""
 
 import copy
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from srblocks import OnLuma, OnYCbCr, create_network, to_precision
 from srblocks.blocks import Rescale, conv, normalization
 from srblocks.frameworks import IterativeUpsampling, PostUpsampling, PreUpsampling, ProgressiveUpsampling
 from srblocks.network import Network
@@ -22,13 +23,13 @@ def body() -> nn.Module:
 
 
 def inner_range(inner: bool) -> dict[str, nn.Module]:
-    return dict(zip(("normalise", "denormalise"), normalization(1, 255, (0.25,)), strict=True)) if inner else {}
+    return dict(zip(("normalize", "denormalize"), normalization(1, 255, (0.25,)), strict=True)) if inner else {}
 
 
 def pre(skip: bool, inner: bool) -> Flow:
     slots = {"head": conv(1, 4), "body": body(), "tail": conv(4, 1), **inner_range(inner)}
     scale = 2 + skip
-    up = PixelShuffleUp(1, scale) if inner else InterpolateUp(1, scale)  # the range must be changed before it
+    up = PixelShuffleUp(1, scale) if inner else InterpolateUp(1, scale)  # sensitive to the value range
     net = PreUpsampling(scale=scale, image_channels=1, upsampler=up, image_skip=skip, **slots)
 
     def flow(lr: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ def test_flow_is_the_composition_of_the_slots(build: Callable[[], Flow]) -> None
 
 
 @pytest.mark.parametrize("build", CASES)
-def test_scripted_it_computes_the_same_at_another_size(build: Callable[[], Flow]) -> None:
+def test_scripted_equals_eager_at_several_sizes(build: Callable[[], Flow]) -> None:
     net, _ = build()
     scripted = torch.jit.script(net)
     for size in ((4, 4), (3, 8)):
@@ -130,7 +131,7 @@ def test_scripted_it_computes_the_same_at_another_size(build: Callable[[], Flow]
 
 @pytest.mark.parametrize("inner", [False, True])
 @pytest.mark.parametrize("resize", [False, True])
-def test_a_pyramid_supervises_every_level_in_the_outer_range_and_resizes_the_last(resize: bool, inner: bool) -> None:
+def test_pyramid_returns_every_level_and_resizes_the_last(resize: bool, inner: bool) -> None:
     net, flow = pyramid(resize, inner)
     lr = torch.rand(1, 1, 4, 5)
     images = net.intermediate_outputs(lr)
@@ -138,19 +139,42 @@ def test_a_pyramid_supervises_every_level_in_the_outer_range_and_resizes_the_las
     assert [image.shape[2] for image in images] == [8, 12 if resize else 16]
 
 
-def test_the_other_flows_supervise_their_output_alone_and_bicubic_slots_fix_the_smallest_size() -> None:
+def test_other_frameworks_return_only_the_output_and_bicubic_slots_set_min_size() -> None:
     nets = [build(skip, False)[0] for build in (pre, post, iterative) for skip in (False, True)]
     assert [len(net.intermediate_outputs(torch.rand(1, 1, 4, 4))) for net in nets] == [1] * 6
     assert [net.min_size for net in nets] == [2, 2, 1, 1, 1, 2]
     assert {net.size_multiple for net in nets} == {1}
 
 
-@pytest.mark.parametrize("framework", [PreUpsampling, PostUpsampling, ProgressiveUpsampling, IterativeUpsampling])
-def test_missing_and_unknown_slots_are_named(framework: type[Network]) -> None:
-    with pytest.raises(TypeError, match="missing .* 'head'"):
-        framework()
-    with pytest.raises(TypeError, match="unexpected keyword argument 'neck'"):
-        framework(neck=Rescale(1))
+def test_missing_and_unknown_slots_are_named() -> None:
+    for framework in (PreUpsampling, PostUpsampling, ProgressiveUpsampling, IterativeUpsampling):
+        with pytest.raises(TypeError, match="missing .* 'head'"):
+            framework()
+        with pytest.raises(TypeError, match="unexpected keyword argument 'neck'"):
+            framework(neck=Rescale(1))
+
+
+class Wrapper(nn.Module):
+    def __init__(self, net: Network) -> None:
+        super().__init__()
+        self.generator = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.generator(x).clamp(0, 1)
+
+
+def to_bf16(net: Network) -> Network:
+    return to_precision(net, "bf16")
+
+
+@pytest.mark.parametrize("wrap", [Wrapper, OnLuma, OnYCbCr, to_bf16])
+def test_fx_traces_networks_inside_other_modules(wrap: Callable[[Network], nn.Module]) -> None:
+    color = "ycbcr" if wrap is OnYCbCr else "y"
+    arguments = {"image_channels": 3 if color == "ycbcr" else 1, "color": color, "width": 8, "depth": 3}
+    module = wrap(create_network("espcn", scale=2, **arguments)).eval()
+    traced = torch.fx.symbolic_trace(module)
+    lr = torch.rand(1, 1 if wrap in (Wrapper, to_bf16) else 3, 5, 6)
+    torch.testing.assert_close(traced(lr), module(lr))
 
 
 class Tiny(PostUpsampling):
@@ -160,17 +184,17 @@ class Tiny(PostUpsampling):
         super().__init__(scale=scale, image_channels=1, body=layers, **slots)
 
 
-def test_config_holds_the_plain_arguments_as_given_and_their_defaults() -> None:
+def test_config_has_the_plain_arguments_and_defaults() -> None:
     net = PostUpsampling(scale=2, image_channels=5, **dict.fromkeys(("head", "body", "upsampler", "tail"), Rescale(1)))
     defaults = {"long_skip": False, "image_skip": None, "min_size": 1, "size_multiple": 1}
-    defaults |= {"color": None, "normalise": None, "denormalise": None}
+    defaults |= {"color": None, "normalize": None, "denormalize": None}
     assert net.config == {"scale": 2, "image_channels": 5, **defaults}
     assert (net.scale, net.image_channels) == (2, 5)
     assert Tiny().config == {"width": 4, "scale": 2, "depth": None}
     assert Tiny(6, depth=1).config == {"width": 6, "scale": 2, "depth": 1}
 
 
-def test_config_builds_the_same_network_again_and_survives_a_copy() -> None:
+def test_config_rebuilds_the_network_and_survives_a_copy() -> None:
     net = Tiny(3, scale=3)
     again, twin = Tiny(**net.config), copy.deepcopy(net)
     again.load_state_dict(net.state_dict())

@@ -1,18 +1,141 @@
-"""The files of the repository: short enough to be read at once."""
+"""Conventions of the repository: file lengths, American spelling, docstring openings."""
 
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import srblocks
 from helpers.support import REPOSITORY
 
 LINES = 300
 FOLDERS = ("srblocks", "export", "benchmarks", "examples", "docs", "tests")
-LONGER: dict[str, str] = {}
-"""Files that are longer all the same -> why."""
+LONGER = {"srblocks/frameworks.py": "the four frameworks side by side on one page"}
+"""Files that may be longer -> reason."""
+
+BRITISH = re.compile(r"(is(e[drs]?|ing|ation|able)|our(s|ed|ing)?|grey\w*|lyse|centre|metre)$")
+"""British endings of the words of a name."""
+NOT_BRITISH = {
+    "noise",
+    "raise",
+    "raises",
+    "raised",
+    "raising",
+    "precise",
+    "otherwise",
+    "likewise",
+    "rise",
+    "four",
+    "our",
+}
+NOT_BRITISH |= {
+    "ours",
+    "supervised",
+    "your",
+    "hour",
+    "hours",
+    "promise",
+    "exercise",
+    "advise",
+    "revise",
+    "raiser",
+    "disable",
+    "advised",
+}
+NOT_BRITISH |= {"pointwise", "depthwise", "stepwise", "elementwise", "pairwise", "channelwise", "blockwise", "concise"}
+STATE_DICT_KEYS = {"normalise", "denormalise"}
+"""Submodules whose names are keys of saved checkpoints."""
+
+OPENING = re.compile(r"(Give|Gives|Tell|Tells|Say|Says|What|Which|How)\b")
 
 
-def test_no_file_is_longer_than_one_reads_at_once() -> None:
+def test_files_are_short() -> None:
     files = [REPOSITORY / "conftest.py", REPOSITORY / "hubconf.py"]
     files += [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py")]
     lengths = {path.relative_to(REPOSITORY).as_posix(): len(path.read_text().splitlines()) for path in files}
     assert len(lengths) > 300
     long = {name: length for name, length in lengths.items() if length > LINES}
-    assert {name: length for name, length in long.items() if name not in LONGER} == {}, "split it, or say in LONGER why"
-    assert LONGER.keys() <= long.keys(), "shorter now: take it out of LONGER"
+    assert {name: length for name, length in long.items() if name not in LONGER} == {}, "split it, or add it to LONGER"
+    assert LONGER.keys() <= long.keys(), "shorter now: remove it from LONGER"
+
+
+def public_names(package: str) -> Iterator[tuple[str, str]]:
+    """Yield the public names of the source of a package with their files: definitions, parameters and fields."""
+    folder = REPOSITORY / {"srblocks": "srblocks", "srblocks_export": "export/srblocks_export"}[package]
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names: list[str] = []
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                names.append(node.name)
+            if isinstance(node, ast.FunctionDef):
+                every = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+                names += [argument.arg for argument in every]
+            elif isinstance(node, (ast.AnnAssign, ast.Assign)):
+                targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+                names += [target.id for target in targets if isinstance(target, ast.Name)]
+                names += [target.attr for target in targets if isinstance(target, ast.Attribute)]
+            yield from ((name, path.relative_to(REPOSITORY).as_posix()) for name in names)
+
+
+def words(name: str) -> list[str]:
+    """Split a name in snake case or camel case into lower-case words.
+
+    Examples:
+        >>> words("NormalizedAverage_of_RGB")
+        ['normalized', 'average', 'of', 'rgb']
+    """
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+
+
+def is_british(word: str) -> bool:
+    return bool(BRITISH.search(word)) and word not in NOT_BRITISH
+
+
+@pytest.mark.parametrize("package", ["srblocks", "srblocks_export"])
+def test_names_are_spelled_in_american_english(package: str) -> None:
+    offenders = {
+        f"{name} ({path})"
+        for name, path in public_names(package)
+        if name not in STATE_DICT_KEYS and any(map(is_british, words(name)))
+    }
+    assert offenders == set()
+
+
+def test_public_signatures_are_spelled_in_american_english() -> None:
+    names = {name for name in srblocks.__all__ if name != "__version__"}
+    for name in sorted(names):
+        names |= inspect.signature(getattr(srblocks, name)).parameters.keys()
+    for module in pkgutil.iter_modules(srblocks.__path__):
+        names |= set(getattr(importlib.import_module(f"srblocks.{module.name}"), "__all__", ()))
+    assert {name for name in names if any(map(is_british, words(name)))} == set()
+
+
+def test_british_spelling_is_found() -> None:
+    assert is_british("normalise") and is_british("colour") and is_british("grey") and is_british("optimisation")
+    assert not any(map(is_british, ("noise", "raise", "depthwise", "precise", "color", "normalize", "series", "basis")))
+
+
+def docstrings(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the docstrings of a file with the names of what they document."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield getattr(node, "name", "module"), ast.get_docstring(node) or ""
+
+
+@pytest.mark.parametrize(
+    "folder", ["srblocks", "export/srblocks_export", "benchmarks", "examples", "docs", "tests/helpers"]
+)
+def test_docstrings_open_with_the_terms_of_the_field(folder: str) -> None:
+    offenders = [
+        f"{path.relative_to(REPOSITORY)}: {name}"
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        for name, text in docstrings(path)
+        if OPENING.match(text)
+    ]
+    assert offenders == []

@@ -1,7 +1,6 @@
-"""`import srblocks` brings torch and nothing heavier; the layers of the packages point one way."""
+"""Imports are light, and the layers of the packages point one way."""
 
 import ast
-import json
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -12,37 +11,18 @@ import pytest
 from helpers.support import REPOSITORY
 
 HEAVY = {"timm", "torchvision", "onnx", "onnxruntime", "onnxscript", "tensorrt", "PIL", "rich", "scipy", "skimage"}
-HEAVY |= {"spandrel", "huggingface_hub", "mmengine", "ray", "lightning_fabric"}
-ROOTS = {"srblocks": REPOSITORY, "srblocks_export": REPOSITORY / "export", "harness": REPOSITORY / "benchmarks"}
-# From the lowest on: modules, or folders of them where no longer name is that of the module.
+HEAVY |= {"spandrel", "huggingface_hub", "mmengine", "ray", "lightning_fabric", "pyvips", "sympy"}
+ROOTS = {"srblocks": REPOSITORY / "srblocks", "srblocks_export": REPOSITORY / "export" / "srblocks_export"}
 LAYERS = {
     "srblocks": [
-        *("files", "memory", "protocol", "losses", "init", "network", "blocks", "upsampling", "color", "frameworks"),
-        *(
-            "registry",
-            "plugins",
-            "arguments",
-            "console",
-            "networks",
-            "checkpoints",
-            "pretrained",
-            "rewrites",
-            "precision",
-        ),
-        *("tiling", "upscale", "evaluate", "integrations"),
-    ],
-    "srblocks_export": [
-        *("formats.trt_engine", "errors", "console", "shapes", "formats.__init__", "request", "manifest"),
-        *("formats", "runtime", "worker", "verify", "report", "precision", "export", "source", "environment"),
-        *("command", "cli"),
+        *("errors", "_utils", "losses", "init", "network", "resize", "blocks", "upsampling", "metrics", "color"),
+        *("frameworks", "registry", "networks", "checkpoints", "pretrained", "factory", "rewrites", "precision"),
+        *("tiling", "inference", "evaluate", "integrations"),
     ],
 }
-# Imports within functions or for types alone that point up, from one part to another.
-UPWARDS = {
-    ("network", "rewrites"),  # the type of what a network says of its rewrites
-    ("registry", "checkpoints"),  # UnseenArgumentError, raised when arguments build no network
-    ("formats.__init__", "request"),  # types in the signature that every format has
-}
+"""Modules or subpackages of a package, lowest first; each imports only lower ones."""
+UPWARDS = {("network", "rewrites")}
+"""Imports for annotations only (`TYPE_CHECKING`) that point up: the type of `Network.rewrites`."""
 
 
 def run(code: str) -> str:
@@ -50,79 +30,116 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_importing_loads_nothing_heavy_and_leaves_cuda_alone() -> None:
-    found = run(
-        "import json, sys, srblocks, torch; print(json.dumps([list(sys.modules), torch.cuda.is_initialized()]))"
-    )
-    modules, cuda = json.loads(found)
-    assert HEAVY & {module.partition(".")[0] for module in modules} == set()
-    assert not cuda
+def test_importing_srblocks_does_not_import_torch() -> None:
+    assert run("import sys, srblocks; print({'torch', 'numpy', 'einops'} & {*sys.modules})") == "set()"
 
 
-def test_the_command_line_is_parsed_without_torch() -> None:
+def test_using_networks_imports_nothing_heavy_and_leaves_cuda_alone() -> None:
     code = (
-        "import sys, srblocks_export.cli as cli; cli.build_parser(); print({'torch', 'numpy', 'rich'} & {*sys.modules})"
+        "import sys, srblocks, torch; srblocks.create_network('fsrcnn'); srblocks.optimize, srblocks.load_checkpoint;"
     )
-    assert run(code) == "set()"
+    found = run(f"{code} print({HEAVY!r} & {{*sys.modules}}, torch.cuda.is_initialized())")
+    assert found == "set() False"
 
 
 def test_running_an_onnx_artifact_needs_no_torch() -> None:
-    code = "import sys, srblocks_export.runtime, srblocks_export.formats.onnx; print('torch' in sys.modules)"
-    assert run(code) == "False"
+    assert run("import sys, srblocks_export.runtime; print('torch' in sys.modules)") == "False"
 
 
 def modules(package: str) -> dict[str, Path]:
-    """Every module of a package, by its name below it."""
-    folder = ROOTS[package] / package
-    return {".".join(path.relative_to(folder).with_suffix("").parts): path for path in sorted(folder.rglob("*.py"))}
+    """Map the modules of a package, by their names inside it, to their files; stubs included."""
+    folder = ROOTS[package]
+    paths = sorted([*folder.rglob("*.py"), *folder.rglob("*.pyi")])
+    return {path.relative_to(folder).as_posix().replace("/", "."): path for path in paths}
 
 
-def imports(package: str, module: str, *, everywhere: bool) -> set[str]:
-    """The modules of its package that a module imports: while it is itself imported, or everywhere in it."""
-    known = modules(package)
-    tree = ast.parse(known[module].read_text())
-    names: list[str] = []
-    for node in ast.walk(tree) if everywhere else tree.body:
-        if isinstance(node, ast.Import):
-            names += [name.name for name in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            start = ".".join([package, *module.split(".")][: -node.level]) if node.level else ""
-            origin = ".".join(part for part in (start, node.module) if part)
-            names += [f"{origin}.{name.name}" for name in node.names]
-    inner = [name.removeprefix(f"{package}.") for name in names if name.startswith(f"{package}.")]
-    places = [
-        (name, f"{name}.__init__", name.rpartition(".")[0], f"{name.rpartition('.')[0]}.__init__") for name in inner
-    ]
-    return {next(place for place in each if place in known) for each in places if set(each) & known.keys()} - {module}
+def imported_names(node: ast.AST, parents: list[str]) -> list[str]:
+    """Return the absolute names that a statement imports; `parents` are the packages of its module."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        start = parents[: len(parents) - node.level + 1] if node.level else []
+        origin = ".".join([*start, *([node.module] if node.module else [])])
+        return [f"{origin}.{alias.name}" for alias in node.names]
+    if isinstance(node, ast.Call) and node.args:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        literal = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+        if name in ("import_module", "__import__") and isinstance(literal, str):
+            dots = len(literal) - len(literal.lstrip("."))
+            return [".".join([*parents[: len(parents) - dots + 1], literal[dots:]]) if dots else literal]
+    return []
 
 
-def layer(package: str, module: str) -> str:
-    """The layer of a module: the longest name that fits."""
-    return max((name for name in LAYERS[package] if f"{module}.".startswith(f"{name}.")), key=len)
+def imports(package: str, module: str, *, everywhere: bool = True) -> set[str]:
+    """Return the absolute names that a module imports: anywhere, or only when it is imported itself."""
+    parents = [package, *module.split(".")[:-2]]
+    tree = ast.parse(modules(package)[module].read_text())
+    nodes = ast.walk(tree) if everywhere else iter(tree.body)
+    return {name for node in nodes for name in imported_names(node, parents)}
+
+
+def for_types_only(package: str, module: str) -> set[str]:
+    """Return the names that a module imports under ``if TYPE_CHECKING``."""
+    parents = [package, *module.split(".")[:-2]]
+    tree = ast.parse(modules(package)[module].read_text())
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    return {name for block in blocks for node in ast.walk(block) for name in imported_names(node, parents)}
+
+
+def inner(package: str, names: set[str]) -> set[str]:
+    """Return the first parts, inside a package, of the names that belong to it."""
+    return {name.split(".")[1] for name in names if name.startswith(f"{package}.")}
+
+
+def test_the_import_scanner_sees_strings_and_functions() -> None:
+    code = '__import__("a.b")\ndef f():\n    importlib.import_module("..c", __package__)\n    from . import d'
+    found = {name for node in ast.walk(ast.parse(code)) for name in imported_names(node, ["p", "q"])}
+    assert found == {"a.b", "p.c", "p.q.d"}
 
 
 @pytest.mark.parametrize("package", LAYERS)
-def test_every_part_of_a_package_has_its_layer(package: str) -> None:
-    parts = {module.partition(".")[0] for module in modules(package)} - {"__init__"}
-    assert {name.partition(".")[0] for name in LAYERS[package]} == parts
+def test_every_module_has_a_layer(package: str) -> None:
+    assert {module.split(".")[0] for module in modules(package)} - {"__init__"} == {*LAYERS[package]}
 
 
 def test_imports_point_down() -> None:
-    upwards: set[tuple[str, str]] = set()
+    upwards: dict[tuple[str, str], set[str]] = {}
     for package, layers in LAYERS.items():
-        for module in modules(package).keys() - {"__init__"}:
-            own = layer(package, module)
-            others = {layer(package, other) for other in imports(package, module, everywhere=True)}
-            upwards |= {(own, other) for other in others if layers.index(other) > layers.index(own)}
-    assert upwards == UPWARDS
+        for module in modules(package):
+            own = module.split(".")[0]
+            if own == "__init__":  # lazy; its stub lists names of all layers
+                continue
+            above = layers[layers.index(own) + 1 :]
+            runtime = inner(package, imports(package, module) - for_types_only(package, module)) & {*above}
+            assert runtime == set(), f"{package}.{module} imports from higher layers"
+            for other in inner(package, for_types_only(package, module)) & {*above}:
+                upwards.setdefault((own, other), set()).add(module)
+    assert upwards.keys() == UPWARDS, upwards
 
 
 @pytest.mark.parametrize("package", ROOTS)
-def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
-    TopologicalSorter({name: imports(package, name, everywhere=False) for name in modules(package)}).prepare()
+def test_no_module_imports_itself_through_others(package: str) -> None:
+    known = {
+        name.removesuffix(".py").removesuffix(".__init__"): name for name in modules(package) if name[-3:] == ".py"
+    }
+
+    def dependencies(name: str) -> set[str]:
+        found: set[str] = set()
+        for target in imports(package, known[name]) - for_types_only(package, known[name]):
+            parts = target.removeprefix(f"{package}.") if target.startswith(f"{package}.") else ""
+            found |= {candidate for candidate in (parts, parts.rpartition(".")[0]) if candidate in known}
+        return found - {name}
+
+    graph = {name: dependencies(name) for name in known}
+    for name in graph:  # a package imports its own modules, which may name it
+        graph[name] -= {parent for parent in known if name.startswith(f"{parent}.")}
+    TopologicalSorter(graph).prepare()
 
 
-def test_only_what_opens_artifacts_imports_the_exporter() -> None:
-    sources = {path.name: path.read_text() for path in (REPOSITORY / "srblocks").rglob("*.py")}
-    assert [name for name, source in sources.items() if "import srblocks_export" in source] == []
-    assert [name for name, source in sources.items() if "from srblocks_export" in source] == ["opening.py"]
+def test_srblocks_never_imports_srblocks_export() -> None:
+    offenders = {module for module in modules("srblocks") if "srblocks_export" in _roots(imports("srblocks", module))}
+    assert offenders == set()
+
+
+def _roots(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}

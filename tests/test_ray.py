@@ -12,7 +12,7 @@ import pytest
 
 from helpers.support import REPOSITORY
 from srblocks.inference.cli import main
-from srblocks.inference.images import ImageData, write_image
+from srblocks.inference.images import ImageFile, write_image
 
 pytestmark = [
     pytest.mark.ray,
@@ -28,13 +28,13 @@ def photos(tmp_path: Path) -> Path:
     shallow = (samples >> 8).astype(np.uint8)
     (tmp_path / "photos" / "summer").mkdir(parents=True)
     for name, picture in {
-        "deep.png": ImageData(samples[..., :3], samples[..., 3:]),
-        "GRAY.TIF": ImageData(samples[..., :1]),
-        "summer/photo.jpg": ImageData(shallow[..., :3]),
-        "summer/clear.webp": ImageData(shallow[..., :3], shallow[..., 3:]),
-        "summer/plain.bmp": ImageData(shallow[..., :3]),
-        "_under.png": ImageData(shallow[..., :3]),
-        ".hidden.png": ImageData(shallow[..., :3]),
+        "deep.png": ImageFile(samples[..., :3], samples[..., 3:]),
+        "GRAY.TIF": ImageFile(samples[..., :1]),
+        "summer/photo.jpg": ImageFile(shallow[..., :3]),
+        "summer/clear.webp": ImageFile(shallow[..., :3], shallow[..., 3:]),
+        "summer/plain.bmp": ImageFile(shallow[..., :3]),
+        "_under.png": ImageFile(shallow[..., :3]),
+        ".hidden.png": ImageFile(shallow[..., :3]),
     }.items():
         write_image(picture, tmp_path / "photos" / name)
     (tmp_path / "photos" / "summer" / "broken.png").write_text("no picture")
@@ -57,7 +57,7 @@ def with_ray(home: Path, *arguments: object) -> "subprocess.CompletedProcess[str
 def test_two_workers_write_what_the_command_writes(photos: Path, tmp_path: Path) -> None:
     assert main([str(photos), "-o", str(tmp_path / "one"), "--scale", "3", "-q"]) == 10
     found = with_ray(tmp_path, photos.as_uri(), tmp_path / "many", "--scale", "3", "--workers", "2")
-    assert (found.returncode, found.stdout) == (10, "6 of 7 enlarged\n"), found.stderr
+    assert (found.returncode, found.stdout) == (10, "6 of 7 upscaled\n"), found.stderr
     assert f"{photos / 'summer' / 'broken.png'}: no readable image: no PNG, JPEG" in found.stderr
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
     assert len(contents(tmp_path / "one")) == 6
@@ -66,7 +66,7 @@ def test_two_workers_write_what_the_command_writes(photos: Path, tmp_path: Path)
 def test_a_source_that_is_not_there_is_said(tmp_path: Path) -> None:
     found = with_ray(tmp_path, tmp_path / "absent", tmp_path / "many")
     assert found.returncode == 2
-    assert f"{tmp_path / 'absent'} does not exist" in found.stderr
+    assert f"no such file or directory: {tmp_path / 'absent'}" in found.stderr
 
 
 def refused(arguments: list[object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:

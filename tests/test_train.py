@@ -104,7 +104,7 @@ def test_training_starts_from_weights_of_other_layouts_and_scales(
     torch.testing.assert_close(net.state_dict(), expected.state_dict(), rtol=1e-5, atol=1e-8)
 
 
-def test_a_size_that_the_network_does_not_take_is_validated_all_the_same(
+def test_validation_images_of_unsupported_size_are_padded(
     images: Path, tmp_path: Path, example: Callable[..., None]
 ) -> None:
     odd = tmp_path / "odd"
@@ -120,17 +120,17 @@ def test_a_size_that_the_network_does_not_take_is_validated_all_the_same(
     [
         (["nonesuch", "--scale", "2"], "unknown network 'nonesuch'"),
         (["fsrcnn", "--scale", "2", "--data", "absent-folder"], "absent-folder"),
-        (["fsrcnn", "--scale", "2", "--every", "0"], "0 is below 1"),
+        (["fsrcnn", "--scale", "2", "--every", "0"], "must be an integer >= 1, got 0"),
         (["fsrcnn", "--scale", "2", "--patch", "500"], "no image has 1000 pixels per side; use a smaller --patch"),
-        (["csnln", "--scale", "2", "--patch", "7"], "--patch 7: give a multiple of 2, at least 4"),
-        (["fsrcnn", "--scale", "2", "--validate", "small"], "small/0.png has fewer than 6 pixels per side"),
+        (["csnln", "--scale", "2", "--patch", "7"], "--patch must be a multiple of 2 and at least 4, got 7"),
+        (["fsrcnn", "--scale", "2", "--validate", "small"], "small/0.png: images must have at least 6 pixels per side"),
         (["fsrcnn", "--scale", "2", "--validate", "broken"], "broken/0.png: "),
-        (["fsrcnn", "--scale", "2", "--arg", "deep=3"], "fsrcnn takes no --arg deep"),
+        (["fsrcnn", "--scale", "2", "--arg", "deep=3"], "fsrcnn has no argument 'deep'"),
         (["fsrcnn", "--scale", "2", "--resume"], "state.pt"),
         (["fsrcnn", "--scale", "2", "--device", "nonsense"], "nonsense"),
     ],
 )
-def test_wrong_input_is_said(
+def test_invalid_input_ends_with_one_message(
     images: Path,
     tmp_path: Path,
     arguments: list[str],

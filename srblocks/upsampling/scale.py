@@ -1,5 +1,7 @@
 """Checks and factors of integer scale factors."""
 
+import numbers
+
 
 def check_scale(scale: int) -> None:
     """Raise an error for a scale factor that an upsampler does not support.
@@ -7,7 +9,7 @@ def check_scale(scale: int) -> None:
     Raises:
         ValueError: `scale` is not an integer >= 2.
     """
-    if type(scale) is not int or scale < 2:
+    if not isinstance(scale, numbers.Integral) or isinstance(scale, bool) or scale < 2:
         raise ValueError(f"scale must be an integer >= 2, got {scale!r}")
 
 
