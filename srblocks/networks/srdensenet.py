@@ -13,7 +13,6 @@ from ..registry import NetworkSpec, SizeRequirements, register
 from ..upsampling import DeconvUp
 from ..upsampling.scale import prime_factors
 
-
 Skips = Literal["all", "hl", "h"]
 
 _VARIANTS: dict[str, Skips] = {"srdensenet": "all", "srdensenet_hl": "hl", "srdensenet_h": "h"}

@@ -28,7 +28,7 @@ TOLERANCE = 2e-5
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [spec.name for spec in network_specs() if "aoti" not in spec.limits])
+@pytest.mark.parametrize("name", [spec.name for spec in network_specs()])
 def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, worker: Worker) -> None:
     spec = network_spec(name)
     net = filled(create_network(name, scale=min(spec.scales), **spec.reduced))
