@@ -1,4 +1,4 @@
-"""What an AOTInductor package holds: written without names of this machine's files, read before it is loaded."""
+"""Contents of AOTInductor packages: rewriting without paths of this machine, and inspection before loading."""
 
 import hashlib
 import io
@@ -18,34 +18,37 @@ from ...errors import ExportError
 
 METADATA = "srblocks"
 _FACTS = "srblocks_facts"
-_LEFT_OUT = ("kernel.cpp", "kernel_metadata.json", ".data/serialization_id")
-# torch 2.11 finds the metadata by the name of the source, which holds paths of this machine.
+_OMITTED = ("kernel.cpp", "kernel_metadata.json", ".data/serialization_id")
+# torch 2.11 finds the metadata by the name of the source file, whose content has paths of this machine.
 _NO_SOURCE = b"// left out\n"
-# The linker's hash of the library, which covers the paths in it.
+# The linker's hash of the library, which covers the paths inside.
 _BUILD_ID = re.compile(rb"(?<=\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0).{20}", re.DOTALL)
-# Words of AOTI_CPU_ISA that no capability of torch.cpu has the name of.
+# Words of AOTI_CPU_ISA whose torch.cpu capability has another name.
 _ALIASES = {"avx512": "avx512_f", "asimd": "neon"}
-_WITHOUT_NEEDS = {"invalid_vec_isa", "default", "zvector", "vsx"}
+_UNIVERSAL = {"invalid_vec_isa", "default", "zvector", "vsx"}
 
 
-def private_names(cache: str) -> re.Pattern[bytes]:
-    """What names this machine's files in machine code: torch's headers, and sources in folders of random names."""
+def machine_paths(cache: str) -> re.Pattern[bytes]:
+    """Return a pattern of this machine's paths in machine code: torch's headers, and sources in temporary folders."""
     caches = [re.escape(name.encode()) + rb"(?:/\w+)?" for name in (cache, os.path.realpath(cache))]
     return re.compile(b"|".join([*caches, re.escape(str(Path(torch.__file__).parents[1]).encode())]))
 
 
-def rewrite(package: io.BytesIO, path: Path, private: re.Pattern[bytes], facts: dict[str, Any]) -> dict[str, Any]:
-    """Copy the records without dates, sources and names of this machine's files; add `facts`, give the portability.
+def rewrite(package: io.BytesIO, path: Path, paths: re.Pattern[bytes], facts: dict[str, Any]) -> dict[str, Any]:
+    """Copy the records without dates, sources and paths of this machine, and add `facts`.
 
-    Names inside the library are overwritten with as many slashes, so that everything stays where it is.
+    Paths inside the library are overwritten with slashes of the same length, so that no offset changes.
+
+    Returns:
+        Properties that a host must match.
     """
     with zipfile.ZipFile(package) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
         records: dict[str, bytes] = {}
         for record in source.infolist():
-            if record.filename.endswith(_LEFT_OUT):
+            if record.filename.endswith(_OMITTED):
                 continue
             content = _NO_SOURCE if record.filename.endswith(".cpp") else source.read(record)
-            records[record.filename] = private.sub(lambda name: b"/" * len(name[0]), content)
+            records[record.filename] = paths.sub(lambda name: b"/" * len(name[0]), content)
         stem = _stem(records)
         library = _library(records, stem)
         records[library] = _BUILD_ID.sub(bytes(20), records[library])
@@ -67,10 +70,10 @@ def rewrite(package: io.BytesIO, path: Path, private: re.Pattern[bytes], facts: 
 
 
 def _stem(names: Any) -> str:
-    """The common beginning of the names of a package's library, source and metadata."""
+    """Return the common start of the names of a package's library, source and metadata."""
     found = [name for name in names if name.endswith(".wrapper_metadata.json")]
     if len(found) != 1:
-        raise ValueError("no AOTInductor package of one network")
+        raise ValueError("not an AOTInductor package of one network")
     return found[0].removesuffix("_metadata.json")
 
 
@@ -82,24 +85,24 @@ def _library(names: Any, stem: str) -> str:
 
 
 def inspect(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """Read what torch and srblocks recorded of a package, and find that its machine code is what was written."""
+    """Return the metadata of torch and srblocks in a package, after checking the hash of its machine code."""
     with zipfile.ZipFile(path) as archive:
         stem = _stem(archive.namelist())
         metadata = json.loads(archive.read(f"{stem}_metadata.json"))
         if not {METADATA, _FACTS, "AOTI_DEVICE_KEY"} <= metadata.keys():
-            raise ValueError("no package of srblocks")
+            raise ValueError("not a package of srblocks")
         facts = json.loads(metadata[_FACTS])
         library = archive.read(_library(archive.namelist(), stem))
     if hashlib.sha256(library).hexdigest() != facts["sha256"]:
-        raise ValueError("its machine code is not what was written")
+        raise ValueError("the machine code was modified")
     return metadata, facts
 
 
 def check_host(path: Path, metadata: Mapping[str, str], facts: Mapping[str, Any]) -> None:
-    """Refuse what this machine cannot execute.
+    """Check that this machine can execute a package.
 
     Raises:
-        ExportError: E402, E801.
+        ExportError: E402, no CUDA device; E801, built for another machine.
     """
 
     def refuse(built: str, here: str) -> None:
@@ -113,7 +116,7 @@ def check_host(path: Path, metadata: Mapping[str, str], facts: Mapping[str, Any]
     if metadata["AOTI_DEVICE_KEY"] == "cuda":
         if not torch.cuda.is_available():
             remedy = "run it on a machine with an NVIDIA GPU, or export it here with --aoti"
-            raise ExportError(402, f"{path} was built for CUDA, there is no usable CUDA device", remedy)
+            raise ExportError(402, f"{path} was built for CUDA, but there is no usable CUDA device", remedy)
         built, here = metadata["AOTI_COMPUTE_CAPABILITY"], _compute_capability()
         if built != here:
             refuse(f"GPUs of compute capability {_version(built)}", _version(here))
@@ -124,27 +127,27 @@ def check_host(path: Path, metadata: Mapping[str, str], facts: Mapping[str, Any]
     if "amx_tile" in needed and not lacking and not _may_use_tiles():
         lacking = ["permission to use amx_tile"]
     if lacking:
-        refuse(f"processors with {metadata['AOTI_CPU_ISA']}", f"no {', '.join(lacking)}")
+        refuse(f"CPUs with {metadata['AOTI_CPU_ISA']}", f"no {', '.join(lacking)}")
 
 
 def _may_use_tiles() -> bool:
-    """Ask the system for the tiles of AMX, as every process must before code that uses them."""
+    """Request permission for AMX tiles, as every process must before using them."""
     return torch.cpu._init_amx()  # pyright: ignore[reportPrivateUsage]
 
 
 def _capability(word: str) -> str | None:
-    """The capability of torch.cpu that a word of AOTI_CPU_ISA stands for; None for what every such machine has."""
+    """Return the torch.cpu capability for a word of AOTI_CPU_ISA; None if every such machine has it."""
     name = word.lower()
-    return None if name in _WITHOUT_NEEDS else _ALIASES.get(name, name)
+    return None if name in _UNIVERSAL else _ALIASES.get(name, name)
 
 
 def _compute_capability() -> str:
-    """That of the current GPU, in the words of AOTI_COMPUTE_CAPABILITY."""
+    """Return that of the current GPU, in the notation of AOTI_COMPUTE_CAPABILITY."""
     from torch._dynamo.device_interface import get_interface_for_device
 
     return str(get_interface_for_device("cuda").get_compute_capability())
 
 
 def _version(capability: str) -> str:
-    """Give "9.0" for the "90" that torch records."""
+    """Return "9.0" for the "90" that torch records."""
     return f"{capability[:-1]}.{capability[-1]}" if capability.isdigit() else capability

@@ -1,1 +1,20 @@
-"""ONNX files."""
+"""ONNX files (`.onnx`)."""
+
+from __future__ import annotations
+
+from ..base import Format
+
+INPUT, OUTPUT = "lr", "sr"
+"""Names of the graph's input and output."""
+
+FORMAT = Format(
+    "onnx",
+    ".onnx",
+    "ONNX with dynamic batch, height and width, for onnxruntime and others",
+    __name__,
+    arrays="numpy",
+    requires=("onnxruntime",),
+    builds_with=("onnx", "onnxscript"),
+    extra="onnx",
+    precisions=("fp32", "fp16"),  # onnxruntime has no bfloat16 convolution on the CPU
+)

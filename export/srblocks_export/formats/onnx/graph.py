@@ -1,4 +1,4 @@
-"""From the ONNX graph of torch's exporter to ours: nodes named by module, means that all runtimes read, no records."""
+"""Cleanup of exported ONNX graphs: nodes named by module, means that all runtimes support, no debug records."""
 
 import ast
 import re
@@ -10,12 +10,12 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
-# What torch writes where no module is known, and of the second and later calls of one module.
+# torch's placeholder for an unknown module, and its suffix for repeated calls of a module.
 _NO_MODULE = re.compile(r"_empty_nn_module_stack.*|@\d+")
 
 
-def finish(model: ModelProto) -> None:
-    """Change the model in place: name its nodes, write means and squeezes plainly, remove records of the export."""
+def clean_up(model: ModelProto) -> None:
+    """Name the nodes of a model, simplify its means and squeezes, and remove debug records, in place."""
     for graph in (graph for scope in scopes(model) for graph in scope):
         _name(graph)
         _strip(graph)
@@ -24,7 +24,7 @@ def finish(model: ModelProto) -> None:
 
 
 def scopes(model: ModelProto) -> Iterator[list[Any]]:
-    """Give the graph and each function of the model, each with the graphs inside its nodes."""
+    """Yield the graph and each function of the model, each with its nested graphs."""
     for outermost in (model.graph, *model.functions):
         scope: list[Any] = [outermost]
         for graph in scope:
@@ -34,7 +34,7 @@ def scopes(model: ModelProto) -> Iterator[list[Any]]:
 
 
 class Values:
-    """What is recorded of the values of a scope: constants, types and sizes."""
+    """Constants, types and sizes of the values of a scope."""
 
     def __init__(self, scope: Sequence[Any]) -> None:
         self._tensors: dict[str, TensorProto] = {}
@@ -50,17 +50,17 @@ class Values:
             self._types |= {value.name: value.type.tensor_type for value in named}
 
     def constant(self, name: str) -> Any:
-        """Give the array of an initializer or a constant node; None for what is computed."""
+        """Return the array of an initializer or constant node; None for computed values."""
         return onnx.numpy_helper.to_array(self._tensors[name]) if name in self._tensors else None
 
     def dtype(self, name: str) -> int:
-        """Give the type of the elements, `TensorProto.UNDEFINED` where it is not recorded."""
+        """Return the element type; `TensorProto.UNDEFINED` if it is not recorded."""
         if name in self._tensors:
             return self._tensors[name].data_type
         return self._types[name].elem_type if name in self._types else TensorProto.UNDEFINED
 
     def shape(self, name: str) -> list[int | None] | None:
-        """Give the sizes, None for those that are dynamic; None where not even their number is recorded."""
+        """Return the sizes, with None for dynamic ones; None if the rank is not recorded."""
         if name in self._tensors:
             return list(self._tensors[name].dims)
         if name not in self._types or not self._types[name].HasField("shape"):
@@ -69,9 +69,9 @@ class Values:
 
 
 def _name(graph: Any) -> None:
-    """Call every node by the path of its module and torch's name of it; one that torch has none for, as what it takes.
+    """Name every node by its module path and torch's name; nodes unknown to torch inherit the path of their input.
 
-    Nodes that are a part of what torch names add their operator.
+    Nodes that are part of a named torch operation add their operator type.
     """
     paths: dict[str, str] = {}
     counts: Counter[str] = Counter()
@@ -91,7 +91,7 @@ def _name(graph: Any) -> None:
 
 
 def _strip(graph: Any) -> None:
-    """Remove stack traces and other records of the export."""
+    """Remove stack traces and other debug records."""
     graph.doc_string = ""
     del graph.metadata_props[:]
     for part in (*graph.node, *graph.value_info, *getattr(graph, "input", ()), *getattr(graph, "output", ())):
@@ -101,10 +101,10 @@ def _strip(graph: Any) -> None:
 
 
 def _rewrite(graph: GraphProto) -> None:
-    """Write means that keep two axes as GlobalAveragePool, and squeezes with their axes.
+    """Replace means that keep two axes by GlobalAveragePool, and give squeezes explicit axes.
 
-    TensorRT 8.6 takes the mean over all axes where they are an input, as they are from operator set 18 on; later
-    versions, up to 11.4, want the axes of a squeeze.
+    TensorRT 8.6 averages over all axes if they are an input, as they are since opset 18. TensorRT up to 11.4 requires
+    the axes of a squeeze.
     """
     values = Values([graph])
     nodes: list[NodeProto] = []
@@ -124,7 +124,7 @@ def _rewrite(graph: GraphProto) -> None:
 
 
 def _pooled(node: NodeProto, values: Values) -> tuple[list[NodeProto], TensorProto | None] | None:
-    """Give what a mean becomes, and the axes that it squeezes; None for a mean that stays."""
+    """Return the replacement of a mean and its squeezed axes; None if the node is kept."""
     if node.op_type != "ReduceMean" or len(node.input) != 2:
         return None
     axes, shape = values.constant(node.input[1]), values.shape(node.input[0])
@@ -156,7 +156,7 @@ def _pooled(node: NodeProto, values: Values) -> tuple[list[NodeProto], TensorPro
 
 
 def _squeezed(node: NodeProto, values: Values) -> tuple[list[NodeProto], TensorProto] | None:
-    """Give a squeeze with its axes; None for what has them, or has unknown ones."""
+    """Return a squeeze with explicit axes; None if it has axes already or they are unknown."""
     shape = values.shape(node.input[0]) if node.op_type == "Squeeze" and len(node.input) == 1 else None
     if shape is None or None in shape:
         return None

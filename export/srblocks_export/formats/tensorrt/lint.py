@@ -1,9 +1,9 @@
-"""What TensorRT's ONNX parsers refuse, or read otherwise than ONNX means it, found before the slow build.
+"""Find ONNX nodes that TensorRT rejects or misinterprets, before the engine build.
 
-Facts from onnx/onnx-tensorrt (docs/operators.md of 8.5, 9.2 and 10.15, docs/Changelog.md up to 10.15, the importers of
-8.x, the static checkers of 9.x and 10.x), the release notes of NVIDIA/TensorRT 11.0 to 11.5 with an operator table of
-11.2, NVIDIA/TensorRT#3467 (axes of reductions) and #3560 (antialiasing). For 8.6 the operators are those that the
-parser of its wheel names. Nothing here was found by building engines.
+The rules come from onnx/onnx-tensorrt (docs/operators.md of 8.5, 9.2 and 10.15, docs/Changelog.md up to 10.15, the
+importers of 8.x, the static checkers of 9.x and 10.x), the release notes of NVIDIA/TensorRT 11.0 to 11.5 with an
+operator table of 11.2, NVIDIA/TensorRT#3467 (axes of reductions) and #3560 (antialiasing). The operators of 8.6 are
+those named in the parser of its wheel. No rule was found by building engines.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Version = tuple[int, int]
 TARGETS: dict[str, Version] = {"8.6": (8, 6), "10": (10, 16), "11": (11, 5)}
-"""What a file is looked at for where no version is named; a major stands for its newest release known here."""
+"""Versions checked by default; a major version stands for its newest release known here."""
 
 _OPERATORS = """
 Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast Ceil Celu Clip Concat
@@ -36,7 +36,7 @@ ReduceSumSquare Relu Reshape Resize ReverseSequence RoiAlign Round Scan Scatter 
 Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh
 ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Upsample Where Xor
 """
-# Operators and types: the first version that takes them. What stands nowhere here is taken by none.
+# First version that supports each operator and type; everything else is unsupported.
 _IMPORTERS: dict[str, Version] = dict.fromkeys(_OPERATORS.split(), (8, 6)) | {
     **dict.fromkeys(("CastLike", "Hardmax"), (9, 2)),
     "DeformConv": (10, 1),
@@ -44,7 +44,7 @@ _IMPORTERS: dict[str, Version] = dict.fromkeys(_OPERATORS.split(), (8, 6)) | {
     "STFT": (10, 5),
     "Attention": (10, 14),
     **dict.fromkeys(("RMSNormalization", "RotaryEmbedding", "TensorScatter"), (10, 15)),
-    **dict.fromkeys(("Gelu", "Mish"), (10, 15)),  # at the latest; no document says since when
+    **dict.fromkeys(("Gelu", "Mish"), (10, 15)),  # at the latest; no document states the first version
     "Swish": (11, 0),
     "DFT": (11, 2),
 }
@@ -58,14 +58,14 @@ _TYPES: dict[str, Version] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A node that some TensorRT does not take as ONNX means it.
+    """A node that some TensorRT version rejects or misinterprets.
 
     Attributes:
-        node: its name.
-        module: the path of the module that it comes from; "" for the network itself.
-        operator: its type.
+        node: name of the node.
+        module: path of the module that it comes from; "" for the network itself.
+        operator: operator type.
         reason: why.
-        targets: the versions of TensorRT that it is so for.
+        targets: affected versions of TensorRT.
     """
 
     node: str
@@ -76,7 +76,7 @@ class Finding:
 
 
 class _Node:
-    """A node with its attributes as values, and what is known of what it takes and gives."""
+    """A node with its attributes as values, and the known facts about its inputs and outputs."""
 
     def __init__(self, node: "NodeProto", values: "Values") -> None:
         from onnx import helper
@@ -87,20 +87,20 @@ class _Node:
         self.values = values
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Give an attribute."""
+        """Return an attribute."""
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
 
-    def has(self, place: int) -> bool:
-        """Tell whether the input at a place is given."""
-        return len(self.inputs) > place and bool(self.inputs[place])
+    def has(self, position: int) -> bool:
+        """Return whether the input at a position is present."""
+        return len(self.inputs) > position and bool(self.inputs[position])
 
-    def computed(self, place: int) -> bool:
-        """Tell whether the input at a place is given and no constant."""
-        return self.has(place) and self.values.constant(self.inputs[place]) is None
+    def computed(self, position: int) -> bool:
+        """Return whether the input at a position is present and not a constant."""
+        return self.has(position) and self.values.constant(self.inputs[position]) is None
 
     def resizes(self, mode: str, axes: int) -> bool:
-        """Tell whether this Resize has that mode and changes another axis than the last ones."""
+        """Return whether this Resize has the mode and resizes an axis other than the last `axes`."""
         if self.get("mode", "nearest") != mode:
             return False
         scales = self.values.constant(self.inputs[2]) if self.has(2) else None
@@ -111,26 +111,31 @@ class _Node:
         return any(a != b and None not in (a, b) for a, b in pairs)
 
     def is_diagonal(self) -> bool:
-        """Tell whether a term of this Einsum has an ellipsis or one letter twice."""
+        """Return whether a term of this Einsum has an ellipsis or a repeated letter."""
         terms = self.get("equation", "").replace(" ", "").split("->")[0].split(",")
         return any(len(set(term)) < len(term) for term in terms)
 
 
 _MISREAD = "ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare"
 _TRANSFORMS = (None, "half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric", "align_corners")
-# Operators, what of them is not taken, the first version that does (None for none yet), and when a node has it.
+# Operators, unsupported use, first version that supports it (None if there is none yet), and the test of a node.
 _RULES: tuple[tuple[str, str, Version | None, Callable[[_Node], bool]], ...] = (
     # 8.6 silently reduces over all axes.
     (_MISREAD, "has its axes as an input", (10, 1), lambda n: n.has(1)),
     (f"{_MISREAD} ReduceSum ReduceLogSum", "has computed axes", None, lambda n: n.computed(1)),
     ("Resize", "has antialiasing", None, lambda n: bool(n.get("antialias"))),
     ("Resize", "keeps an aspect ratio", None, lambda n: n.get("keep_aspect_ratio_policy", "stretch") != "stretch"),
-    ("Resize", "maps other coordinates", None, lambda n: n.get("coordinate_transformation_mode") not in _TRANSFORMS),
-    ("Resize", "is cubic on other axes than the last two", None, lambda n: n.resizes("cubic", 2)),
-    ("Resize", "is linear on other axes than the last three", None, lambda n: n.resizes("linear", 3)),
-    ("Resize", "names its axes", (10, 0), lambda n: n.get("axes") is not None),
+    (
+        "Resize",
+        "maps coordinates otherwise",
+        None,
+        lambda n: n.get("coordinate_transformation_mode") not in _TRANSFORMS,
+    ),
+    ("Resize", "is cubic along an axis other than the last two", None, lambda n: n.resizes("cubic", 2)),
+    ("Resize", "is linear along an axis other than the last three", None, lambda n: n.resizes("linear", 3)),
+    ("Resize", "has an axes attribute", (10, 0), lambda n: n.get("axes") is not None),
     ("AveragePool LpPool MaxPool", "has dilations", None, lambda n: any(each != 1 for each in n.get("dilations", ()))),
-    ("MaxPool", "gives indices", None, lambda n: len(n.outputs) > 1),
+    ("MaxPool", "returns indices", None, lambda n: len(n.outputs) > 1),
     ("BatchNormalization", "is in training mode", None, lambda n: bool(n.get("training_mode"))),
     ("ScatterND", "has a reduction", None, lambda n: n.get("reduction", "none") != "none"),
     ("ScatterElements", "has a reduction", (10, 0), lambda n: n.get("reduction", "none") != "none"),
@@ -142,12 +147,12 @@ _RULES: tuple[tuple[str, str, Version | None, Callable[[_Node], bool]], ...] = (
     ("Slice", "has computed axes", (10, 3), lambda n: n.computed(3)),
     ("Pad", "has computed axes", (10, 4), lambda n: n.computed(3)),
     ("Einsum", "has an ellipsis or a diagonal", (10, 12), _Node.is_diagonal),
-    ("GridSample", "takes volumes", (11, 2), lambda n: len(n.values.shape(n.inputs[0]) or ()) == 5),
+    ("GridSample", "samples volumes", (11, 2), lambda n: len(n.values.shape(n.inputs[0]) or ()) == 5),
 )
 
 
 def lint(model: "ModelProto | Path", *, target: str | None = None) -> list[Finding]:
-    """Give what TensorRT's parser does not take, in subgraphs and functions as well.
+    """Return the nodes that TensorRT's parser rejects or misinterprets, including those in subgraphs and functions.
 
     Args:
         model: a model or its file.
@@ -165,21 +170,21 @@ def lint(model: "ModelProto | Path", *, target: str | None = None) -> list[Findi
         for node in (node for graph in scope for node in graph.node):
             faults = _call(node) if (node.domain, node.op_type) in functions else _faults(node, values, bindings)
             for reason, since in faults:
-                refusing = tuple(name for name, version in versions.items() if since is None or version < since)
-                if refusing:
-                    findings.append(Finding(node.name, node.name.rpartition("/")[0], node.op_type, reason, refusing))
+                rejecting = tuple(name for name, version in versions.items() if since is None or version < since)
+                if rejecting:
+                    findings.append(Finding(node.name, node.name.rpartition("/")[0], node.op_type, reason, rejecting))
     return findings
 
 
 def check(model: "ModelProto | Path", *, target: str | None = None) -> list[str]:
-    """Refuse what TensorRT `target` does not take, or no version does; give remarks on what only some do not take.
+    """Raise if `target` (or, without one, every version) rejects a node; return warnings for the other findings.
 
     Raises:
-        ExportError: E503, with the operators, their nodes and modules.
+        ExportError: E503, naming the operators, nodes and modules.
     """
     model = _loaded(model)
     fatal: list[str] = []
-    remarks: list[str] = []
+    warnings: list[str] = []
     found = sorted(lint(model, target=target), key=lambda finding: (finding.operator, finding.reason))
     for (operator, reason), group in groupby(found, lambda finding: (finding.operator, finding.reason)):
         first, *others = group
@@ -189,12 +194,12 @@ def check(model: "ModelProto | Path", *, target: str | None = None) -> list[str]
         if target or len(first.targets) == len(TARGETS):
             fatal.append(text)
         else:
-            remarks.append(f"TensorRT {' and '.join(first.targets)}: {text}")
+            warnings.append(f"TensorRT {' and '.join(first.targets)}: {text}")
     if fatal:
         able = [name for name in TARGETS if target and not lint(model, target=name)]
         remedy = f"use TensorRT {able[-1]}, or " if able else ""
-        raise ExportError(503, ", ".join(fatal), f"{remedy}write the modules in other operators, or use onnxruntime")
-    return remarks
+        raise ExportError(503, ", ".join(fatal), f"{remedy}replace these operators, or use onnxruntime")
+    return warnings
 
 
 def _loaded(model: "ModelProto | Path") -> "ModelProto":
@@ -204,11 +209,11 @@ def _loaded(model: "ModelProto | Path") -> "ModelProto":
 
 
 def _call(node: "NodeProto") -> Iterator[tuple[str, Version | None]]:
-    yield _reason(f"is a function {node.op_type} of the model", (9, 0)), (9, 0)
+    yield _reason(f"is the model function {node.op_type}", (9, 0)), (9, 0)
 
 
 def _faults(node: "NodeProto", values: "Values", bindings: set[str]) -> Iterator[tuple[str, Version | None]]:
-    """Give what of a node is not taken, and the first version that does."""
+    """Yield the unsupported uses of a node, each with the first version that supports it."""
     from onnx import TensorProto
 
     importer = _IMPORTERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
@@ -230,7 +235,7 @@ def _faults(node: "NodeProto", values: "Values", bindings: set[str]) -> Iterator
 
 
 def _reason(what: str, since: Version | None) -> str:
-    return f"{what}, which TensorRT {f'takes from {_text(since)} on' if since else 'does not take'}"
+    return f"{what}, which TensorRT {f'supports since {_text(since)}' if since else 'does not support'}"
 
 
 def _text(version: Version) -> str:

@@ -1,4 +1,4 @@
-"""Running an engine on torch tensors: their memory is handed over as it is, on the caller's stream."""
+"""Execution of engines on torch tensors, without copies and on the caller's stream."""
 
 import contextlib
 import threading
@@ -11,24 +11,24 @@ from torch import Tensor
 from ...errors import ExportError, first_line
 from .trt_engine import import_tensorrt, new_logger
 
-# Of the addresses that TensorRT is given, in bytes; what torch allocates has it, slices may not.
+# Required alignment of addresses in bytes; fresh tensors of torch have it, slices may not.
 _ALIGNMENT = 256
 
 
 class Engine:
-    """An engine and its one execution context: calls wait for one another, from whatever thread or stream they come.
+    """An engine with one execution context; concurrent calls from several threads or streams wait for each other.
 
     Args:
         plan: the serialized engine.
-        version_compatible: built so; such a plan holds code of its own that must be allowed to run.
-        cuda_graph: capture a CUDA graph of the shape that is given, and replay it while the shape stays.
-        reuse_output: give the same tensor again while the shape stays, instead of a new one.
+        version_compatible: the plan was built version-compatible; it contains code that must be allowed to run.
+        cuda_graph: capture a CUDA graph per shape, and replay it while the shape stays the same.
+        reuse_output: return the same tensor while the shape stays the same, instead of a new one.
 
     Attributes:
-        device: where it runs, the current CUDA device.
+        device: the current CUDA device, where the engine runs.
 
     Raises:
-        ExportError: E801, TensorRT does not load the plan; E702, no memory to run it.
+        ExportError: E801, TensorRT cannot load the plan; E702, too little memory to run it.
     """
 
     def __init__(self, plan: bytes, *, version_compatible: bool, cuda_graph: bool, reuse_output: bool) -> None:
@@ -40,10 +40,12 @@ class Engine:
             self._runtime.engine_host_code_allowed = True
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise ExportError(801, f"TensorRT does not load the engine: {self._logger.last}", "build it again here")
+            raise ExportError(801, f"TensorRT cannot load the engine: {self._logger.last}", "build it again here")
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise ExportError(702, f"no memory to run the engine: {self._logger.last}", "build it with a lower --max")
+            raise ExportError(
+                702, f"too little memory to run the engine: {self._logger.last}", "build it with a smaller --max"
+            )
         names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]
         modes = {name: self._engine.get_tensor_mode(name) for name in names}
         (self._input,) = (name for name in names if modes[name] == trt.TensorIOMode.INPUT)
@@ -57,10 +59,10 @@ class Engine:
             self._side, self._done = torch.cuda.Stream(), torch.cuda.Event()
 
     def __call__(self, lr: Tensor) -> Tensor:
-        """Enlarge images that lie on the device, float32, N x C x H x W.
+        """Upscale images on the device, float32, N x C x H x W.
 
         Raises:
-            ExportError: E702, TensorRT does not take the shape or fails to run.
+            ExportError: E702, TensorRT rejects the shape or fails to run.
         """
         with self._lock, torch.inference_mode(), on_device(self.device), self._stream() as stream:
             self._logger.forget()
@@ -74,13 +76,13 @@ class Engine:
             return sr
 
     def _set_shape(self, lr: Tensor) -> None:
-        """Tell TensorRT a new shape, and make room for the output of it."""
+        """Set a new input shape and allocate the output."""
         self._shape, self._graph = (), None
         taken = self._context.set_input_shape(self._input, tuple(lr.shape))
         if not taken or self._context.infer_shapes():
             size = "x".join(map(str, lr.shape))
-            cause = f"the engine does not take {size}: {self._logger.last}"
-            raise ExportError(702, cause, "build it with this size inside of --min..--max")
+            cause = f"the engine rejects {size}: {self._logger.last}"
+            raise ExportError(702, cause, "build it with this size within --min..--max")
         shape = tuple(self._context.get_tensor_shape(self._output))
         self._sr = torch.empty(shape, dtype=torch.float32, device=lr.device)
         self._shape = tuple(lr.shape)
@@ -92,10 +94,10 @@ class Engine:
             raise ExportError(702, f"TensorRT failed to run the engine: {self._logger.last}", "build it again here")
 
     def _replay(self, lr: Tensor, stream: Any) -> Tensor:
-        """Run by a CUDA graph, which reads and writes memory of its own."""
+        """Run by replaying a CUDA graph, which has its own input and output memory."""
         if self._graph is None:
             self._lr = lr.clone()
-            self._enqueue(self._lr, self._sr, stream)  # what TensorRT puts off until its first run is not captured
+            self._enqueue(self._lr, self._sr, stream)  # lazy initialization must not be captured
             self._graph = self._captured(stream)
         self._lr.copy_(lr)
         self._graph.replay()
@@ -106,7 +108,7 @@ class Engine:
         try:
             with torch.cuda.graph(graph, stream=self._side, capture_error_mode="thread_local"):
                 self._enqueue(self._lr, self._sr, self._side)
-        except Exception as error:  # ending the capture raises as well, and leaves its stream the current one
+        except Exception as error:  # ending the capture also raises, and leaves the side stream current
             torch.cuda.set_stream(stream)
             cause = f"the engine cannot be captured as a CUDA graph ({first_line(error)})"
             raise ExportError(702, cause, "load it without cuda_graph") from error
@@ -114,9 +116,9 @@ class Engine:
 
     @contextlib.contextmanager
     def _stream(self) -> Generator[Any, None, None]:
-        """Give the caller's stream, or one between two waits in place of the default one; the last call is done then.
+        """Yield the caller's stream, or a side stream instead of the default one, after the previous call has finished.
 
-        On the default stream TensorRT would wait for the whole device.
+        On the default stream TensorRT would synchronize the device.
         """
         current = torch.cuda.current_stream()
         chosen = current if current.cuda_stream else self._side
@@ -136,10 +138,10 @@ class Engine:
 
 
 def current_device() -> torch.device:
-    """Give the CUDA device that torch works on."""
+    """Return the current CUDA device of torch."""
     return torch.device("cuda", torch.cuda.current_device())
 
 
 def on_device(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Make a device the current one."""
+    """Return a context in which `device` is the current one."""
     return torch.cuda.device(device)

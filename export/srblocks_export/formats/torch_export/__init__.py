@@ -1,1 +1,7 @@
-"""torch.export programs ()."""
+"""torch.export programs (`.pt2`)."""
+
+from __future__ import annotations
+
+from ..base import Format
+
+FORMAT = Format("pt2", ".pt2", "torch.export program with dynamic shapes, for torch.export.load", __name__)

@@ -1,6 +1,7 @@
-"""What a torch.export program may hold for it to be loaded: torch's own loader executes what it finds.
+"""Allowlist for the contents of torch.export programs, checked before loading.
 
-It unpickles weights, constants and example inputs, and evaluates sizes, guards and names of operators as Python.
+torch's loader unpickles weights, constants and example inputs, and evaluates sizes, guards and operator names as
+Python.
 """
 
 import ast
@@ -18,7 +19,7 @@ _NAMES = re.compile(
     r"|data/(weights/(weight_\d+|model_weights_config\.json)|constants/(tensor_\d+|model_constants_config\.json))"
     r"|data/sample_inputs/model\.pt|extra/srblocks\.json)"
 )
-# Of ATen, but for what reads and writes files, and arithmetic on sizes.
+# ATen operators, except those that read or write files, and arithmetic on sizes.
 _OPERATORS = re.compile(
     r"torch\.ops\.aten\.(?!save\.|from_file\.)\w+\.\w+|torch\.sym_\w+|math\.(ceil|floor|trunc|sqrt)"
     r"|_operator\.(add|sub|mul|truediv|floordiv|mod|neg|pos|eq|ne|lt|le|gt|ge|and_|or_|getitem)"
@@ -41,41 +42,41 @@ _CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict")
 
 
 def check_program(records: Mapping[str, bytes]) -> None:
-    """Refuse a program that does more than operate on tensors, so that loading and running it executes nothing else.
+    """Check that loading and running a program executes nothing but operations on tensors.
 
     Raises:
-        ValueError: with what it holds.
-        Exception: its parts are not what they are in every program.
+        ValueError: the program contains anything else.
+        Exception: the archive is malformed.
     """
     if foreign := [name for name in records if not _NAMES.fullmatch(name)]:
-        raise ValueError(f"holds {foreign[0]!r}, which no export writes")
+        raise ValueError(f"contains {foreign[0]!r}, which no export writes")
     parts = {name.partition("/")[2]: content for name, content in records.items()}
     for kind in ("weights", "constants"):
         _check_payloads(kind, parts)
     try:
         torch.load(io.BytesIO(parts["data/sample_inputs/model.pt"]), weights_only=True)
-    except Exception as error:  # whatever the bytes lead to
-        raise ValueError("its example inputs are no tensors") from error
+    except Exception as error:  # depends on the bytes
+        raise ValueError("example inputs must be tensors") from error
     for key, value in _entries(json.loads(parts["models/model.json"])):
         _check_entry(key, value)
 
 
 def _check_payloads(kind: str, parts: Mapping[str, bytes]) -> None:
-    """Refuse tensors that are pickled, or larger than the file."""
+    """Check that no tensor is pickled or larger than its file."""
     for payload in json.loads(parts[f"data/{kind}/model_{kind}_config.json"])["config"].values():
         if payload["use_pickle"] is not False:
-            raise ValueError(f"holds pickled {kind}")
+            raise ValueError(f"contains pickled {kind}")
         size = math.prod(side["as_int"] for side in payload["tensor_meta"]["sizes"])
         if size > len(parts[f"data/{kind}/{payload['path_name']}"]):
-            raise ValueError(f"its {kind} are larger than the file")
+            raise ValueError(f"{kind} are larger than their file")
 
 
 def _check_entry(key: str, value: Any) -> None:
-    """Refuse an entry of the program, wherever it stands, that torch would look up, import or evaluate."""
+    """Check an entry at any level of the program that torch would look up, import or evaluate."""
     if key in ("target", "as_operator") and not (isinstance(value, str) and _OPERATORS.fullmatch(value)):
         raise ValueError(f"calls {value!r}, which no export writes")
     if key in ("as_custom_obj", "as_graph"):
-        raise ValueError(f"holds {key}, which no export writes")
+        raise ValueError(f"contains {key}, which no export writes")
     if key in ("in_spec", "out_spec"):
         _check_structure(json.loads(value)[1])
     for text in [value] if key == "expr_str" else value if key in ("guards_code", "range_constraints") else ():
@@ -83,7 +84,7 @@ def _check_entry(key: str, value: Any) -> None:
 
 
 def check_expression(text: str) -> None:
-    """Refuse what is not arithmetic on sizes.
+    """Check that an expression is arithmetic on sizes.
 
     Raises:
         ValueError, SyntaxError: it is not.
@@ -108,15 +109,15 @@ def check_expression(text: str) -> None:
 
 
 def _check_structure(spec: Any) -> None:
-    """Refuse inputs and outputs other than tuples, lists and dictionaries: names of classes would be imported."""
+    """Check that inputs and outputs are tuples, lists or dictionaries: other classes would be imported by name."""
     if spec["type"] not in _CONTAINERS or spec["context"] not in (None, *_CONTEXTS):
-        raise ValueError(f"takes or gives a {spec['type']!r}, which no export writes")
+        raise ValueError(f"takes or returns {spec['type']!r}, which no export writes")
     for child in spec["children_spec"]:
         _check_structure(child)
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
-    """Give every entry of every dictionary in a JSON value."""
+    """Yield every entry of every dictionary in a JSON value."""
     if isinstance(value, dict):
         yield from value.items()
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

@@ -1,4 +1,4 @@
-"""What of a program TensorRT executes, and what stays in PyTorch."""
+"""Partition of a compiled program between TensorRT and PyTorch."""
 
 import operator
 from collections import Counter
@@ -9,7 +9,7 @@ from torch.fx import GraphModule
 
 
 def operators(module: GraphModule) -> Iterator[str]:
-    """The operators that a graph itself executes, without arithmetic on sizes and picking from lists."""
+    """Yield the operators that a graph itself executes, without size arithmetic and indexing of lists."""
     for node in module.graph.nodes:
         name = str(node.target)
         sizes = name.startswith("aten.sym_") or isinstance(node.meta.get("val"), (torch.SymInt, torch.SymFloat))
@@ -17,11 +17,10 @@ def operators(module: GraphModule) -> Iterator[str]:
             yield name
 
 
-def division(compiled: GraphModule) -> tuple[int, list[str]]:
-    """Give the number of engines and the operators left in PyTorch.
+def partition(compiled: GraphModule) -> tuple[int, list[str]]:
+    """Return the number of engines and the operators that stay in PyTorch.
 
-    An engine takes the place of a part named `_run_on_acc_0`, `_run_on_acc_1`, ...; the other parts and what stands
-    between them are graphs as before, and so is the whole where nothing is converted.
+    Engines replace submodules named `_run_on_acc_0`, `_run_on_acc_1`, ...; everything else is still a graph.
     """
     parts = dict(compiled.named_children())
     engines = [name for name, part in parts.items() if "_run_on_acc" in name and not isinstance(part, GraphModule)]
@@ -29,10 +28,10 @@ def division(compiled: GraphModule) -> tuple[int, list[str]]:
     return len(engines), sorted(name for graph in graphs for name in operators(graph))
 
 
-def remarks(left: list[str], engines: int) -> list[str]:
-    """Give a warning for the operators left in PyTorch, none where there are none."""
-    if not left:
+def fallback_warnings(in_torch: list[str], engines: int) -> list[str]:
+    """Return a warning about the operators that stay in PyTorch, if any."""
+    if not in_torch:
         return []
-    names = ", ".join(f"{name} ({count})" for name, count in Counter(left).items())
+    names = ", ".join(f"{name} ({count})" for name, count in Counter(in_torch).items())
     parts = f"{engines} engine{'s' if engines > 1 else ''}"
-    return [f"torch-trt: {parts}, and outside of TensorRT {len(left)} operators that PyTorch executes: {names}"]
+    return [f"torch-trt: {parts}; {len(in_torch)} operators run in PyTorch: {names}"]

@@ -1,4 +1,4 @@
-"""Tensors of TorchScript archives, looked at before torch loads them: it believes what they say of their sizes."""
+"""Checks of the tensors in TorchScript archives; torch's loader trusts their recorded sizes."""
 
 import io
 import pickle
@@ -22,13 +22,13 @@ _BYTES = {
 _PICKLES = {"data.pkl": "data", "constants.pkl": "constants"}
 
 
-class _Nothing:
-    """Stands for whatever a pickle names; it can be called and filled, and does nothing."""
+class _Inert:
+    """Inert placeholder for every class and function that a pickle names."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None: ...
 
-    def __call__(self, *arguments: Any) -> "_Nothing":
-        return _Nothing()
+    def __call__(self, *arguments: Any) -> "_Inert":
+        return _Inert()
 
     def __setstate__(self, state: Any) -> None: ...
 
@@ -39,41 +39,41 @@ class _Nothing:
     def __setitem__(self, key: Any, value: Any) -> None: ...
 
 
-class _Storages(pickle.Unpickler):
-    """Goes through a pickle without executing anything, and compares its storages with the records they come from."""
+class _StorageChecker(pickle.Unpickler):
+    """Reads a pickle without executing anything, and compares the sizes of its storages with their records."""
 
     def __init__(self, content: bytes, records: Mapping[str, bytes], folder: str) -> None:
         super().__init__(io.BytesIO(content))
         self._records, self._folder = records, folder
 
     def find_class(self, module: str, name: str) -> Any:
-        return name.removesuffix("Storage") if module == "torch" and name.endswith("Storage") else _Nothing
+        return name.removesuffix("Storage") if module == "torch" and name.endswith("Storage") else _Inert
 
     def persistent_load(self, pid: Any) -> Any:
         _, kind, key, _, count = pid
         if count < 0 or count * _BYTES[kind] > len(self._records[f"{self._folder}/{key}"]):
             raise ValueError(f"record {key} is smaller than its tensor")
-        return _Nothing()
+        return _Inert()
 
 
 def check_storages(records: Mapping[str, bytes]) -> None:
-    """Refuse an archive whose tensors are larger than their records.
+    """Check that no tensor of an archive is larger than its record.
 
     Raises:
-        ValueError: it has one.
-        Exception: the pickles are damaged.
+        ValueError: a tensor is larger.
+        Exception: a pickle is damaged.
     """
     for name, content in records.items():
         root, _, file = name.rpartition("/")
         if file in _PICKLES:
-            _Storages(content, records, f"{root}/{_PICKLES[file]}").load()
+            _StorageChecker(content, records, f"{root}/{_PICKLES[file]}").load()
 
 
 def check_tensors(tensors: list[Tensor]) -> None:
-    """Refuse tensors that reach beyond their memory.
+    """Check that no tensor reaches beyond its storage.
 
     Raises:
-        ValueError: there is one.
+        ValueError: a tensor does.
     """
     for tensor in tensors:
         steps = list(zip(tensor.shape, tensor.stride(), strict=True))
@@ -81,4 +81,4 @@ def check_tensors(tensors: list[Tensor]) -> None:
         wrong = tensor.storage_offset() < 0 or any(size < 0 or stride < 0 for size, stride in steps)
         held = tensor.untyped_storage().nbytes() // tensor.element_size()
         if wrong or (all(tensor.shape) and last >= held):
-            raise ValueError(f"holds a tensor of shape {tuple(tensor.shape)} in memory for {held} numbers")
+            raise ValueError(f"contains a tensor of shape {tuple(tensor.shape)} in a storage of {held} values")

@@ -1,14 +1,15 @@
-"""Builds TensorRT engines from ONNX files, by TensorRT 8.6, 10 or 11, whichever is installed.
+"""Build TensorRT engines from ONNX files with TensorRT 8.6, 10 or 11.
 
-    python -m srblocks_export.formats.tensorrt.trt_engine model.onnx model.engine --min 1x3x8x8 --opt 1x3x64x64 --max 1x3x96x96
+    python -m srblocks_export.formats.tensorrt.trt_engine model.onnx --min 1x3x8x8 --opt 1x3x64x64 --max 1x3x96x96
 
-For machines that run engines: Python 3.9, `tensorrt` and the CUDA driver, no torch, and nothing else of srblocks, so
-that this folder can be copied there alone. Precision is in the graph, which is built strongly typed; only 8.6, which
-knows no such thing, is given a flag, and may then compute in half precision what the graph keeps in float32.
+For machines that run engines: needs Python 3.9, `tensorrt` and the CUDA driver, but neither torch nor the rest of
+srblocks; this folder can be copied there alone. The precision is that of the graph, which is built strongly typed. Only
+8.6, which has no typed networks, gets a flag, and may then compute float32 parts of the graph in half precision.
 """
 
-from .build import BuildOptions, build_engine, new_logger
+from .build import build_engine, new_logger
 from .host import EngineError, host_facts, import_tensorrt, misfit
+from .options import BuildOptions, parse_shape
 
 __all__ = [
     "BuildOptions",
@@ -18,4 +19,5 @@ __all__ = [
     "import_tensorrt",
     "misfit",
     "new_logger",
+    "parse_shape",
 ]

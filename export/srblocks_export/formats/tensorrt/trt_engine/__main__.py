@@ -1,4 +1,4 @@
-"""The command: an engine beside its manifest, or whether one fits this machine."""
+"""The command: build an engine and record it in the manifest, or check whether one fits this machine."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 from .build import build_engine, write
 from .host import EngineError, Facts, host_facts, misfit
 from .locking import locked
-from .options import add_build_options, build_options
+from .options import add_build_options, argument_type, build_options, parse_shape
 
 MANIFEST = "manifest.json"
 EPILOG = """\
 exit codes: 0 ok, 1 internal error, 2 usage or wrong shape, 3 output exists or cannot be written, 4 TensorRT or GPU
-missing, 5 the model is not taken, 7 build failed, 8 the engine does not fit this host, 9 bad input file.
+missing, 5 model rejected, 7 build failed, 8 engine does not fit this host, 9 bad input file.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; give its exit code."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {__package__}",
         description="Build a TensorRT engine from an ONNX file.",
@@ -31,27 +31,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("onnx", type=Path, metavar="MODEL.onnx")
-    parser.add_argument("engine", nargs="?", type=Path, metavar="MODEL.engine", help="default: beside the ONNX file")
+    parser.add_argument(
+        "engine", nargs="?", type=Path, metavar="MODEL.engine", help="Default: in the folder of the ONNX file."
+    )
     for name in ("min", "opt", "max"):
-        parser.add_argument(f"--{name}", type=_shape, metavar="NxCxHxW", help="default: what the manifest says")
+        parser.add_argument(
+            f"--{name}", type=argument_type(parse_shape), metavar="NxCxHxW", help="Default: from the manifest."
+        )
     add_build_options(parser)
-    parser.add_argument("--force", action="store_true", help="overwrite an existing engine")
+    parser.add_argument("--force", action="store_true", help="Overwrite an existing engine.")
     parser.add_argument(
         "--check",
         action="store_true",
-        help="say whether a finished engine fits this machine, by its manifest, and stop",
+        help="Check whether a finished engine fits this machine, and stop.",
     )
     args = parser.parse_args(arguments)
     try:
         if not args.onnx.name:
-            raise EngineError(901, f"{args.onnx} is no file", "give the path of an ONNX file")
+            raise EngineError(901, f"no such file: {args.onnx}", "pass the path of an ONNX file")
         engine = args.engine or args.onnx.with_suffix(".engine")
         print(_check(engine) if args.check else _build(args, engine))
     except EngineError as error:
         print(f"trt_engine: {error}", file=sys.stderr)
         return error.number // 100
     except OSError as error:
-        print(f"trt_engine: E302 {error.filename}: {error.strerror}; choose another place", file=sys.stderr)
+        print(f"trt_engine: E302 {error.filename}: {error.strerror}; choose another folder", file=sys.stderr)
         return 3
     except KeyboardInterrupt:
         return 130
@@ -60,26 +64,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _build(args: argparse.Namespace, engine: Path) -> str:
     if not args.onnx.is_file():
-        raise EngineError(901, f"{args.onnx} is no file", "give the path of an ONNX file")
+        raise EngineError(901, f"no such file: {args.onnx}", "pass the path of an ONNX file")
     if engine.exists() and not args.force:
         raise EngineError(301, f"{engine} exists", "use --force to overwrite it")
     if not engine.absolute().parent.is_dir():
-        raise EngineError(302, f"{engine.parent} is no folder", "create it, or choose another place")
+        raise EngineError(302, f"no such folder: {engine.parent}", "create it, or choose another folder")
     entry = _entry(args.onnx)
     if entry and hashlib.sha256(args.onnx.read_bytes()).hexdigest() != entry["artifact"]["sha256"]:
-        raise EngineError(901, f"{args.onnx} is not the file that its manifest describes", "export it again")
+        raise EngineError(901, f"{args.onnx} does not match its manifest entry", "export it again")
     _entries(engine.parent)
     profile = _profile(args, entry)
     plan, facts = build_engine(args.onnx, profile, build_options(args))
     write(engine, plan)
     if entry is None:
-        return f"{engine} written; without a {MANIFEST} beside {args.onnx}, srblocks_export.runtime cannot load it"
+        return f"{engine} written; srblocks_export.runtime cannot load it, because {args.onnx} has no {MANIFEST}"
     _record(engine, plan, entry, profile, facts, tf32=args.tf32)
     return f"{engine} and {engine.parent / MANIFEST} written; not verified"
 
 
 def _check(engine: Path) -> str:
-    """Compare what the manifest says of an engine with this machine."""
+    """Compare the manifest entry of an engine with this machine."""
     entry = _entry(engine)
     if entry is None:
         raise EngineError(901, f"{engine.parent / MANIFEST} does not list {engine.name}", "build it with this command")
@@ -89,19 +93,23 @@ def _check(engine: Path) -> str:
 
 
 def _profile(args: argparse.Namespace, entry: Facts | None) -> list[tuple[int, ...]] | None:
-    """Give smallest, best and largest shape: as given, else as the manifest says; None when neither says all three."""
-    said = entry["io"]["input"] if entry else {}
-    shapes = {name: getattr(args, name) or said.get(name) for name in ("min", "opt", "max")}
+    """Return smallest, optimal and largest shape, from the flags or the manifest; None unless all three are known."""
+    recorded = entry["io"]["input"] if entry else {}
+    shapes = {name: getattr(args, name) or recorded.get(name) for name in ("min", "opt", "max")}
     for flag, shape in shapes.items():
-        for axis, size in enumerate(shape if said and shape else ()):
-            low, high, multiple = said["min"][axis], said["max"][axis], said["size_multiple"] if axis > 1 else 1
+        for axis, size in enumerate(shape if recorded and shape else ()):
+            low, high, multiple = (
+                recorded["min"][axis],
+                recorded["max"][axis],
+                recorded["size_multiple"] if axis > 1 else 1,
+            )
             if size is not None and (size < low or size > (high or size) or size % multiple):
                 allowed = f"{low}..{high or 'any'} in multiples of {multiple}"
-                raise EngineError(202, f"--{flag}: the model does not take {size} at axis {axis}", f"give {allowed}")
-    low, best, high = (shape and tuple(shape) for shape in shapes.values())
+                raise EngineError(202, f"--{flag}: size {size} of axis {axis} is out of range", f"use {allowed}")
+    low, optimum, high = (shape and tuple(shape) for shape in shapes.values())
     if not args.opt and low and high and None not in high:
-        best = tuple(max(a, min(b, c)) for a, b, c in zip(low, best or high, high))
-    shapes["opt"] = best
+        optimum = tuple(max(a, min(b, c)) for a, b, c in zip(low, optimum or high, high))
+    shapes["opt"] = optimum
     profile = [tuple(shape) for shape in shapes.values() if shape and None not in shape]
     return profile if len(profile) == len(shapes) else None
 
@@ -109,7 +117,7 @@ def _profile(args: argparse.Namespace, entry: Facts | None) -> list[tuple[int, .
 def _record(
     engine: Path, plan: bytes, source: Facts, profile: list[tuple[int, ...]] | None, facts: Facts, *, tf32: bool
 ) -> None:
-    """Write the engine's entry, which is that of its ONNX file but for the file and the sizes."""
+    """Write the engine's manifest entry: that of its ONNX file with another file and sizes."""
     entry = json.loads(json.dumps(source))
     entry["artifact"] = {
         "file": engine.name,
@@ -142,15 +150,7 @@ def _entries(folder: Path) -> list[Facts]:
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise EngineError(901, f"{path} is no manifest of srblocks-export", "move it away") from error
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.lower().replace(",", "x").split("x")
-    sizes = tuple(int(part) if part.isascii() and part.isdigit() else 0 for part in parts)
-    if len(sizes) != 4 or min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no shape such as 1x3x64x64")
-    return sizes
+        raise EngineError(901, f"{path} is not a manifest of srblocks-export", "move it elsewhere") from error
 
 
 if __name__ == "__main__":

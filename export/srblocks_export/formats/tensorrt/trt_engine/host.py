@@ -1,4 +1,4 @@
-"""What an engine is bound to: TensorRT's version, the GPU's compute capability, the operating system."""
+"""Facts that an engine depends on: TensorRT's version, the GPU's compute capability, the operating system."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Facts = dict[str, Any]
 
 
 class EngineError(Exception):
-    """One cause and one remedy; the hundreds of `number` are the exit code."""
+    """An error with a number, a cause and a remedy; the hundreds of the number are the exit code."""
 
     def __init__(self, number: int, cause: str, remedy: str) -> None:
         super().__init__(f"E{number} {cause}; {remedy}")
@@ -26,21 +26,21 @@ class EngineError(Exception):
 
 
 def import_tensorrt() -> Any:
-    """Give the installed TensorRT.
+    """Return the installed TensorRT.
 
     Raises:
         EngineError: E401, it is not installed or does not load.
     """
     try:
-        with _lazily():
+        with _lazy_binding():
             return importlib.import_module("tensorrt")
-    except Exception as error:  # a missing library is an ImportError, an unfitting one is anything
+    except Exception as error:  # missing libraries raise ImportError, incompatible ones anything
         raise EngineError(401, f"tensorrt does not load ({first_line(error)})", "pip install tensorrt") from error
 
 
 @contextlib.contextmanager
-def _lazily() -> Generator[None, None, None]:
-    """Leave symbols unresolved until they are called: 8.6 names some of cuBLAS and cuDNN that it does without here."""
+def _lazy_binding() -> Generator[None, None, None]:
+    """Resolve symbols on first call: 8.6 links to symbols of cuBLAS and cuDNN that are not needed here."""
     if not hasattr(sys, "setdlopenflags"):
         yield
         return
@@ -53,10 +53,10 @@ def _lazily() -> Generator[None, None, None]:
 
 
 def host_facts(device: int = 0) -> Facts:
-    """Say what an engine is bound to here: TensorRT's version, the GPU's compute capability, the operating system.
+    """Return TensorRT's version, the GPU's compute capability and the operating system of this machine.
 
     Args:
-        device: number of the GPU.
+        device: index of the GPU.
 
     Raises:
         EngineError: E401, no TensorRT; E402, no usable GPU.
@@ -66,10 +66,10 @@ def host_facts(device: int = 0) -> Facts:
 
 
 def compute_capability(number: int = 0) -> str:
-    """Ask the CUDA driver for the compute capability of a GPU, such as "9.0".
+    """Return the compute capability of a GPU, such as "9.0", as the CUDA driver reports it.
 
     Raises:
-        EngineError: E402, no driver or no GPU. TensorRT itself would crash or say nothing of it.
+        EngineError: E402, no driver or no GPU; TensorRT itself would crash or ignore it.
     """
     remedy = "build and run the engine on a machine with an NVIDIA GPU and its driver"
     try:
@@ -89,7 +89,7 @@ def compute_capability(number: int = 0) -> str:
 
 
 def misfit(made: Facts, here: Facts) -> str | None:
-    """Say why an engine made on one machine does not run on another, both as `host_facts` says; None when it does."""
+    """Return why an engine with the facts `made` does not run on a machine with the facts `here`; None if it does."""
     if made["os"] != here["os"]:
         return f"built on {made['os']}, this is {here['os']}"
     major = str(made["tensorrt"]).split(".", 1)[0]
@@ -112,5 +112,5 @@ def _numbers(version: Any) -> list[int]:
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of an error, at most 200 characters; its type where it says nothing."""
+    """Return the first line of an error's text, at most 200 characters, or its type if it has no text."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,4 +1,4 @@
-"""One process at a time in a folder. Importing this imports nothing heavy."""
+"""Inter-process lock of a folder, from the standard library alone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Generator[None, None, None]:
-    """Keep others who ask for this folder out; the lock ends with the process, however it ends."""
+    """Hold an exclusive lock of a folder; the operating system releases it when the process ends."""
     try:
         import fcntl
-    except ImportError:  # Windows has no flock; two exports to one folder at the same time are then unprotected
+    except ImportError:  # Windows has no flock: concurrent exports to one folder are not protected there
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,9 +1,7 @@
-"""torch.export programs (`.pt2`)."""
+"""Export of torch.export programs."""
 
 import io
 import json
-import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +12,19 @@ from torch.export import Dim
 
 from srblocks.network import Network
 
-from ...config import ExportConfig
 from ...errors import ExportError, first_line
 from ...shapes import Shapes
-from .. import Loaded
-from ..archive import packed, read_archive, write_archive
-from .program import check_program
+from ..archive import write_archive
+from ..base import WriteContext
+from ..quiet import quiet
 
-ARRAYS = "torch"
-_METADATA = "srblocks.json"
+METADATA = "srblocks.json"
 _MODULES = "nn_module_stack"
 _TRACES = ("stack_trace", "source_fn_stack", "torch_fn", "from_node")
 
 
 def example_input(net: Network, shapes: Shapes) -> Tensor:
-    """An input to trace with: no two of batch, height and width equal, none of them 1, inside the ranges."""
+    """Return an input to trace with: batch, height and width distinct and above 1, within the ranges."""
     if shapes.static:
         return torch.zeros(shapes.minimum)
     low, high = shapes.minimum, shapes.maximum
@@ -39,9 +35,12 @@ def example_input(net: Network, shapes: Shapes) -> Tensor:
 
 
 def dynamic_shapes(shapes: Shapes, *, proven: bool = True) -> tuple[dict[int, Any]] | None:
-    """The dynamic dimensions of the one input; None for a static export.
+    """Return the dynamic dimensions of the input; None for a static export.
 
-    With readable names, whose whole ranges torch.export must prove; or as hints, which leave the check to the artifact.
+    Args:
+        shapes: accepted input sizes.
+        proven: use named dimensions, whose full ranges torch.export must prove; otherwise use hints, which leave the
+            check to the artifact.
     """
     if shapes.static:
         return None
@@ -60,13 +59,13 @@ def dynamic_shapes(shapes: Shapes, *, proven: bool = True) -> tuple[dict[int, An
 def export_program(
     net: Network, shapes: Shapes, *, example: Tensor | None = None, modules: bool = False
 ) -> torch.export.ExportedProgram:
-    """Trace `net` with dynamic batch, height and width, and drop everything that names this machine's files.
+    """Trace `net` with dynamic batch, height and width, without records that contain paths of this machine.
 
     Args:
         net: the network.
-        shapes: the sizes that the program is to take.
-        example: what to trace with, on the network's device; None for `example_input`.
-        modules: each node keeps the path of the module that it comes from.
+        shapes: accepted input sizes.
+        example: input to trace with, on the network's device; None for `example_input`.
+        modules: keep the module path of each node.
 
     Raises:
         ExportError: E502, torch.export cannot trace the network with these ranges.
@@ -76,7 +75,7 @@ def export_program(
         try:
             program = torch.export.export(net, inputs, dynamic_shapes=dynamic_shapes(shapes))
         except UserError as error:
-            # Halves of a size, as SAN takes them, are beyond what torch.export can prove of a range.
+            # torch.export cannot prove ranges of halved sizes, which SAN uses.
             if error.error_type != UserErrorType.CONSTRAINT_VIOLATION or shapes.static:
                 raise
             program = torch.export.export(net, inputs, dynamic_shapes=dynamic_shapes(shapes, proven=False))
@@ -91,51 +90,24 @@ def export_program(
 
 
 def drop_traces(program: torch.export.ExportedProgram, *, modules: bool = False) -> None:
-    """Remove what names this machine's files, and the paths of modules unless `modules` keeps them."""
+    """Remove records that contain paths of this machine, and module paths unless `modules` is set."""
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
             for key in _TRACES if modules else (*_TRACES, _MODULES):
                 node.meta.pop(key, None)
 
 
-def write(
-    net: Network, path: Path, *, shapes: Shapes, metadata: dict[str, Any], request: ExportConfig
-) -> dict[str, Any]:
-    """Export `net` with `metadata` as an extra file of the archive."""
-    del request
-    program = export_program(net, shapes)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # Of weights that lie channels last; each has its memory to itself and is saved whole.
-        warnings.filterwarnings("ignore", message="No complete tensor found in the group")
-        torch.export.save(program, buffer, extra_files={_METADATA: json.dumps(metadata, sort_keys=True)})
-    write_archive(buffer, path)
-    return {}
-
-
-def read(path: Path) -> Loaded:
-    """Load the program on the device that it was exported on, if it does nothing but operate on tensors.
+def write(net: Network, path: Path, context: WriteContext) -> dict[str, Any]:
+    """Export `net` with the metadata as an extra file of the archive.
 
     Raises:
-        ValueError, zipfile.BadZipFile: it is damaged, or does more: torch would execute it, pickles included.
+        ExportError: E502, torch.export cannot trace the network.
     """
-    records = read_archive(path)
-    check_program(records)
-    extra = {_METADATA: ""}
-    logger = logging.getLogger("torch.export")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # it logs the traceback of a file that it cannot read, besides raising
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message="The given buffer is not writable"
-            )  # torch 2.11, of its own bytes
-            module = torch.export.load(packed(records), extra_files=extra).module()
-    finally:
-        logger.setLevel(level)
-
-    def run(lr: Tensor) -> Tensor:
-        with torch.inference_mode():
-            return module(lr)
-
-    return Loaded(run, json.loads(extra[_METADATA] or "{}"))
+    program = export_program(net, context.shapes)
+    buffer = io.BytesIO()
+    # The warning is about channels-last weights; each has its own storage and is saved in full.
+    with quiet(message="No complete tensor found in the group"):
+        extra = {METADATA: json.dumps(context.metadata, sort_keys=True)}
+        torch.export.save(program, buffer, extra_files=extra)
+    write_archive(buffer, path)
+    return {}
