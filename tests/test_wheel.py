@@ -16,7 +16,7 @@ from helpers.support import REPOSITORY
 
 OTHER_FILES = re.compile(
     r"srblocks(_export)?/py\.typed"
-    r"|srblocks/__init__\.pyi"
+    r"|srblocks(_export)?/(\w+/)?__init__\.pyi"
     r"|srblocks/\w+/README\.md"
     r"|srblocks/pretrained/\w+_x\d\.safetensors"
     rf"|srblocks-{srblocks.__version__}\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/LICENSE)"

@@ -16,7 +16,7 @@ def source_of(module: str) -> Path:
     """
     for root in ROOTS:
         path = root.joinpath(*module.split("."))
-        for file in (path / "__init__.py", path.with_suffix(".py")):
+        for file in (path / "__init__.pyi", path / "__init__.py", path.with_suffix(".py")):
             if file.is_file():
                 return file
     raise FileNotFoundError(f"no module {module}")
