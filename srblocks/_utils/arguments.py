@@ -1,31 +1,32 @@
-"""Constructor arguments of networks on the command line: ``--arg name=value``."""
+"""Constructor arguments of networks on a command line."""
 
 import contextlib
 import json
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn
+
+from ..errors import SRBlocksError
+
+if TYPE_CHECKING:
+    from ..registry import NetworkSpec
 
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 
-class _Spec(Protocol):
-    """The part of `srblocks.registry.NetworkSpec` that is used here."""
+class ArgumentError(SRBlocksError, ValueError):
+    """A wrong or missing argument of a network."""
 
-    @property
-    def name(self) -> str: ...
-
-    def arguments(self) -> dict[str, object]: ...
+    exit_code = 2
 
 
-def parse_argument(pair: str, spec: _Spec | None = None) -> tuple[str, object]:
-    """Parse ``name=value``; the value is JSON, a Python constant (True, False, None) or text.
+def parse_argument(pair: str, spec: "NetworkSpec | None" = None) -> tuple[str, object]:
+    """Parse ``name=value``. The value is JSON, True, False or None, or otherwise a string.
 
     Args:
-        pair: the text to parse.
-        spec: spec of the network, which must have the argument and whose default determines the type; None if the
-            network is not known yet.
+        pair: the word.
+        spec: the network: it must have the argument, whose default determines the type; None for an unknown network.
 
     Raises:
-        ValueError: it is not an assignment, or the network does not have the argument or not with this type.
+        ArgumentError: not an assignment, or the network has no such argument or type.
 
     Examples:
         >>> parse_argument("scales=[2, 4]")
@@ -33,15 +34,15 @@ def parse_argument(pair: str, spec: _Spec | None = None) -> tuple[str, object]:
     """
     key, equals, text = pair.partition("=")
     if not equals or not key.isidentifier():
-        raise ValueError(f"--arg must be name=value, for example --arg depth=8, got {pair!r}")
+        raise ArgumentError(f"--arg must be KEY=VALUE, such as depth=8, got {pair!r}")
+    if key == "scale":
+        raise ArgumentError("--arg does not accept scale", "use --scale")
     if spec is None:
-        if key == "scale":
-            raise ValueError("--arg scale is not supported; use --scale")
         return key, _value(text)
     defaults = spec.arguments()
-    if key not in defaults or key == "scale":
+    if key not in defaults:
         known = ", ".join(name for name in defaults if name != "scale")
-        raise ValueError(f"{spec.name} has no argument {key!r}; --arg accepts {known}; use --scale for the scale")
+        raise ArgumentError(f"{spec.name} has no argument {key!r}", f"use one of {known}")
     default = defaults[key]
     value, kind = _value(text), type(default)
     if kind is str:
@@ -50,16 +51,16 @@ def parse_argument(pair: str, spec: _Spec | None = None) -> tuple[str, object]:
         return key, float(value)
     if default is None or type(value) is kind or (kind is tuple and type(value) is list):
         return key, value
-    raise ValueError(f"--arg {key} must be of type {kind.__name__}, such as the default {default}, got {text!r}")
+    raise ArgumentError(f"--arg {key} must be of type {kind.__name__}, like its default {default}, got {text!r}")
 
 
 def _value(text: str) -> object:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     with contextlib.suppress(ValueError, RecursionError):
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_reject)
     return text
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject(constant: str) -> NoReturn:
     raise ValueError(constant)

@@ -1,12 +1,8 @@
-"""Shared runner of the commands: options declared as dataclass fields, one-line errors, exit codes. Imports no torch.
+"""Shared runner of the commands: options as dataclass fields, one-line errors, exit codes. Imports no torch.
 
-    @dataclass(frozen=True, kw_only=True)
-    class Options:
-        inputs: Annotated[tuple[Path, ...], Parameter(help="Files and folders.")]
-        scale: Annotated[int | None, Parameter(help="Scale factor.")] = None
-
-    app = build_app("srblocks-upscale", declared(Options, positional="inputs"), summary="...", epilogue=EPILOGUE)
-    sys.exit(run_command(app, lambda values: upscale(Options(**values)), sys.argv[1:]))
+A command declares each option once, as a field ``scale: Annotated[int | None, Parameter(help="Scale factor.")] = None``
+of a dataclass. `declared` turns the fields into parameters, `build_app` these into a command line, and `run_command`
+runs it. A positional field of type ``tuple[..., ...]`` takes all positional words.
 """
 
 import contextlib
@@ -105,7 +101,9 @@ def declared(options: type, *, positional: str = "") -> list[inspect.Parameter]:
     return sorted(parameters, key=lambda parameter: parameter.kind)
 
 
-def build_app(name: str, parameters: Sequence[inspect.Parameter], *, summary: str, epilogue: str, usage: str = "") -> App:
+def build_app(
+    name: str, parameters: Sequence[inspect.Parameter], *, summary: str, epilogue: str, usage: str = ""
+) -> App:
     """Build the command line of a command without subcommands.
 
     Args:
@@ -125,7 +123,7 @@ def build_app(name: str, parameters: Sequence[inspect.Parameter], *, summary: st
         name=name,
         help=summary,
         usage=f"{name} {usage}" if usage else None,
-        help_epilogue=epilogue,
+        help_epilogue="\n\n".join(" ".join(paragraph.split()) for paragraph in epilogue.split("\n\n")),
         help_format="plaintext",
         help_formatter=_HelpFormatter(),
         version=f"{name} {metadata.version('srblocks')}",
@@ -209,7 +207,9 @@ def run_command(
 def expected_error(failure: Exception) -> SRBlocksError | None:
     """Return the error to report for an exception; None for an unexpected one."""
     if isinstance(failure, SRBlocksError):
-        return failure
+        choices = getattr(failure, "arguments", {})  # of a CheckpointError
+        remedy = " or ".join(_flag(name, values) for name, values in choices.items())
+        return SRBlocksError(failure.cause, f"use {remedy}", exit_code=failure.exit_code) if remedy else failure
     if isinstance(failure, ImportError):
         return SRBlocksError(str(failure), exit_code=4)
     from .memory import is_out_of_memory  # noqa: PLC0415 (it imports torch)
@@ -219,3 +219,14 @@ def expected_error(failure: Exception) -> SRBlocksError | None:
     if isinstance(failure, OSError):
         return SRBlocksError(f"cannot read {failure.filename} ({failure.strerror})", exit_code=9)
     return None
+
+
+def _flag(name: str, values: str) -> str:
+    """Return the option that sets an argument of `load_checkpoint`."""
+    return (
+        f"--scale ({values})"
+        if name == "scale"
+        else f"--network ({values})"
+        if name == "network"
+        else (f"--arg {name}=VALUE ({values})")
+    )

@@ -1,55 +1,44 @@
-"""What the commands have in common: errors of one line, and output that arrives or is known not to."""
+"""Safe console output of the commands: one-line errors, checked writes to stdout, SIGTERM."""
 
-import argparse
 import contextlib
 import os
 import signal
 import sys
 import threading
 from collections.abc import Generator
-from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+
+from ..errors import SRBlocksError
 
 
-class Parser(argparse.ArgumentParser):
-    """Parses a command line, and says in one line what is wrong with it."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
-        self.add_argument("--version", action="version", version=f"%(prog)s {metadata.version('srblocks')}")
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line."""
-        self.exit(2, f"{self.prog}: {one_line(message)}; see {self.prog} --help\n")
-
-
-class OutputError(Exception):
+class OutputError(SRBlocksError):
     """Standard output cannot be written."""
+
+    exit_code = 3
 
 
 def one_line(message: str) -> str:
-    r"""Escape what would garble a terminal or begin another line.
+    r"""Escape line breaks and control characters.
 
-    Example:
+    Examples:
         >>> one_line("größe\n\x1b[31m")
         'größe\\n\\x1b[31m'
     """
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in message)
 
 
-def echo_error(message: str) -> None:
-    """Print on standard error. Where that cannot be written nobody reads it, and the work goes on."""
+def echo_error(message: object) -> None:
+    """Print one line on standard error; a closed standard error is ignored."""
     with contextlib.suppress(OSError):
-        print(one_line(message), file=sys.stderr, flush=True)
+        print(one_line(str(message)), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def session() -> Generator[None, None, None]:
-    """Run a command in a block: SIGTERM ends it as Ctrl-C does, and closed standard streams lead nowhere."""
+    """Context in which SIGTERM raises KeyboardInterrupt and closed standard streams are replaced by the null device."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (for as long as the process lives)
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (open until the process ends)
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -62,7 +51,7 @@ def session() -> Generator[None, None, None]:
 
 @contextlib.contextmanager
 def standard_output() -> Generator[None, None, None]:
-    """Print in a block, at whose end all is written. A reader that has read enough and closed the pipe is no error.
+    """Context that flushes standard output at its end. A reader that closed the pipe is not an error.
 
     Raises:
         OutputError: the output cannot be written.
@@ -71,6 +60,6 @@ def standard_output() -> Generator[None, None, None]:
         yield
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of the process
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         if not isinstance(error, BrokenPipeError):
-            raise OutputError(f"the output cannot be written ({error.strerror})") from error
+            raise OutputError(f"cannot write the output ({error.strerror})") from error

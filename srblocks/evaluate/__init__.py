@@ -1,13 +1,8 @@
-"""Measuring fidelity: PSNR and SSIM of networks and exported artifacts by the protocol of published tables.
+"""Evaluate models: PSNR and SSIM as in published results.
 
-`srblocks-evaluate --help` is the command.
+The command is ``srblocks-evaluate``. Names are imported on first use; `__init__.pyi` lists them.
 """
 
-from .scoring import Score as Score
-from .scoring import compare as compare
-from .scoring import evaluate as evaluate
-from .scoring import image_files as image_files
-from .scoring import means as means
-from .scoring import protocol as protocol
-from .scoring import read_image as read_image
-from .scoring import score as score
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""`python -m srblocks.evaluate`."""
+"""``python -m srblocks.evaluate``."""
 
 import sys
 

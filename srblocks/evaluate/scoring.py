@@ -1,4 +1,4 @@
-"""PSNR and SSIM of images by the protocol of published tables."""
+"""PSNR and SSIM of images as in published results, see `srblocks.metrics`."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,22 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from ..color import rgb_to_y
-from ..inference import UpscaleError, Upscaler
-from ..inference.errors import failure
+from ..inference.errors import UpscaleError, failure_reason
 from ..inference.formats import FORMATS
-from ..inference.upscaler import Image
+from ..inference.upscaler import Image, Upscaler
 from ..metrics import psnr, ssim
-from ..resize import reduced_pair
+from ..resize import downscaled_pair
 
 
 @dataclass(frozen=True)
 class Score:
-    """Fidelity of one image on luma.
+    """Scores of one image on luma.
 
     Attributes:
         image: its name.
-        psnr: peak signal-to-noise ratio in decibels; infinite for equal images.
-        ssim: structural similarity; None below 11 pixels per side.
+        psnr: PSNR in dB; infinity for equal images.
+        ssim: SSIM; None if less than 11 pixels per side are left after cropping.
     """
 
     image: str
@@ -32,105 +31,104 @@ class Score:
 
 
 def score(upscale: Upscaler, rgb: Image, name: str = "") -> Score:
-    """Reduce an image, enlarge it again and compare the lumas.
+    """Downscale an image, upscale it and compare the luma of both.
 
-    A network on luma sees the luma of the image, reduced in floating point, and nothing is rounded. Any other sees the
-    picture reduced in 8 bits and gives one of 8 bits, whose luma is not rounded. `scale` pixels at every border are
-    left out.
+    Models on luma receive the luma of the image, downscaled in floating point, and nothing is rounded. Models on RGB
+    receive the image downscaled in 8 bits; their output is rounded to 8 bits, its luma is not. `scale` border pixels
+    are cropped.
 
     Args:
-        upscale: what enlarges.
+        upscale: the model.
         rgb: (H, W, 3), uint8.
-        name: for the report.
+        name: name in the score.
 
     Raises:
-        ValueError: the image is smaller than its border.
+        ValueError: nothing is left after cropping.
     """
     if upscale.color == "y":
-        low, high = reduced_pair(rgb_to_y(rgb), upscale.scale)
-        enlarged = upscale(low[..., None])[..., 0]
+        low, high = downscaled_pair(rgb_to_y(rgb), upscale.scale)
+        upscaled = upscale(low[..., None])[..., 0]
     else:
-        low, picture = reduced_pair(rgb, upscale.scale)
-        high = rgb_to_y(picture)
-        enlarged = rgb_to_y(np.round(upscale(low / 255) * 255).astype(np.uint8))
-    return compare(enlarged, high, upscale.scale, name)
+        low, cropped = downscaled_pair(rgb, upscale.scale)
+        high = rgb_to_y(cropped)
+        upscaled = rgb_to_y(np.round(upscale(low / 255) * 255).astype(np.uint8))
+    return compare(upscaled, high, upscale.scale, name)
 
 
-def compare(enlarged: Image, high: Image, border: int, name: str = "") -> Score:
-    """Compare two images of one channel without their borders."""
-    similarity = ssim(enlarged, high, crop_border=border) if min(high.shape) - 2 * border >= 11 else None
-    return Score(name, psnr(enlarged, high, crop_border=border), similarity)
+def compare(upscaled: Image, high: Image, border: int, name: str = "") -> Score:
+    """Compare two images (H, W) in [0, 1] after cropping `border` pixels per side."""
+    similarity = ssim(upscaled, high, crop_border=border) if min(high.shape) - 2 * border >= 11 else None
+    return Score(name, psnr(upscaled, high, crop_border=border), similarity)
 
 
 def protocol(color: str, scale: int) -> str:
-    """State in one sentence how the figures come about."""
+    """Return one sentence that describes how the scores are computed."""
     low = (
-        "luma (studio range) of the RGB image, reduced by MATLAB's bicubic in floating point, not rounded"
+        "luma (studio range) of the RGB image, downscaled by MATLAB bicubic in floating point, not rounded"
         if color == "y"
-        else "RGB image reduced by MATLAB's bicubic in 8 bits, output rounded to 8 bits; its luma (studio range)"
+        else "RGB image downscaled by MATLAB bicubic in 8 bits, output rounded to 8 bits; its luma (studio range)"
     )
-    return f"{low}; compared with the original's luma, {scale} border pixels left out, peak 255; mean over images"
+    return f"{low}; compared with the original luma, {scale} border pixels cropped, peak 255; mean over images"
 
 
 def image_files(data: Path) -> list[Path]:
-    """Give the images of a folder that are not hidden, in the order of their names, or one file.
+    """Return the images of a folder by name, without hidden files; or a single file.
 
     Raises:
-        UpscaleError: there is none.
+        UpscaleError: no images.
     """
     found = (path for path in data.glob("*") if path.suffix.lower() in FORMATS and not path.name.startswith("."))
     files = [data] if data.is_file() else sorted(found)
-    if not files:
-        what = "holds no images" if data.is_dir() else "is no folder"
-        raise UpscaleError(2, f"{data} {what}; give a folder with files that end in {', '.join(FORMATS)}")
-    return files
+    if files:
+        return files
+    if not data.is_dir():
+        raise UpscaleError(f"no such file or directory: {data}")
+    raise UpscaleError(f"no images in {data}", f"images end in {', '.join(FORMATS)}")
 
 
 def read_image(path: Path) -> Image:
-    """Read an image as (H, W, 3), uint8 RGB, without its transparency and without further frames.
+    """Read an image as (H, W, 3), uint8 RGB, without transparency; only the first frame.
 
     Raises:
-        UpscaleError: Pillow is missing.
-        ValueError: the file is no image, or has more than 8 bits per channel.
+        MissingLibraryError: Pillow is not installed.
+        ValueError: not an image, or more than 8 bits per channel.
     """
-    try:
-        from ..inference.images import read_image  # noqa: PLC0415 (it needs Pillow, an optional extra)
-    except ImportError as error:
-        raise UpscaleError(4, str(error)) from error
+    from ..inference.images import read_image  # noqa: PLC0415 (Pillow is optional)
+
     try:
         pixels = read_image(path).pixels
     except OSError as error:
-        raise ValueError(f"no readable image ({error})") from error
+        raise ValueError(f"cannot read the image ({error})") from error
     if pixels.dtype != np.uint8:
-        raise ValueError("16 bits per channel; the protocol is one of 8 bits, convert the image first")
+        raise ValueError("16-bit images are not supported; convert it to 8 bits")
     return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
 
 
 def evaluate(upscale: Upscaler, files: Sequence[Path], failures: dict[Path, str] | None = None) -> Iterator[Score]:
-    """Score files one by one.
+    """Yield the scores of image files.
 
     Args:
-        upscale: what enlarges.
+        upscale: the model.
         files: images.
-        failures: takes up what is wrong with files that have no score; None to raise it.
+        failures: receives the reasons of files without a score; None to raise them.
 
     Raises:
-        UpscaleError: Pillow is missing.
-        ValueError: with ``failures=None``, a file is no image or too small, the model fails, or memory is short.
+        MissingLibraryError: Pillow is not installed.
+        ValueError: with ``failures=None``, a file is not an image or too small, the model fails, or memory is short.
     """
     for path in files:
         try:
             yield score(upscale, read_image(path), path.name)
-        except UpscaleError:
+        except ImportError:
             raise
-        except Exception as error:  # whatever one image causes, the others are to be scored
+        except Exception as error:  # one bad file must not stop the others
             if failures is None:
-                raise ValueError(f"{path}: {failure(error)}") from error
-            failures[path] = failure(error)
+                raise ValueError(f"{path}: {failure_reason(error)}") from error
+            failures[path] = failure_reason(error)
 
 
 def means(scores: Sequence[Score]) -> Score:
-    """Give the mean decibels and the mean similarity of the images that have one."""
+    """Return the mean PSNR, and the mean SSIM of the images that have one."""
     similarities = [each.ssim for each in scores if each.ssim is not None]
     mean = math.fsum(each.psnr for each in scores) / len(scores)
     return Score("mean", mean, math.fsum(similarities) / len(similarities) if similarities else None)

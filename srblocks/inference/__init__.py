@@ -1,11 +1,12 @@
-"""Enlarging pictures of any size: networks, weights files and exported artifacts, tile by tile.
+"""Upscale images of any size with networks, weights files and exported artifacts, tile by tile.
 
-`srblocks-upscale --help` is the command.
+    from srblocks.inference import open_upscaler
+
+    upscaled = open_upscaler("fsrcnn", scale=2).upscale(pixels)  # (H, W, 3), uint8 or uint16
+
+The command is ``srblocks-upscale``. Names are imported on first use; `__init__.pyi` lists them.
 """
 
-from .errors import UpscaleError as UpscaleError
-from .errors import WrongOutputError as WrongOutputError
-from .open_model import from_artifact as from_artifact
-from .open_model import from_network as from_network
-from .open_model import open_upscaler as open_upscaler
-from .upscaler import Upscaler as Upscaler
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

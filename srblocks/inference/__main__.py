@@ -1,4 +1,4 @@
-"""`python -m srblocks.inference`."""
+"""``python -m srblocks.inference``."""
 
 import sys
 

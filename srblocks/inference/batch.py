@@ -1,4 +1,4 @@
-"""Enlarging picture files: one, the bytes of one, or what a plan lists."""
+"""Upscale image files: one file, its bytes, or a batch of jobs."""
 
 import dataclasses
 import errno
@@ -18,60 +18,61 @@ from numpy.typing import NDArray
 from .._utils.files import atomic_path
 from ..tiling import CHROMA_RADIUS
 from ..upsampling import InterpolateUp
-from .errors import UpscaleError, failure
+from .errors import UpscaleError, failure_reason
 from .formats import FORMATS
-from .images import ImageData, ImageFileError, check_size, read_image, write_image
+from .images import ImageFile, ImageFileError, check_size, read_image, write_image
 from .paths import Job
 from .upscaler import Upscaler
 
 Pixels = NDArray[Any]
 
-APPROXIMATE = "approximate: the network sees whole pictures, and this one was enlarged in tiles"
-"""The remark about such a picture."""
+APPROXIMATE = "approximate: upscaled in tiles by a network with a global receptive field"
+"""Warning about such an image."""
 
-_OF_ONE_NAME = {errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ, errno.EFBIG}
-"""What keeps one file from being written; anything else keeps the others too."""
+PADDED = "padded to a size that the network accepts, and cropped"
+"""Warning about such an image."""
 
-PADDED = "mirrored at the bottom and at the right to a size that the network takes, and cropped again"
-"""The remark about a picture of another size."""
+_FILE_ERRORS = {errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ, errno.EFBIG}
+"""Errors of writing that concern one file; others concern all."""
 
 Progress = Callable[[float], None]
-"""Takes the share of a picture that is done."""
+"""Function that receives the finished fraction of an image."""
 
 
-def _nothing(share: float) -> None:
+def _ignore(fraction: float) -> None:
     pass
 
 
 def upscale_image(
-    upscaler: Upscaler, picture: ImageData, *, tile: int | None = None, progress: Progress = _nothing
-) -> ImageData:
-    """Enlarge a picture in its own depth, and its transparency by MATLAB's bicubic interpolation.
+    upscaler: Upscaler, image: ImageFile, *, tile: int | None = None, progress: Progress = _ignore
+) -> ImageFile:
+    """Upscale an image with its bit depth; transparency is upscaled by MATLAB's bicubic interpolation.
 
-    Gray pictures go through the network as RGB, and become gray again.
+    Gray images are upscaled as RGB and converted back to gray.
 
     Args:
-        upscaler: what enlarges RGB images.
-        picture: what to enlarge.
-        tile: side of the tiles, see `Upscaler.enlarge`; None for the upscaler's own.
-        progress: called with the share of the picture that is done.
+        upscaler: upscaler of RGB images.
+        image: the image.
+        tile: tile size, see `Upscaler.upscale`; None for that of the upscaler.
+        progress: called with the finished fraction of the image.
     """
-    low, remarks = picture.pixels, picture.remarks
+    low, warnings = image.pixels, image.warnings
     size = (low.shape[0], low.shape[1])
     if upscaler.is_padded(size):
-        remarks += (PADDED,)
+        warnings += (PADDED,)
     if not upscaler.is_exact(size, tile=tile):
-        remarks += (APPROXIMATE,)
+        warnings += (APPROXIMATE,)
     if low.shape[2] == 1:
-        pixels = _gray(upscaler.enlarge(np.broadcast_to(low, (*low.shape[:2], 3)), tile=tile, progress=progress))
+        rgb = np.broadcast_to(low, (*low.shape[:2], 3))
+        pixels = _to_gray(upscaler.upscale(rgb, tile=tile, progress=progress))
     else:
-        pixels = upscaler.enlarge(low, tile=tile, progress=progress)
-    alpha = None if picture.alpha is None else _bicubic(upscaler.scale).enlarge(picture.alpha)
-    return dataclasses.replace(picture, pixels=pixels, alpha=alpha, remarks=remarks)
+        pixels = upscaler.upscale(low, tile=tile, progress=progress)
+    alpha = None if image.alpha is None else _bicubic(upscaler.scale).upscale(image.alpha)
+    return dataclasses.replace(image, pixels=pixels, alpha=alpha, warnings=warnings)
 
 
-def _gray(rgb: Pixels) -> Pixels:
-    """Give the luma of full range (ITU-R BT.601), in whole numbers and some rows at a time."""
+def _to_gray(rgb: Pixels) -> Pixels:
+    """Return full-range luma (ITU-R BT.601) in integer arithmetic, in blocks of rows to save memory."""
     gray = np.empty((*rgb.shape[:2], 1), rgb.dtype)
     weights = np.array([19595, 38470, 7471], np.uint32)
     for top in range(0, len(rgb), 64):
@@ -94,18 +95,18 @@ def _bicubic(scale: int) -> Upscaler:
 def upscale_bytes(
     upscaler: Upscaler, data: bytes, *, format: str | None = None, tile: int | None = None, quality: int | None = None
 ) -> bytes:
-    """Enlarge a picture as it stands in a file; arguments and errors are those of `upscale_file`.
+    """Upscale the content of an image file; see `upscale_file` for arguments and errors.
 
-    Example:
+    Examples:
         >>> from srblocks.inference import open_upscaler
         >>> stream = io.BytesIO()
-        >>> _ = write_image(ImageData(np.zeros((20, 30, 3), np.uint8)), stream)
-        >>> enlarged = upscale_bytes(open_upscaler("fsrcnn", scale=2), stream.getvalue())
-        >>> read_image(io.BytesIO(enlarged)).pixels.shape
+        >>> _ = write_image(ImageFile(np.zeros((20, 30, 3), np.uint8)), stream)
+        >>> upscaled = upscale_bytes(open_upscaler("fsrcnn", scale=2), stream.getvalue())
+        >>> read_image(io.BytesIO(upscaled)).pixels.shape
         (40, 60, 3)
     """
     stream = io.BytesIO()
-    write_image(_upscaled(upscaler, io.BytesIO(data), format, tile, _nothing), stream, format=format, quality=quality)
+    write_image(_upscaled(upscaler, io.BytesIO(data), format, tile, _ignore), stream, format=format, quality=quality)
     return stream.getvalue()
 
 
@@ -117,61 +118,62 @@ def upscale_file(
     format: str | None = None,
     tile: int | None = None,
     quality: int | None = None,
-    progress: Progress = _nothing,
-) -> ImageData:
-    """Enlarge a picture file. The new file has its name only when it is whole.
+    progress: Progress = _ignore,
+) -> ImageFile:
+    """Upscale an image file; the output is written atomically.
 
     Args:
-        upscaler: what enlarges RGB images.
-        source: PNG, JPEG, WebP, TIFF or BMP.
-        target: what to write; it is overwritten.
-        format: Pillow's name of the new format; None for that of the suffix of `target`, or else that of `source`.
-        tile: side of the tiles, see `Upscaler.enlarge`; None for the upscaler's own.
-        quality: of JPEG and WebP, see `srblocks.inference.images.write_image`.
-        progress: called with the share of the picture that is done.
+        upscaler: upscaler of RGB images.
+        source: PNG, JPEG, WebP, TIFF or BMP file.
+        target: output file; overwritten if it exists.
+        format: Pillow's name of the output format; None for that of the suffix of `target`, or that of `source`.
+        tile: tile size, see `Upscaler.upscale`; None for that of the upscaler.
+        quality: quality of JPEG and WebP, see `srblocks.inference.images.write_image`.
+        progress: called with the finished fraction of the image.
 
     Returns:
-        The new picture, with remarks on what was not kept.
+        The upscaled image; its `warnings` name what was not kept.
 
     Raises:
-        ImageFileError: the file holds no readable picture, the format cannot hold the new one, or the file system cannot
-            hold a file of this name or size.
+        ImageFileError: the image cannot be read, or the output format or file system cannot hold the result.
         OSError: the file cannot be read.
-        WrongOutputError: the model gives no picture of the size that it should have.
-        UpscaleError: code 3, the folder or the disk cannot be written.
+        WrongOutputError: the model returned a wrong output.
+        UpscaleError: exit code 3, the folder or disk cannot be written.
     """
     target = Path(target)
     name = format or FORMATS.get(target.suffix.lower())
-    picture = _upscaled(upscaler, Path(source), name, tile, progress)
+    image = _upscaled(upscaler, Path(source), name, tile, progress)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(target) as temporary:
-            lost = write_image(picture, temporary, format=name or picture.format, quality=quality)
+            lost = write_image(image, temporary, format=name or image.format, quality=quality)
     except OSError as error:
-        message = f"{target} cannot be written ({error.strerror or error})"
-        raise (ImageFileError(message) if error.errno in _OF_ONE_NAME else UpscaleError(3, message)) from error
-    return dataclasses.replace(picture, remarks=picture.remarks + lost)
+        message = f"cannot write {target} ({error.strerror or error})"
+        raise (
+            ImageFileError(message) if error.errno in _FILE_ERRORS else UpscaleError(message, exit_code=3)
+        ) from error
+    return dataclasses.replace(image, warnings=image.warnings + lost)
 
 
 def _upscaled(
     upscaler: Upscaler, source: Path | BinaryIO, format: str | None, tile: int | None, progress: Progress
-) -> ImageData:
-    picture = read_image(source)
-    height, width = picture.pixels.shape[:2]
-    check_size(format or picture.format, height * upscaler.scale, width * upscaler.scale)
-    return upscale_image(upscaler, picture, tile=tile, progress=progress)
+) -> ImageFile:
+    image = read_image(source)
+    height, width = image.pixels.shape[:2]
+    check_size(format or image.format, height * upscaler.scale, width * upscaler.scale)
+    return upscale_image(upscaler, image, tile=tile, progress=progress)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
+    """Result of a job.
 
     Attributes:
         job: the files.
         status: "done", "skipped" or "failed".
-        size: width and height of the new picture.
-        seconds: how long it took.
-        remarks: what was not kept, and `APPROXIMATE`.
+        size: width and height of the upscaled image.
+        seconds: duration.
+        warnings: what was not kept, `PADDED` and `APPROXIMATE`.
         reason: why it failed.
     """
 
@@ -179,13 +181,13 @@ class Outcome:
     status: str
     size: tuple[int, int] | None = None
     seconds: float | None = None
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     reason: str | None = None
 
     @property
     def is_approximate(self) -> bool:
-        """Tell whether the tiles are not what the whole picture would be."""
-        return APPROXIMATE in self.remarks
+        """Whether the result differs from upscaling without tiles."""
+        return APPROXIMATE in self.warnings
 
 
 def run_job(
@@ -194,19 +196,19 @@ def run_job(
     *,
     tile: int | None = None,
     quality: int | None = None,
-    progress: Progress = _nothing,
+    progress: Progress = _ignore,
 ) -> Outcome:
-    """Enlarge a picture file, and tell what keeps it from being enlarged instead of raising it.
+    """Upscale an image file; errors of this file are returned instead of raised.
 
     Raises:
-        UpscaleError: code 3, the folder or the disk cannot be written.
+        UpscaleError: exit code 3, the folder or disk cannot be written.
     """
     start = time.perf_counter()
     try:
-        picture = upscale_file(upscaler, job.source, job.target, tile=tile, quality=quality, progress=progress)
+        image = upscale_file(upscaler, job.source, job.target, tile=tile, quality=quality, progress=progress)
     except UpscaleError:
         raise
-    except Exception as error:  # whatever one file causes, the others are to be enlarged
-        return Outcome(job, "failed", reason=failure(error, "give a smaller --tile"))
-    height, width = picture.pixels.shape[:2]
-    return Outcome(job, "done", (width, height), time.perf_counter() - start, picture.remarks)
+    except Exception as error:  # one bad file must not stop the others
+        return Outcome(job, "failed", reason=failure_reason(error, "use a smaller --tile"))
+    height, width = image.pixels.shape[:2]
+    return Outcome(job, "done", (width, height), time.perf_counter() - start, image.warnings)

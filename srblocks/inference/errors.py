@@ -1,75 +1,36 @@
-"""What keeps pictures from being enlarged, and how a command ends then."""
+"""Errors of inference."""
 
-import io
-import sys
-from collections.abc import Callable
-
-from .._utils.console import OutputError, echo_error, session
-from .._utils.memory import is_out_of_memory
+from ..errors import SRBlocksError
 
 
-class UpscaleError(Exception):
-    """What keeps a command from running.
+class UpscaleError(SRBlocksError):
+    """A model cannot be opened, or images cannot be read or written; `exit_code` is that of the commands."""
+
+    exit_code = 2
+
+
+class WrongOutputError(SRBlocksError, ValueError):
+    """A model returned an array of the wrong shape or type, or values that are not finite."""
+
+    exit_code = 9
+
+
+def failure_reason(error: Exception, remedy: str = "use a smaller image") -> str:
+    """Return one line about why an image failed.
 
     Args:
-        code: exit code of the command.
-        message: what was given, and what to do.
-    """
+        error: the exception.
+        remedy: what to do if memory is short.
 
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def ending(error: Exception) -> UpscaleError:
-    """Give what ends a command its exit code and one line; what nobody foresaw is raised again."""
-    if isinstance(error, UpscaleError):
-        return error
-    if isinstance(error, (OutputError, ImportError)):
-        return UpscaleError(3 if isinstance(error, OutputError) else 4, str(error))
-    if is_out_of_memory(error):
-        return UpscaleError(9, "there is not enough memory for the model")
-    if isinstance(error, OSError):
-        return UpscaleError(9, f"{error.filename} cannot be read ({error.strerror})")
-    raise error
-
-
-class WrongOutputError(ValueError):
-    """A model gave something that is no picture of the size that it should have."""
-
-
-def failure(error: Exception, remedy: str = "give a smaller one") -> str:
-    """Say in one line what keeps one picture from being enlarged; where memory is short, with a remedy.
-
-    Example:
-        >>> failure(KeyError("name"))
+    Examples:
+        >>> failure_reason(KeyError("name"))
         "KeyError: 'name'"
     """
+    from .._utils.memory import is_out_of_memory  # noqa: PLC0415 (it imports torch)
+
     if is_out_of_memory(error):
-        return f"there is not enough memory for it; {remedy}"
+        return f"not enough memory; {remedy}"
     text = str(error).strip().partition("\n")[0]
     if isinstance(error, OSError):
         return error.strerror or text
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
-
-
-def exit_code_of(command: str, run: Callable[[], int], *, interrupted: str = "interrupted") -> int:
-    """Run a command and give its exit code; what ends it early is said in one line.
-
-    Args:
-        command: its name.
-        run: what it does; gives the exit code.
-        interrupted: what to say after Ctrl-C.
-    """
-    with session():
-        try:
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(errors="backslashreplace")
-            return run()
-        except KeyboardInterrupt:
-            echo_error(f"{command}: {interrupted}")
-            return 130
-        except Exception as error:
-            end = ending(error)
-            echo_error(f"{command}: {end}")
-            return end.code
+    return text if isinstance(error, (ValueError, SRBlocksError)) and text else f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""Formats of picture files."""
+"""File formats of images."""
 
 FORMATS = {
     ".png": "PNG",
@@ -9,4 +9,4 @@ FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
-"""Suffixes of the files that are read and written, and Pillow's names of their formats."""
+"""File suffixes that are read and written, and Pillow's names of their formats."""

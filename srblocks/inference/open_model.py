@@ -1,31 +1,248 @@
-"""Opening what enlarges: networks, weights files and exported artifacts."""
+"""Open a model: a registry name, a weights file or an exported artifact."""
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checkpoints import CheckpointError, MissingArgumentError, WrongScaleError, load_checkpoint
-from ..checkpoints.build import build_recorded
+from .._utils.arguments import ArgumentError, parse_argument
+from .._utils.memory import is_out_of_memory
+from ..checkpoints import WrongScaleError, load_checkpoint
+from ..checkpoints.build import build_on_meta
 from ..color import on_rgb
-from ..factory import load_pretrained
 from ..network import COLORS, Network
 from ..networks import network_name, network_spec
-from ..pretrained import DEFAULT_NETWORK, list_pretrained
+from ..pretrained import DEFAULT_NETWORK, list_pretrained, pretrained_path
+from ..registry import NetworkSpec, UnknownNetworkError
 from ..rewrites import optimize
 from ..tiling import CHROMA_RADIUS, automatic_tile, receptive_radius
-from .errors import UpscaleError, ending
+from .errors import UpscaleError
 from .upscaler import Image, Upscaler
 
+PathLike = str | os.PathLike[str]
 
-class _Running(Network):
-    """A network made of something that runs one; it has no weights here."""
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".mat", ".pth.tar")
+"""Suffixes of weights files; existing files with other suffixes are opened, too."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Description of a model to open.
+
+    Attributes:
+        model: registry name, bundled weights such as "fsrcnn_x2", weights file, or exported artifact; None for the
+            network of `weights`, or `DEFAULT_NETWORK`.
+        weights: weights file for the network `model`; None for those that `model` includes, or bundled ones.
+        network: registry name of a weights file that does not reveal it.
+        scale: scale factor; None for that of the file, or the smallest one available.
+        color: color space of the images, "rgb" or "y"; None for that of the network. "rgb" adds color conversions to
+            networks on luma.
+        arguments: constructor arguments that the weights do not reveal, by name or as ``KEY=VALUE``.
+        seed: seed of random weights if none are available; None to require weights.
+        optimize: apply `srblocks.optimize` to the network of an upscaler.
+        device: torch device of the network of an upscaler.
+    """
+
+    model: PathLike | None = None
+    weights: PathLike | None = None
+    network: str | None = None
+    scale: int | None = None
+    color: str | None = None
+    arguments: Mapping[str, object] | Sequence[str] = field(default_factory=dict[str, object])
+    seed: int | None = None
+    optimize: bool = True
+    device: str = "cpu"
+
+    def weights_file(self) -> Path | None:
+        """Return the weights file, or None if `model` is a registry name.
+
+        Raises:
+            ArgumentError: two weights files, a URL or a folder.
+        """
+        if self.model is None:
+            return Path(self.weights) if self.weights else None
+        text = os.fspath(self.model)
+        if "://" in text:
+            raise ArgumentError(f"model must be a name or a local file, got {text}", "download the file first")
+        is_known = text.lower().endswith(WEIGHTS_SUFFIXES)
+        if not is_known and (_is_registered(text) or not _exists(text)):
+            return Path(self.weights) if self.weights else None
+        if self.weights:
+            raise ArgumentError(f"two weights files: {text} and {self.weights}", "remove one, or name the network")
+        if Path(text).is_dir():
+            raise ArgumentError(f"model must be a name or a file, got the folder {text}")
+        return Path(text)
+
+    @property
+    def network_name(self) -> str | None:
+        """The registry name given with a weights file."""
+        return self.network or (os.fspath(self.model) if self.weights and self.model is not None else None)
+
+    def constructor_arguments(self, spec: NetworkSpec | None) -> dict[str, object]:
+        """Return the constructor arguments by name, checked against a network unless it is unknown.
+
+        Raises:
+            ArgumentError: a wrong argument.
+        """
+        if isinstance(self.arguments, Mapping):
+            return dict(cast("Mapping[str, object]", self.arguments))
+        return dict(parse_argument(pair, spec) for pair in self.arguments)
+
+
+def open_network(source: ModelSource) -> tuple[Network, list[str]]:
+    """Return the network of a registry name or weights file in eval mode, and warnings for the user.
+
+    Weights for any scale are used at scale 1, or at the smallest scale of a network that is named.
+
+    Raises:
+        UnknownNetworkError: no network has this name.
+        WrongScaleError: the network or the weights do not support the scale.
+        ArgumentError: a wrong argument; `MissingArgumentError` if one is missing.
+        CheckpointError: invalid weights.
+        MissingLibraryError: a library to read the weights is not installed.
+        OSError: the weights file cannot be read.
+
+    Examples:
+        >>> open_network(ModelSource("fsrcnn", scale=2))[0].scale
+        2
+    """
+    path = source.weights_file()
+    if path:
+        name = source.network_name
+        net, warnings = _with_scale(path, network_spec(name) if name else None, source)
+    else:
+        net, warnings = _named(source)
+    return _in_color(net, source.color), warnings
+
+
+def _in_color(net: Network, color: str | None) -> Network:
+    if color in (None, net.color):
+        return net
+    if color != "rgb":
+        raise ArgumentError(f"the network works on {net.color} images, not on {color}", "remove the color")
+    return on_rgb(net)
+
+
+def _named(source: ModelSource) -> tuple[Network, list[str]]:
+    """Return a registered network with bundled or random weights."""
+    name = os.fspath(source.model or DEFAULT_NETWORK)
+    if name in list_pretrained():
+        name, _, scale = name.rpartition("_x")
+        if source.scale not in (None, int(scale)):
+            raise WrongScaleError(f"{name}_x{scale} has scale {scale}, not {source.scale}", f"use {name}")
+        bundled = pretrained_path(name, scale=int(scale))
+        spec = network_spec(name)
+    else:
+        spec = network_spec(name)
+        _check_scale(source.scale, spec)
+        scales = [source.scale] if source.scale else spec.scales
+        bundled = next(filter(None, (pretrained_path(name, scale=scale) for scale in sorted(scales))), None)
+    if bundled and not source.arguments:
+        return load_checkpoint(bundled), []
+    if source.seed is None:
+        if bundled:
+            raise ArgumentError("arguments and network are only for weights files", f"remove them from {name}")
+        at = f" at scale {source.scale}" if source.scale else ""
+        available = ", ".join(list_pretrained())
+        raise ArgumentError(f"no bundled weights for {name}{at}; available: {available}", "pass a weights file")
+    return _random(spec, source, source.seed)
+
+
+def _random(spec: NetworkSpec, source: ModelSource, seed: int) -> tuple[Network, list[str]]:
+    """Build a network with random weights."""
+    torch.manual_seed(seed)
+    scale = source.scale or min(spec.scales)
+    arguments = source.constructor_arguments(spec)
+    try:
+        build_on_meta(spec.name, {**arguments, "scale": scale})  # rejects networks that are too large to build
+        net = spec.create(scale=scale, **arguments).eval()
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        if is_out_of_memory(error):
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ArgumentError(f"cannot build {spec.name}: {reason}", "see the arguments in its docstring") from None
+    return net, [f"warning: random weights (seed {seed}) for {spec.name} x{scale}; pass trained ones with --weights"]
+
+
+def _with_scale(path: Path, spec: NetworkSpec | None, source: ModelSource) -> tuple[Network, list[str]]:
+    """Load weights, with a warning if the scale is a default."""
+    if spec:
+        _check_scale(source.scale, spec)
+    net = _load(path, spec, source, source.scale)
+    if source.scale is not None or (net.scale > 1 and len(net.scales) == 1):
+        return net, []
+    if net.scale == 1 and not spec:
+        reason = "at scale 1 the network takes images that are upscaled already"
+    elif net.scale == 1 and spec:
+        net = _load(path, spec, source, min(spec.scales))
+        reason = f"the weights support any scale, using x{net.scale}"
+    else:
+        reason = f"the weights support {', '.join(f'x{scale}' for scale in net.scales)}, using x{net.scale}"
+        net = net.at_scale(net.scale)
+    return net, [f"warning: {reason}; choose another with --scale"]
+
+
+def _load(path: Path, spec: NetworkSpec | None, source: ModelSource, scale: int | None) -> Network:
+    arguments = source.constructor_arguments(spec)
+    try:
+        return load_checkpoint(path, network=spec.name if spec else None, scale=scale, **arguments)
+    except TypeError as error:
+        raise ArgumentError(f"{path}: {error}", "see the arguments in the network's docstring") from error
+
+
+def _check_scale(scale: int | None, spec: NetworkSpec) -> None:
+    """Raise if a network does not support a scale; with pre-upsampling it also takes images upscaled already, x1."""
+    if scale not in (None, *spec.scales) and not (scale == 1 and spec.framework == "pre"):
+        choices = ", ".join(map(str, spec.scales))
+        raise WrongScaleError(f"{spec.name} does not support scale {scale}", f"use {choices}")
+
+
+def _is_registered(name: str) -> bool:
+    try:
+        return name in list_pretrained() or network_spec(name).name == name
+    except UnknownNetworkError:
+        return False
+
+
+def _exists(path: PathLike) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # cannot be a path
+        return False
+
+
+class _Runtime(Protocol):
+    """A module of the entry-point group ``srblocks.artifacts``."""
+
+    def can_load(self, path: PathLike) -> bool:
+        """Return whether the suffix of a file is that of an artifact."""
+        ...
+
+    def load(self, path: PathLike) -> Any:
+        """Load an artifact."""
+        ...
+
+
+def _runtime_of(path: PathLike) -> _Runtime | None:
+    """Return the installed package that loads an artifact, or None."""
+    for entry in entry_points(group="srblocks.artifacts"):
+        with contextlib.suppress(ImportError):
+            runtime: _Runtime = entry.load()
+            if runtime.can_load(path):
+                return runtime
+    return None
+
+
+class _AsNetwork(Network):
+    """A function on images as a network without weights."""
 
     def __init__(self, run: Callable[[Tensor], Tensor], scale: int, color: str, min_size: int, multiple: int) -> None:
         channels = COLORS[color]
@@ -37,9 +254,9 @@ class _Running(Network):
 
 
 def from_network(net: Network, name: str, *, device: str = "cpu") -> Upscaler:
-    """Give the upscaler of a network, which is moved to the device in float32 and put into eval mode.
+    """Return the upscaler of a network, which is moved to the device in float32 and put into eval mode.
 
-    One on luma stays so; one on another color works on RGB images, see `srblocks.on_rgb`.
+    Networks on luma work on luma; networks on other color spaces are converted to RGB, see `srblocks.on_rgb`.
     """
     net = (net if net.color == "y" else on_rgb(net)).to(device).float().eval()
     radius = receptive_radius(net)
@@ -63,40 +280,39 @@ def _runner(net: Network, device: str) -> Callable[[NDArray[np.float32]], Image]
     return run
 
 
-def from_artifact(path: Path, *, color: str | None = None) -> Upscaler:
-    """Give the upscaler of a file that srblocks-export wrote.
+def from_artifact(path: PathLike, *, color: str | None = None) -> Upscaler:
+    """Return the upscaler of an exported artifact.
 
     Args:
         path: the file.
-        color: "rgb" for RGB images whatever the artifact works on; None for luma where it does so.
+        color: "rgb" adds color conversions to artifacts on luma; None keeps them on luma.
 
     Raises:
-        UpscaleError: the file is no artifact, cannot run here, or works on an unknown color.
+        SRBlocksError: not an artifact, or it cannot run here.
+        UpscaleError: the artifact works on an unknown color space.
     """
-    from srblocks_export import errors, runtime  # noqa: PLC0415 (the exporter is above this package)
-
-    try:
-        artifact = runtime.load(path)
-    except errors.ExportError as error:
-        raise UpscaleError(error.exit_code, str(error)) from error
-    own = artifact.manifest["io"]["input"]["color"]
+    runtime = _runtime_of(path)
+    if runtime is None:
+        raise UpscaleError(f"no installed package loads {path}", "pass a file of srblocks-export", exit_code=9)
+    artifact = runtime.load(path)
+    own = artifact.manifest.input.color
     if own not in COLORS:
-        raise UpscaleError(2, f"{path} works on {own}; export it with --color rgb")
+        raise UpscaleError(f"{path} works on unknown color space {own!r}", "export it with --color rgb")
     count, _, *least = artifact.shapes.minimum
     _, _, *most = artifact.shapes.maximum
 
-    def own_run(images: Any) -> Any:
+    def run_one(images: Any) -> Any:
         return artifact(images[[0] * count])[:1] if count > 1 else artifact(images)
 
-    run: Callable[[NDArray[np.float32]], Image] = own_run
-    radius, twin = artifact.receptive_radius, _twin(artifact.manifest)
+    run: Callable[[NDArray[np.float32]], Image] = run_one
+    radius, twin = artifact.receptive_radius, _exported_network(artifact.manifest.model)
     if own != (color or ("y" if own == "y" else "rgb")):
-        whole = on_rgb(_Running(own_run, artifact.scale, own, min(least), artifact.shapes.multiple))
+        whole = on_rgb(_AsNetwork(run_one, artifact.scale, own, min(least), artifact.shapes.multiple))
         run, twin = _runner(whole, "cpu"), twin and on_rgb(twin)
         radius = None if radius is None else max(radius, CHROMA_RADIUS)
         own, least = whole.color, [max(side, whole.min_size) for side in least]
     return Upscaler(
-        path.name,
+        Path(path).name,
         run,
         artifact.scale,
         own,
@@ -108,127 +324,65 @@ def from_artifact(path: Path, *, color: str | None = None) -> Upscaler:
     )
 
 
-def _twin(manifest: Mapping[str, Any]) -> Network | None:
-    """Give the network that an artifact was made of, without weights; None for one that is not registered here."""
-    model = manifest["model"]
+def _exported_network(model: Any) -> Network | None:
+    """Return the network of an artifact on the meta device; None if it is not registered here."""
     try:
-        return build_recorded(model["name"], model["config"])
-    except Exception:  # or one whose arguments build none, whatever they are
+        return build_on_meta(model.name, model.config)
+    except Exception:  # an unknown network, or arguments that build none
         return None
 
 
-def open_upscaler(
-    model: str | os.PathLike[str],
-    *,
-    scale: int | None = None,
-    color: str = "rgb",
-    device: str = "cpu",
-    network: str | None = None,
-    arguments: Mapping[str, object] | None = None,
-) -> Upscaler:
-    """Open what enlarges: an artifact, a weights file, or a registry name with bundled weights.
-
-    Networks are optimized (`srblocks.optimize`).
+def open_upscaler(source: ModelSource | PathLike, **options: Any) -> Upscaler:
+    """Open a registry name with bundled weights, a weights file or an artifact as an upscaler.
 
     Args:
-        model: a file of srblocks-export; weights as `srblocks.load_checkpoint` takes them; a name as in
-            `srblocks.list_networks` or, with the scale, `srblocks.list_pretrained`.
-        scale: enlargement per side; None for the file's own, or the smallest that is bundled.
-        color: "rgb": takes RGB images, whatever the network works on; "y" takes luma alone.
-        device: torch device of a network; artifacts bring their own.
-        network: registry name of weights whose file does not show it.
-        arguments: of the constructor, which a weights file does not show.
+        source: the model; a name or path stands for an RGB model, ``ModelSource(source, color="rgb", **options)``.
+        options: fields of `ModelSource`.
 
     Raises:
-        UpscaleError: it cannot be opened here, or is of another scale or color.
+        SRBlocksError: the model cannot be opened here, or has another scale or color.
+        OSError: the weights file cannot be read.
 
-    Example:
-        >>> open_upscaler("fsrcnn", scale=2).enlarge(np.zeros((30, 40, 3), np.uint8)).shape
+    Examples:
+        >>> open_upscaler("fsrcnn", scale=2).upscale(np.zeros((30, 40, 3), np.uint8)).shape
         (60, 80, 3)
     """
-    if color not in ("rgb", "y"):
-        raise UpscaleError(2, f"color={color!r} is unknown; use rgb or y")
-    from srblocks_export.formats import format_of  # noqa: PLC0415 (the exporter is above this package)
-
-    path = Path(model)
-    given = [*([network] if network else []), *(arguments or ())]
-    if given and (format_of(path) or not path.is_file()):
-        raise UpscaleError(2, f"{model} shows its network and arguments; leave out {', '.join(given)}")
-    if format_of(path):
-        if device != "cpu":
-            raise UpscaleError(2, f"{model} runs on the device that it was exported for; leave out {device}")
-        upscaler = from_artifact(path, color="rgb" if color == "rgb" else None)
-    else:
-        with opening(device):
-            if path.is_file():
-                net = weights_of(path, network=network, scale=scale, arguments=arguments or {})
-            elif path.is_dir():
-                raise UpscaleError(2, f"{path} is a folder; give a file, or a name such as {DEFAULT_NETWORK}")
-            else:
-                net = bundled_network(str(path), scale=scale)
-        name = f"{network_name(net)} ({path.name if path.is_file() else 'bundled weights'})"
-        upscaler = from_network(optimize(on_rgb(net) if color == "rgb" else net), name, device=device)
-    if scale not in (None, upscaler.scale):
-        raise UpscaleError(2, f"{model} enlarges x{upscaler.scale}, not x{scale}; leave out the scale")
-    if upscaler.color != color:
-        raise UpscaleError(2, f"{model} works on {upscaler.color}, not on {color}")
-    return upscaler
-
-
-def weights_of(path: Path, *, network: str | None, scale: int | None, arguments: Mapping[str, Any]) -> Network:
-    """Load a weights file as `srblocks.load_checkpoint` does.
-
-    Raises:
-        UpscaleError: code 2, nobody says the scale of a network that enlarges first.
-    """
-    net = load_checkpoint(path, network=network, scale=scale, **arguments)
-    if scale is None and net.scale == 1:
-        raise UpscaleError(2, f"{path}: {network_name(net)} enlarges first, by any scale; give the scale")
-    return net
-
-
-def bundled_network(name: str, *, scale: int | None) -> Network:
-    """Load bundled weights by the name of their network, or by that and the scale such as "fsrcnn_x2".
-
-    Args:
-        name: of the network or of the weights.
-        scale: enlargement per side; None for that of the name, or the smallest that is bundled.
-
-    Raises:
-        UpscaleError: code 2, there are none, or the name says another scale.
-        UnknownNetworkError: nor is there a network of that name.
-    """
-    stems = list_pretrained()
-    bundled = [stem for stem in stems if name == stem or stem.rpartition("_x")[0] == name]
-    if not bundled:
-        network_spec(name)  # says which names are alike
-        raise UpscaleError(
-            2, f"no weights are bundled for {name}; bundled are {', '.join(stems)}; give a file of weights"
-        )
-    stem, _, smallest = bundled[0].rpartition("_x")
-    if name != stem and scale not in (None, int(smallest)):
-        raise UpscaleError(2, f"{name} enlarges x{smallest}, not x{scale}; leave out the scale")
-    return load_pretrained(stem, scale=int(smallest) if scale is None else scale)
-
-
-@contextlib.contextmanager
-def opening(device: str) -> Generator[None]:
-    """Turn what keeps a network from being loaded on a device into a command's errors.
-
-    Raises:
-        UpscaleError: instead of what the block raises.
-    """
+    if not isinstance(source, ModelSource):
+        source = ModelSource(source, **({"color": "rgb"} | options))
+    if source.color not in (None, "rgb", "y"):
+        raise ArgumentError(f"color must be rgb or y, got {source.color!r}")
+    if source.model is not None and _runtime_of(source.model):
+        return _artifact(source, Path(source.model))
+    path = source.weights_file()
+    if not path and (source.network or source.arguments):
+        given = "network" if source.network else "arguments"
+        raise ArgumentError(f"{given} can only be passed with a weights file, not with {source.model or 'a name'}")
     try:
-        torch.empty(1, device=device)
+        torch.empty(1, device=source.device)
     except (RuntimeError, AssertionError) as error:
-        raise UpscaleError(4, f"--device {device} is not available here; use cpu") from error
-    try:
-        yield
-    except (MissingArgumentError, WrongScaleError) as error:
-        raise UpscaleError(2, f"{error}; see --scale and --arg") from error
-    except CheckpointError as error:
-        raise UpscaleError(9, str(error)) from error
-    except OSError as error:
-        raise ending(error) from error
-    except (ValueError, TypeError) as error:
-        raise UpscaleError(2, str(error)) from error
+        raise UpscaleError(f"device {source.device} is not available", "use cpu", exit_code=4) from error
+    if path:
+        spec = network_spec(source.network_name) if source.network_name else None
+        net = _load(path, spec, source, source.scale)
+        if source.scale is None and net.scale == 1:
+            raise ArgumentError(f"{path}: weights of {network_name(net)} support any scale", "pass the scale")
+    else:
+        net, _ = _named(source)
+    name = f"{network_name(net)} ({path.name if path else 'bundled weights'})"
+    net = _in_color(net, source.color)
+    return from_network(optimize(net) if source.optimize else net, name, device=source.device)
+
+
+def _artifact(source: ModelSource, path: Path) -> Upscaler:
+    """Open an artifact and check it against the source."""
+    given = {"network": source.network, "arguments": source.arguments, "weights": source.weights}
+    if names := [name for name, value in given.items() if value]:
+        raise ArgumentError(f"{path} is an artifact, which includes {' and '.join(names)}", "remove them")
+    if source.device != "cpu":
+        raise ArgumentError(f"{path} runs on the device that it was exported for", f"remove {source.device}")
+    upscaler = from_artifact(path, color="rgb" if source.color == "rgb" else None)
+    if source.scale not in (None, upscaler.scale):
+        raise WrongScaleError(f"{path} has scale {upscaler.scale}, not {source.scale}", f"use scale {upscaler.scale}")
+    if source.color not in (None, upscaler.color):
+        raise ArgumentError(f"{path} works on {upscaler.color} images, not on {source.color}")
+    return upscaler

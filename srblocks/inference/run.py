@@ -1,51 +1,47 @@
-"""What `srblocks-upscale` does: all jobs, one after the other, with progress and a report."""
+"""The work of ``srblocks-upscale``: all jobs, with a progress bar and a report."""
 
-import argparse
 import contextlib
 import json
 import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from .._utils.arguments import parse_argument
-from .._utils.console import standard_output
+from .._utils.console import one_line, standard_output
 from .._utils.files import remove_leftovers, temporary_name
-from ..networks import network_spec
 from .batch import Outcome, run_job
 from .errors import UpscaleError
-from .images import read_image
-from .open_model import open_upscaler
-from .paths import Job, plan_jobs
+from .images import image_size, read_image
+from .open_model import ModelSource, open_upscaler
+from .options import Options
+from .paths import Job
 from .upscaler import Upscaler
 
 
-def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say; give the exit code.
+def run(options: Options, jobs: Sequence[Job]) -> int:
+    """Upscale all files and return the exit code.
 
     Raises:
-        UpscaleError: nothing can be done, or nothing more.
+        SRBlocksError: the model cannot be opened, or the outputs cannot be written.
     """
-    jobs = plan_jobs(args.inputs, args.out, suffix=f".{args.format}" if args.format else None)
-    existing = [job.target for job in jobs if job.has_target()]
-    if existing and not (args.force or args.resume):
-        what = "exists" if len(existing) == 1 else f"and {len(existing) - 1} more outputs exist"
-        raise UpscaleError(3, f"{existing[0]} {what}; use --resume to go on, --force to overwrite, or another -o")
-    upscaler = open_upscaler(
-        args.model,
-        scale=args.scale,
-        device=args.device,
-        network=args.network,
-        arguments=_arguments(args.arg, args.network),
+    source = ModelSource(
+        options.model,
+        scale=options.scale,
+        network=options.network,
+        arguments=options.arguments,
+        device=options.device,
+        color="rgb",
     )
-    upscaler.check_tile(args.tile)
+    upscaler = open_upscaler(source)
+    upscaler.check_tile(options.tile)
     _check_writable(jobs[0].target.parent)
     for folder in {job.target.parent for job in jobs}:
         remove_leftovers(folder)
@@ -53,23 +49,15 @@ def run(args: argparse.Namespace) -> int:
     approximation = None
     start = time.perf_counter()
     try:
-        for outcome in _outcomes(upscaler, jobs, args):
+        for outcome in _outcomes(upscaler, jobs, options):
             outcomes.append(outcome)
-            if outcome.is_approximate and approximation is None and (args.json or not args.quiet):
-                approximation = _approximation(upscaler, outcome.job.source, args.tile)
+            if outcome.is_approximate and approximation is None and (options.as_json or not options.quiet):
+                approximation = _measure_approximation(upscaler, outcome.job.source, options.tile)
     finally:
-        seconds = time.perf_counter() - start
-        _report(upscaler, outcomes, args, total=len(jobs), seconds=seconds, approximation=approximation)
-    failed = sum(outcome.status == "failed" for outcome in outcomes)
+        report = _report(upscaler, outcomes, len(jobs), time.perf_counter() - start, approximation)
+        _show(report, options)
+    failed = report["failed"]
     return 9 if failed == len(jobs) else 10 if failed else 0
-
-
-def _arguments(pairs: Sequence[str], network: str | None) -> dict[str, object]:
-    try:
-        spec = network_spec(network) if network else None
-        return dict(parse_argument(pair, spec) for pair in pairs)
-    except ValueError as error:
-        raise UpscaleError(2, str(error)) from error
 
 
 def _check_writable(folder: Path) -> None:
@@ -79,54 +67,58 @@ def _check_writable(folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UpscaleError(3, f"{folder} cannot be written ({error.strerror}); choose another -o") from error
+        raise UpscaleError(f"cannot write {folder} ({error.strerror})", "choose another -o", exit_code=3) from error
 
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Show how many images are done per second."""
+        """Show the speed in megapixels of input per second."""
         speed = task.finished_speed or task.speed
-        return Text("- images/s" if speed is None else f"{speed:.2f} images/s")
+        return Text("- MP/s" if speed is None else f"{speed:.2f} MP/s")
 
 
-def _outcomes(upscaler: Upscaler, jobs: Sequence[Job], args: argparse.Namespace) -> Iterator[Outcome]:
-    """Do the jobs one after the other, with a progress bar, and say on standard error what was not as it should be."""
+def _outcomes(upscaler: Upscaler, jobs: Sequence[Job], options: Options) -> Iterator[Outcome]:
+    """Run the jobs with a progress bar; print failures and warnings on standard error."""
     pending: list[Job] = []
     for job in jobs:
-        if args.resume and job.is_finished():
+        if options.resume and job.is_finished():
             yield Outcome(job, "skipped")
         else:
             pending.append(job)
     console = Console(stderr=True)
-    columns = [TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), _Rate()]
-    hidden = args.quiet or not sys.stderr.isatty()
+    hidden = options.quiet or not sys.stderr.isatty()
+    sizes = [0.0 if hidden else math.prod(image_size(job.source) or (0, 0)) / 1e6 for job in pending]
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), _Rate()]
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=hidden) as progress:
-        bar = progress.add_task("", total=len(pending))
-        for done, job in enumerate(pending):
-            progress.update(bar, description=_shown(job.source.name))
+        bar = progress.add_task("", total=sum(sizes))
+        done = 0.0
+        for number, (job, size) in enumerate(zip(pending, sizes, strict=True), 1):
+            progress.update(bar, description=f"{number}/{len(pending)} {_printable(job.source.name)}")
 
-            def show(share: float, done: int = done) -> None:
-                progress.update(bar, completed=done + share)
+            def show(fraction: float, done: float = done, size: float = size) -> None:
+                progress.update(bar, completed=done + fraction * size)
 
-            outcome = run_job(upscaler, job, tile=args.tile, quality=args.quality, progress=show)
-            progress.update(bar, completed=done + 1)
-            notes = [outcome.reason] if outcome.reason else [] if args.quiet else outcome.remarks
+            outcome = run_job(upscaler, job, tile=options.tile, quality=options.quality, progress=show)
+            done += size
+            progress.update(bar, completed=done)
+            notes = [outcome.reason] if outcome.reason else [] if options.quiet else outcome.warnings
             for note in notes:
-                with contextlib.suppress(OSError):  # nobody reads it, and the work goes on
-                    console.out(f"srblocks-upscale: {_shown(str(job.source))}: {note}", highlight=False)
+                line = f"srblocks-upscale: {_printable(str(job.source))}: {one_line(note)}"
+                with contextlib.suppress(OSError):  # nobody reads standard error
+                    console.out(line, highlight=False)
             yield outcome
 
 
-def _shown(name: str) -> str:
+def _printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def _approximation(upscaler: Upscaler, source: Path, tile: int | None) -> dict[str, Any] | None:
-    """Measure on a picture what tiles change; None where that cannot be."""
+def _measure_approximation(upscaler: Upscaler, source: Path, tile: int | None) -> dict[str, Any] | None:
+    """Measure the error of tiles on an image; None if that is impossible."""
     try:
         pixels = read_image(source).pixels
         found = upscaler.tiling_error(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), tile=tile)
-    except Exception:  # it is not there any more, or memory is short: the pictures do not depend on it
+    except Exception:  # the file is gone, or memory is short; the outputs do not depend on it
         return None
     if found is None:
         return None
@@ -135,34 +127,18 @@ def _approximation(upscaler: Upscaler, source: Path, tile: int | None) -> dict[s
 
 
 def _report(
-    upscaler: Upscaler,
-    outcomes: Sequence[Outcome],
-    args: argparse.Namespace,
-    *,
-    total: int,
-    seconds: float,
-    approximation: dict[str, Any] | None,
-) -> None:
-    counts = {status: sum(each.status == status for each in outcomes) for status in ("done", "skipped", "failed")}
-    with standard_output():
-        if args.json:
-            facts: dict[str, Any] = {
-                "model": upscaler.name,
-                "scale": upscaler.scale,
-                "seconds": round(seconds, 3),
-                "files": total,
-            }
-            facts |= {"approximation": approximation}
-            print(json.dumps(facts | counts | {"outcomes": [_entry(outcome) for outcome in outcomes]}, indent=2))
-        elif not args.quiet:
-            rest = "".join(f", {counts[status]} {status}" for status in ("skipped", "failed") if counts[status])
-            pace = f", {counts['done'] / seconds:.2f} images/s" if counts["done"] else ""
-            print(f"{counts['done']} of {total} enlarged x{upscaler.scale} by {upscaler.name}{pace}{rest}")
-            if approximation:
-                part = f"{approximation['width']}x{approximation['height']} pixels of {_shown(approximation['source'])}"
-                error = f"at most {100 * approximation['largest']:.2g} % of white"
-                error = f"{approximation['psnr']:.1f} dB (PSNR), {error}" if approximation["psnr"] else "nothing"
-                print(f"approximate: {part} in tiles of {approximation['tile']} differ from the whole by {error}")
+    upscaler: Upscaler, outcomes: Sequence[Outcome], total: int, seconds: float, approximation: dict[str, Any] | None
+) -> dict[str, Any]:
+    counts = Counter(outcome.status for outcome in outcomes)
+    return {
+        "model": upscaler.name,
+        "scale": upscaler.scale,
+        "seconds": round(seconds, 3),
+        "files": total,
+        "approximation": approximation,
+        **{status: counts[status] for status in ("done", "skipped", "failed")},
+        "outcomes": [_entry(outcome) for outcome in outcomes],
+    }
 
 
 def _entry(outcome: Outcome) -> dict[str, object]:
@@ -173,6 +149,22 @@ def _entry(outcome: Outcome) -> dict[str, object]:
         "size": outcome.size,
         "seconds": None if outcome.seconds is None else round(outcome.seconds, 3),
         "approximate": outcome.is_approximate,
-        "remarks": outcome.remarks,
+        "remarks": outcome.warnings,
         "reason": outcome.reason,
     }
+
+
+def _show(report: dict[str, Any], options: Options) -> None:
+    """Print the report as JSON or as a summary."""
+    with standard_output():
+        if options.as_json:
+            print(json.dumps(report, indent=2))
+        elif not options.quiet:
+            rest = "".join(f", {report[status]} {status}" for status in ("skipped", "failed") if report[status])
+            what = f"{report['done']} of {report['files']} upscaled x{report['scale']}"
+            print(f"{what} by {report['model']} in {report['seconds']:.1f} s{rest}")
+            if crop := report["approximation"]:
+                where = f"{crop['width']}x{crop['height']} pixels of {_printable(crop['source'])}"
+                psnr = "infinite PSNR" if crop["psnr"] is None else f"PSNR {crop['psnr']:.1f} dB"
+                error = f"{psnr}, largest error {100 * crop['largest']:.2g} % of white"
+                print(f"approximate: tiles of {crop['tile']} against the entire image: {error} ({where})")

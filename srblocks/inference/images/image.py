@@ -1,33 +1,37 @@
-"""A picture and what its file says of it."""
+"""`ImageFile`: the content of an image file."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from ...errors import SRBlocksError
+
 Pixels = NDArray[Any]
 
-_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
+_MAX_SIDE = {"JPEG": 65500, "WEBP": 16383}
 
 
-class ImageFileError(ValueError):
-    """A file holds no readable picture, or a picture does not fit into a file."""
+class ImageFileError(SRBlocksError, ValueError):
+    """A file is not a readable image, or a format cannot hold an image."""
+
+    exit_code = 9
 
 
 @dataclass(frozen=True)
-class ImageData:
-    """A picture as its file holds it: not rotated, whatever its EXIF orientation says.
+class ImageFile:
+    """The content of an image file: pixels and metadata. The EXIF orientation is not applied to the pixels.
 
     Attributes:
-        pixels: (H, W, C), uint8 or uint16, RGB or one channel of gray.
-        alpha: (H, W, 1) of the same kind, 0 = transparent; None where all is opaque.
+        pixels: (H, W, C), uint8 or uint16, RGB or gray.
+        alpha: (H, W, 1) with the same dtype, 0 = transparent; None if the image is opaque.
         format: Pillow's name of the format.
-        lossy: whether the file held it with losses.
-        exif: EXIF block, which starts with the byte order.
+        lossy: whether the file is compressed with loss.
+        exif: EXIF block, starting with the byte order.
         xmp: XMP packet.
         icc_profile: color profile.
         dpi: pixels per inch, horizontal and vertical.
-        remarks: what of the file is not kept here.
+        warnings: what was not kept.
     """
 
     pixels: Pixels
@@ -38,18 +42,19 @@ class ImageData:
     xmp: bytes | None = None
     icc_profile: bytes | None = None
     dpi: tuple[float, float] | None = None
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def check_size(format: str, height: int, width: int) -> None:
-    """Refuse a picture that a format cannot hold.
+    """Raise if a format cannot hold an image of this size.
 
     Raises:
         ImageFileError: a side is too long.
 
-    Example:
+    Examples:
         >>> check_size("JPEG", 3000, 4000)
     """
-    longest = _LONGEST_SIDE.get(format)
+    longest = _MAX_SIDE.get(format)
     if longest and max(height, width) > longest:
-        raise ImageFileError(f"{format} holds sides of up to {longest} pixels, not {width}x{height}; write PNG or TIFF")
+        cause = f"{format} supports sides of up to {longest} pixels, got {width}x{height}"
+        raise ImageFileError(cause, "write PNG or TIFF")

@@ -1,4 +1,4 @@
-"""EXIF blocks and resolutions."""
+"""EXIF blocks and resolution."""
 
 import math
 import struct
@@ -7,17 +7,17 @@ from typing import Any
 from PIL import Image, TiffImagePlugin, TiffTags
 
 HEADER = b"Exif\0\0"
-"""What Pillow and JPEG files have before an EXIF block."""
+"""Prefix of EXIF blocks in JPEG files and in Pillow."""
 
 _CAMERA, _INTEROPERABILITY = 0x8769, 0xA005
 _DESCRIPTIVE = {269, 270, 271, 272, 274, 282, 283, 285, 296, 305, 306, 315, 316, 18246, 33432, 33723, 34665, 34853}
-"""Tags of a TIFF file that describe the picture, not how the file holds it."""
+"""Tags of a TIFF file that describe the image, not its encoding."""
 
 
 def exif_of(image: Image.Image) -> bytes | None:
-    """Give the EXIF block: as it is, or made of the tags of a TIFF file.
+    """Return the EXIF block of a file, or one made of the tags of a TIFF file.
 
-    Pillow turns the picture of a TIFF file upright when it loads it, and its orientation is then in no tag.
+    Pillow applies the orientation of TIFF files on load and removes its tag.
     """
     block = image.info.get("exif")
     if not block:
@@ -26,21 +26,21 @@ def exif_of(image: Image.Image) -> bytes | None:
             del exif[tag]
         try:
             block = exif.tobytes() if len(exif) else None
-        except Exception:  # values of the wrong type, each kind with its own exception
+        except Exception:  # values of wrong types raise various exceptions
             return None
     return block.removeprefix(HEADER) if block else None
 
 
 def exif_of_size(exif: bytes, height: int, width: int) -> bytes:
-    """Write the size of the picture into those tags of an EXIF block that state it; nothing else is moved or changed.
+    """Return an EXIF block with a new image size in the tags that state it; all other bytes stay.
 
-    The thumbnail stays: it shows the same picture.
+    The thumbnail stays, too: it shows the same image.
     """
     sides = {0x0100: width, 0x0101: height, 0xA002: width, 0xA003: height}
     block, order = bytearray(exif), ">" if exif[:2] == b"MM" else "<"
     try:
         directories = list(struct.unpack_from(f"{order}I", block, 4))
-        for directory in directories:  # the main one, and that of the camera, which the main one names
+        for directory in directories:  # the main one, and the EXIF directory that it points to
             (count,) = struct.unpack_from(f"{order}H", block, directory)
             for entry in range(directory + 2, directory + 2 + 12 * count, 12):
                 tag, kind, _, value = struct.unpack_from(f"{order}HHII", block, entry)
@@ -50,16 +50,16 @@ def exif_of_size(exif: bytes, height: int, width: int) -> bytes:
                     struct.pack_into(f"{order}H", block, entry + 8, sides[tag])
                 elif tag in sides:
                     struct.pack_into(f"{order}HII", block, entry + 2, TiffTags.LONG, 1, sides[tag])
-    except struct.error:  # a damaged block stays as it is
+    except struct.error:  # damaged blocks are kept
         return exif
     return bytes(block)
 
 
 def tiff_directory(exif: bytes | None) -> TiffImagePlugin.ImageFileDirectory_v2:
-    """Give a TIFF directory with the tags of an EXIF block.
+    """Return a TIFF directory with the tags of an EXIF block.
 
     Raises:
-        Exception: values of the wrong type, each kind with its own exception.
+        Exception: values of wrong types raise various exceptions.
     """
     directory = TiffImagePlugin.ImageFileDirectory_v2()
     if exif:
@@ -74,7 +74,7 @@ def tiff_directory(exif: bytes | None) -> TiffImagePlugin.ImageFileDirectory_v2:
 
 
 def resolution(dpi: Any) -> tuple[float, float] | None:
-    """Give pixels per inch, where they are a possible pair of numbers."""
+    """Return pixels per inch, or None if the values are invalid."""
     if not dpi:
         return None
     values = float(dpi[0]), float(dpi[1])

@@ -1,4 +1,4 @@
-"""Reading pictures."""
+"""Read image files."""
 
 import io
 import os
@@ -12,59 +12,68 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
 from ..formats import FORMATS
-from .image import ImageData, ImageFileError, Pixels
+from .image import ImageFile, ImageFileError, Pixels
 from .metadata import exif_of, resolution
 
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _LARGEST_TILE = 2**24
-"""Pixels of the tiles of a small TIFF file; whoever reads it makes room for a whole one."""
+"""Pixel limit of the tiles of small TIFF files; decoders allocate a full tile."""
 
 
-def read_image(source: str | os.PathLike[str] | BinaryIO) -> ImageData:
+def read_image(source: str | os.PathLike[str] | BinaryIO) -> ImageFile:
     """Read a PNG, JPEG, WebP, TIFF or BMP file, of 8 or 16 bits.
 
-    Palettes become RGB, 1-bit pictures gray of 8 bits, CMYK becomes sRGB. Of several pages or frames the first is read.
-    What the file holds beyond a `ImageData` is named in `ImageData.remarks`.
+    Palette images become RGB, 1-bit images 8-bit gray, CMYK images sRGB. Only the first page or frame is read. What an
+    `ImageFile` cannot hold is named in its `warnings`.
 
     Args:
-        source: path, or a stream that can seek, which is read from its beginning.
+        source: path, or a seekable stream, which is read from its start.
 
     Raises:
-        ImageFileError: damaged, of another format or kind, or of more pixels than ``PIL.Image.MAX_IMAGE_PIXELS`` allows.
+        ImageFileError: damaged file, unsupported format or pixel type, or more than ``PIL.Image.MAX_IMAGE_PIXELS``.
         OSError: the file cannot be opened.
     """
     if isinstance(source, (str, os.PathLike)):
         with Path(source).open("rb") as stream:
             return read_image(stream)
     try:
-        with warnings.catch_warnings():  # of damaged metadata, which are left out, and of large pictures
+        with warnings.catch_warnings():  # about damaged metadata and large images
             warnings.simplefilter("ignore")
             return _read(source)
     except (ImageFileError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        kinds = "PNG, JPEG, WebP, TIFF or BMP"
-        raise ImageFileError(f"no readable image: no {kinds}, or one of a kind that is not supported") from error
+        raise ImageFileError("not a supported PNG, JPEG, WebP, TIFF or BMP image") from error
     except Image.DecompressionBombError as error:
-        raise ImageFileError(f"no readable image: {error}") from error
-    except Exception as error:  # every decoder raises its own types for a file that it cannot read
-        raise ImageFileError(f"no readable image: damaged or truncated ({error})") from error
+        raise ImageFileError(f"cannot read the image: {error}") from error
+    except Exception as error:  # every decoder raises its own types
+        raise ImageFileError(f"damaged or truncated image ({error})") from error
 
 
-def _read(stream: BinaryIO) -> ImageData:
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Return height and width from the header of a file; None if it is not a readable image."""
+    try:
+        with warnings.catch_warnings(), Image.open(path, formats=[*FORMATS.values()]) as image:
+            warnings.simplefilter("ignore")
+            return image.height, image.width
+    except Exception:  # every decoder raises its own types
+        return None
+
+
+def _read(stream: BinaryIO) -> ImageFile:
     with Image.open(stream, formats=[*FORMATS.values()]) as image:
         frames = int(getattr(image, "n_frames", 1))
         info = cast("dict[str, Any]", image.info)
         raw_mode = _raw_mode(image)
         _refuse_unknown(image, raw_mode)
         image.load()
-        remarks = _remarks(image, raw_mode, frames)
+        found = _warnings(image, raw_mode, frames)
         samples = _samples(image, raw_mode, stream)
         pixels, alpha = _split(samples, info.get("transparency") if samples.dtype == np.uint16 else None)
-        xmp = info.get("xmp") if frames == 1 else None  # beside others it tells how they belong together
-        return ImageData(
+        xmp = info.get("xmp") if frames == 1 else None  # of several frames it describes how they belong together
+        return ImageFile(
             pixels=pixels,
             alpha=alpha,
             format="JPEG" if image.format == "MPO" else str(image.format),
@@ -73,12 +82,12 @@ def _read(stream: BinaryIO) -> ImageData:
             xmp=xmp.encode() if isinstance(xmp, str) else xmp,
             icc_profile=None if image.mode == "CMYK" else info.get("icc_profile") or None,
             dpi=resolution(info.get("dpi")),
-            remarks=tuple(remarks),
+            warnings=tuple(found),
         )
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """Give what the file holds, which Pillow can reduce to 8 bits unasked."""
+    """Return the pixel type of the file, which Pillow may convert to 8 bits."""
     tiles = cast("list[Any]", getattr(image, "tile", []))
     arguments = tiles[0].args if tiles else ""
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
@@ -86,7 +95,7 @@ def _raw_mode(image: Image.Image) -> str:
 
 
 def _tag(image: Image.Image, number: int) -> Any:
-    """Give a tag of a TIFF file; None in others."""
+    """Return a tag of a TIFF file; None for other formats."""
     return getattr(image, "tag_v2", {}).get(number)
 
 
@@ -94,32 +103,32 @@ def _refuse_unknown(image: Image.Image, raw_mode: str) -> None:
     gray16 = image.mode.startswith("I;16") and raw_mode.startswith("I;16")
     if not gray16 and image.mode not in _MODES:
         kind = raw_mode or image.mode
-        raise ImageFileError(f"pixels of the kind {kind}; convert the image to 8 or 16 bits per channel, gray or RGB")
+        raise ImageFileError(f"unsupported pixel type {kind}", "convert the image to 8- or 16-bit gray or RGB")
     tile = [_tag(image, number) or 0 for number in (_TILE_WIDTH, _TILE_HEIGHT)]
     if tile[0] * tile[1] > max(_LARGEST_TILE, 4 * image.width * image.height):
-        raise ImageFileError(f"tiles of {tile[0]}x{tile[1]} pixels in a picture of {image.width}x{image.height}")
+        raise ImageFileError(f"tiles of {tile[0]}x{tile[1]} pixels in an image of {image.width}x{image.height}")
     if 2 in (_tag(image, TiffImagePlugin.SAMPLEFORMAT) or ()):
-        raise ImageFileError("signed pixels; convert the image to 8 or 16 bits per channel without sign")
+        raise ImageFileError("signed pixels are not supported", "convert the image to unsigned 8 or 16 bits")
     in_planes = _tag(image, TiffImagePlugin.PLANAR_CONFIGURATION) == 2
     if in_planes and not gray16 and max(_tag(image, TiffImagePlugin.BITSPERSAMPLE) or (1,)) > 8:
-        raise ImageFileError("16-bit channels in planes of their own; save the TIFF with interleaved channels")
+        raise ImageFileError("planar 16-bit channels are not supported", "save the TIFF with interleaved channels")
 
 
-def _remarks(image: Image.Image, raw_mode: str, frames: int) -> list[str]:
-    """Say what of the file is not kept."""
+def _warnings(image: Image.Image, raw_mode: str, frames: int) -> list[str]:
+    """Return what is not kept."""
     info = cast("dict[str, Any]", image.info)
-    remarks = [f"only the first of {frames} pictures in the file"] * (frames > 1)
+    found = [f"only the first of {frames} images was read"] * (frames > 1)
     if image.mode == "CMYK":
-        remarks.append("CMYK became sRGB" + " of 8 bits" * (";16" in raw_mode))
+        found.append("CMYK converted to " + "8-bit " * (";16" in raw_mode) + "sRGB")
     texts = {"comment", *getattr(image, "text", ())} & {*info} - {"XML:com.adobe.xmp", "Raw profile type exif"}
-    remarks += [f"text left out: {', '.join(sorted(texts))}"] * bool(texts)
+    found += [f"dropped text: {', '.join(sorted(texts))}"] * bool(texts)
     if abs(info.get("gamma", 0.45455) - 0.45455) > 0.001 and not {"icc_profile", "srgb"} & {*info}:
-        remarks.append(f"gamma left out: {info['gamma']}")
-    return remarks
+        found.append(f"dropped gamma: {info['gamma']}")
+    return found
 
 
 def _samples(image: Image.Image, raw_mode: str, stream: BinaryIO) -> Pixels:
-    """Give (H, W, C): gray, gray with alpha, RGB or RGB with alpha."""
+    """Return (H, W, C): gray, gray with alpha, RGB or RGB with alpha."""
     if image.mode.startswith("I;16"):
         gray = np.asarray(image).astype(np.uint16)[..., None]
         white_is_zero = _tag(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
@@ -131,7 +140,7 @@ def _samples(image: Image.Image, raw_mode: str, stream: BinaryIO) -> Pixels:
 
 
 def _decode_deep(stream: BinaryIO, raw_mode: str) -> Pixels:
-    """Decode 16-bit channels, of which Pillow gives the high bytes; in the other byte order it gives the low ones."""
+    """Decode 16-bit channels: Pillow returns the high bytes, and with swapped byte order the low bytes."""
     if raw_mode == "LA;16B":  # as wide as RGBA: all four bytes at once
         return _decode(stream, "RGBA").view(">u2").astype(np.uint16)
     is_big = raw_mode.endswith("B") or (raw_mode.endswith("N") and sys.byteorder == "big")
@@ -154,7 +163,7 @@ def _decode(stream: BinaryIO, raw_mode: str) -> NDArray[np.uint8]:
 
 
 def _unassociated(pixels: Pixels) -> Pixels:
-    """Divide colors by the opacity that they were multiplied with."""
+    """Convert premultiplied colors to straight ones."""
     color, alpha = pixels[..., :3].astype(np.uint32), pixels[..., 3:]
     opacity = np.maximum(alpha.astype(np.uint32), 1)
     color = np.minimum((color * 65535 + opacity // 2) // opacity, 65535).astype(np.uint16)
@@ -162,7 +171,7 @@ def _unassociated(pixels: Pixels) -> Pixels:
 
 
 def _from_cmyk(image: Image.Image) -> Image.Image:
-    """Convert to sRGB, by the profile where there is one."""
+    """Convert to sRGB, with the color profile if there is one."""
     if icc_profile := image.info.get("icc_profile"):
         try:
             profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
@@ -174,15 +183,15 @@ def _from_cmyk(image: Image.Image) -> Image.Image:
 
 
 def _plain(image: Image.Image, raw_mode: str) -> Image.Image:
-    """Convert to 8-bit gray or RGB, with alpha where something is transparent."""
-    if raw_mode in ("L;2", "L;4") and "transparency" in image.info:  # counts in the steps of the file
+    """Convert to 8-bit gray or RGB, with alpha if there is transparency."""
+    if raw_mode in ("L;2", "L;4") and "transparency" in image.info:  # in units of the file
         image.info["transparency"] *= 85 if raw_mode == "L;2" else 17
     mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     return image.convert(mode + "A" * image.has_transparency_data)
 
 
 def _split(pixels: Pixels, transparent: Any) -> tuple[Pixels, Pixels | None]:
-    """Take alpha apart, or make it from the value that counts as transparent."""
+    """Split off alpha, or make it from the transparent color."""
     if pixels.shape[2] in (2, 4):
         return pixels[..., :-1], pixels[..., -1:]
     if transparent is None:
@@ -192,7 +201,7 @@ def _split(pixels: Pixels, transparent: Any) -> tuple[Pixels, Pixels | None]:
 
 
 def _is_lossless(stream: BinaryIO) -> bool:
-    """Look into a WebP file for the kind of its picture."""
+    """Return whether a WebP file is lossless."""
     stream.seek(12)
     while len(header := stream.read(8)) == 8:
         if header[:4] in (b"VP8 ", b"VP8L", b"ANMF"):

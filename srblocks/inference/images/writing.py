@@ -1,4 +1,4 @@
-"""Writing pictures."""
+"""Write image files."""
 
 import dataclasses
 import io
@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin, TiffTags
 from PIL import TiffImagePlugin as Tiff
 
 from ..formats import FORMATS
-from .image import ImageData, ImageFileError, Pixels, check_size
+from .image import ImageFile, ImageFileError, Pixels, check_size
 from .metadata import HEADER, exif_of_size, tiff_directory
 
 _KEPT_BY = {
@@ -26,114 +26,116 @@ _KEPT_BY = {
 }
 _WORDS = {"exif": "EXIF", "xmp": "XMP", "icc_profile": "color profile", "dpi": "resolution (dpi)"}
 _JPEG_SEGMENT = 65000
-"""EXIF and XMP have one segment each in a JPEG file, of less than 64 KiB."""
+"""EXIF and XMP are one segment each of a JPEG file, of less than 64 KiB."""
 _DEEP_TO_BYTE = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 
 
 def write_image(
-    picture: ImageData,
+    image: ImageFile,
     target: str | os.PathLike[str] | BinaryIO,
     *,
     format: str | None = None,
     quality: int | None = None,
 ) -> tuple[str, ...]:
-    """Write a picture.
+    """Write an image file.
 
     Args:
-        picture: what to write.
+        image: the image.
         target: path, or a stream.
-        format: Pillow's name of the format; None for that of the path's suffix, or the picture's own.
-        quality: 1 to 100, of JPEG and WebP; None for 95, and for WebP without losses where the picture had none. JPEG
-            keeps the full resolution of color (4:4:4).
+        format: Pillow's name of the format; None for that of the path's suffix, or that of the image.
+        quality: 1 to 100, for JPEG and WebP; None for 95, or for lossless WebP if the image was lossless. JPEG is
+            written with 4:4:4 chroma.
 
     Returns:
-        What the format cannot hold, in words.
+        Warnings about what the format cannot hold.
 
     Raises:
-        ImageFileError: the format cannot hold the picture.
+        ImageFileError: the format cannot hold the image.
         OSError: the file cannot be written.
     """
     if isinstance(target, (str, os.PathLike)):
         path = Path(target)
         with path.open("wb") as stream:
-            return write_image(picture, stream, format=format or FORMATS.get(path.suffix.lower()), quality=quality)
-    name = format or picture.format
+            return write_image(image, stream, format=format or FORMATS.get(path.suffix.lower()), quality=quality)
+    name = format or image.format
     if name not in FORMATS.values():
-        raise ImageFileError(f"{name} files are not written; use {', '.join(dict.fromkeys(FORMATS.values()))}")
-    height, width = picture.pixels.shape[:2]
+        raise ImageFileError(f"cannot write {name} files", f"use {', '.join(dict.fromkeys(FORMATS.values()))}")
+    height, width = image.pixels.shape[:2]
     check_size(name, height, width)
-    if picture.exif:
-        picture = dataclasses.replace(picture, exif=exif_of_size(picture.exif, height, width))
-    picture, remarks = _fitted(picture, name)
-    samples = picture.pixels if picture.alpha is None else np.concatenate((picture.pixels, picture.alpha), 2)
+    if image.exif:
+        image = dataclasses.replace(image, exif=exif_of_size(image.exif, height, width))
+    image, warnings = _fitted(image, name)
+    samples = image.pixels if image.alpha is None else np.concatenate((image.pixels, image.alpha), 2)
     if name == "TIFF":
-        remarks += _write_tiff(picture, samples, target)
+        warnings += _write_tiff(image, samples, target)
     elif samples.dtype == np.uint16 and samples.shape[2] > 1:
-        _write_deep_png(picture, samples, target)
+        _write_deep_png(image, samples, target)
     else:
-        _write_by_pillow(picture, samples, target, name, quality)
-    return tuple(remarks)
+        _write_by_pillow(image, samples, target, name, quality)
+    return tuple(warnings)
 
 
-def _fitted(picture: ImageData, name: str) -> tuple[ImageData, list[str]]:
-    """Leave out what a format cannot hold, and say what that was."""
-    remarks: list[str] = []
-    if picture.pixels.dtype == np.uint16 and name not in ("PNG", "TIFF"):
-        alpha = None if picture.alpha is None else _DEEP_TO_BYTE[picture.alpha]
-        picture = dataclasses.replace(picture, pixels=_DEEP_TO_BYTE[picture.pixels], alpha=alpha)
-        remarks.append(f"16 bits rounded to the 8 of {name}")
-    if picture.alpha is not None and name in ("JPEG", "BMP"):
-        image = _image(picture.pixels)
-        canvas = Image.new(image.mode, image.size, "white")
-        canvas.paste(image, mask=_image(picture.alpha))
-        picture = dataclasses.replace(picture, pixels=np.asarray(canvas).reshape(picture.pixels.shape), alpha=None)
-        remarks.append(f"transparency laid on white: {name} has none")
-    left_out = {field for field, formats in _KEPT_BY.items() if getattr(picture, field) and name not in formats}
-    height, width, channels = picture.pixels.shape
-    is_deep = picture.alpha is not None and picture.alpha.dtype == np.uint16  # a kind of TIFF that Pillow cannot read
+def _fitted(image: ImageFile, name: str) -> tuple[ImageFile, list[str]]:
+    """Drop what a format cannot hold; return warnings about it."""
+    warnings: list[str] = []
+    if image.pixels.dtype == np.uint16 and name not in ("PNG", "TIFF"):
+        alpha = None if image.alpha is None else _DEEP_TO_BYTE[image.alpha]
+        image = dataclasses.replace(image, pixels=_DEEP_TO_BYTE[image.pixels], alpha=alpha)
+        warnings.append(f"16 bits rounded to 8 for {name}")
+    if image.alpha is not None and name in ("JPEG", "BMP"):
+        opaque = _image(image.pixels)
+        canvas = Image.new(opaque.mode, opaque.size, "white")
+        canvas.paste(opaque, mask=_image(image.alpha))
+        image = dataclasses.replace(image, pixels=np.asarray(canvas).reshape(image.pixels.shape), alpha=None)
+        warnings.append(f"transparency replaced by white: not supported by {name}")
+    left_out = {field for field, formats in _KEPT_BY.items() if getattr(image, field) and name not in formats}
+    height, width, channels = image.pixels.shape
+    is_deep = (
+        image.alpha is not None and image.alpha.dtype == np.uint16
+    )  # Pillow cannot read gray TIFF files with 16-bit alpha
     if channels == 1 and (name == "WEBP" or (name == "TIFF" and is_deep)):
-        picture = dataclasses.replace(picture, pixels=np.broadcast_to(picture.pixels, (height, width, 3)))
-        remarks += ["gray became RGB"] * (name == "TIFF")
-        left_out |= {"icc_profile"} if (picture.icc_profile or b"")[16:20] == b"GRAY" else set()
+        image = dataclasses.replace(image, pixels=np.broadcast_to(image.pixels, (height, width, 3)))
+        warnings += ["gray converted to RGB"] * (name == "TIFF")
+        left_out |= {"icc_profile"} if (image.icc_profile or b"")[16:20] == b"GRAY" else set()
     if name == "JPEG":
-        left_out |= {field for field in ("exif", "xmp") if len(getattr(picture, field) or b"") > _JPEG_SEGMENT}
-    remarks += [f"{_WORDS[field]} left out: {name} cannot hold it" for field in sorted(left_out)]
-    return dataclasses.replace(picture, **dict.fromkeys(left_out)), remarks
+        left_out |= {field for field in ("exif", "xmp") if len(getattr(image, field) or b"") > _JPEG_SEGMENT}
+    warnings += [f"dropped {_WORDS[field]}: not supported by {name}" for field in sorted(left_out)]
+    return dataclasses.replace(image, **dict.fromkeys(left_out)), warnings
 
 
 def _image(samples: Pixels) -> Image.Image:
     return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 
 
-def _write_by_pillow(picture: ImageData, samples: Pixels, target: BinaryIO, name: str, quality: int | None) -> None:
-    known: dict[str, Any] = {"icc_profile": picture.icc_profile, "dpi": picture.dpi, "xmp": picture.xmp}
-    known["exif"] = HEADER + picture.exif if picture.exif else None
+def _write_by_pillow(image: ImageFile, samples: Pixels, target: BinaryIO, name: str, quality: int | None) -> None:
+    known: dict[str, Any] = {"icc_profile": image.icc_profile, "dpi": image.dpi, "xmp": image.xmp}
+    known["exif"] = HEADER + image.exif if image.exif else None
     options: dict[str, Any] = {field: value for field, value in known.items() if value}
-    if name == "PNG" and picture.xmp:
+    if name == "PNG" and image.xmp:
         options["pnginfo"] = PngImagePlugin.PngInfo()
-        options["pnginfo"].add(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + picture.xmp)
+        options["pnginfo"].add(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + image.xmp)
     elif name == "JPEG":
         options |= {"quality": quality or 95, "subsampling": 0}
-    elif name == "WEBP" and quality is None and not picture.lossy:
+    elif name == "WEBP" and quality is None and not image.lossy:
         options |= {"lossless": True, "exact": True}
     elif name == "WEBP":
         options["quality"] = quality or 95
-    encoded = io.BytesIO()  # a full disk has a name in Python's writing, only a number in Pillow's
+    encoded = io.BytesIO()  # Pillow reports a full disk without its name
     try:
         _image(samples).save(encoded, name, **options)
     except (ValueError, OSError, struct.error) as error:
-        raise ImageFileError(f"{name} cannot hold the picture ({error}); write PNG or TIFF") from error
+        raise ImageFileError(f"{name} cannot hold the image ({error})", "write PNG or TIFF") from error
     target.write(encoded.getbuffer())
 
 
 def _blocks(samples: Pixels) -> Iterator[Pixels]:
-    """Give blocks of rows of about 1 MiB."""
+    """Return blocks of rows of about 1 MiB."""
     rows = max(1, 2**20 * len(samples) // samples.nbytes)
     return (samples[top : top + rows] for top in range(0, len(samples), rows))
 
 
-def _write_deep_png(picture: ImageData, samples: Pixels, target: BinaryIO) -> None:
-    """Write several channels of 16 bits, for which Pillow has no encoder; each row as its difference to that above."""
+def _write_deep_png(image: ImageFile, samples: Pixels, target: BinaryIO) -> None:
+    """Write 16-bit color, which Pillow cannot encode, with the up filter: each row minus the one above."""
     height, width, channels = samples.shape
 
     def chunk(kind: bytes, *content: bytes) -> None:
@@ -141,14 +143,14 @@ def _write_deep_png(picture: ImageData, samples: Pixels, target: BinaryIO) -> No
 
     target.write(b"\x89PNG\r\n\x1a\n")
     chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0))
-    if picture.icc_profile:
-        chunk(b"iCCP", b"ICC Profile\0\0", zlib.compress(picture.icc_profile))
-    if picture.dpi:
-        chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in picture.dpi), 1))
-    if picture.exif:
-        chunk(b"eXIf", picture.exif)
-    if picture.xmp:
-        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0", picture.xmp)
+    if image.icc_profile:
+        chunk(b"iCCP", b"ICC Profile\0\0", zlib.compress(image.icc_profile))
+    if image.dpi:
+        chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in image.dpi), 1))
+    if image.exif:
+        chunk(b"eXIf", image.exif)
+    if image.xmp:
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0", image.xmp)
     compressor = zlib.compressobj()
     above = np.zeros((1, 2 * width * channels), np.uint8)
     for block in _blocks(samples):
@@ -160,12 +162,12 @@ def _write_deep_png(picture: ImageData, samples: Pixels, target: BinaryIO) -> No
     chunk(b"IEND")
 
 
-def _write_tiff(picture: ImageData, samples: Pixels, target: BinaryIO) -> list[str]:
-    """Write any picture: Pillow has no encoder for 16-bit color, tifffile none for EXIF. Deflate, with differences."""
+def _write_tiff(image: ImageFile, samples: Pixels, target: BinaryIO) -> list[str]:
+    """Write any image, with Deflate and horizontal differencing: Pillow cannot write 16-bit color, tifffile no EXIF."""
     strips = [_strip(block) for block in _blocks(samples)]
     sizes = [len(strip) for strip in strips]
     if sum(sizes) > 2**32 - 2**24:
-        raise ImageFileError("TIFF cannot hold the picture (more than 4 GiB); write PNG")
+        raise ImageFileError("TIFF cannot hold more than 4 GiB", "write PNG")
     height, width, channels = samples.shape
     tags: dict[int, Any] = {
         Tiff.IMAGEWIDTH: width,
@@ -175,22 +177,22 @@ def _write_tiff(picture: ImageData, samples: Pixels, target: BinaryIO) -> list[s
         Tiff.PREDICTOR: 2,
         Tiff.PHOTOMETRIC_INTERPRETATION: 2 if channels > 2 else 1,
         Tiff.SAMPLESPERPIXEL: channels,
-        Tiff.EXTRASAMPLES: None if picture.alpha is None else 2,
+        Tiff.EXTRASAMPLES: None if image.alpha is None else 2,
         Tiff.PLANAR_CONFIGURATION: 1,
         Tiff.ROWSPERSTRIP: len(next(_blocks(samples))),
         Tiff.STRIPOFFSETS: tuple(accumulate(sizes[:-1], initial=0)),
         Tiff.STRIPBYTECOUNTS: tuple(sizes),
-        Tiff.ICCPROFILE: picture.icc_profile,
-        Tiff.XMP: picture.xmp,
+        Tiff.ICCPROFILE: image.icc_profile,
+        Tiff.XMP: image.xmp,
     }
-    if picture.dpi:
-        tags |= {Tiff.RESOLUTION_UNIT: 2, Tiff.X_RESOLUTION: picture.dpi[0], Tiff.Y_RESOLUTION: picture.dpi[1]}
-    remarks: list[str] = []
+    if image.dpi:
+        tags |= {Tiff.RESOLUTION_UNIT: 2, Tiff.X_RESOLUTION: image.dpi[0], Tiff.Y_RESOLUTION: image.dpi[1]}
+    warnings: list[str] = []
     try:
-        directory = tiff_directory(picture.exif)
-    except Exception:  # EXIF values of the wrong type, each kind with its own exception
+        directory = tiff_directory(image.exif)
+    except Exception:  # EXIF values of wrong types raise various exceptions
         directory = tiff_directory(None)
-        remarks.append("EXIF left out: it is damaged")
+        warnings.append("dropped EXIF: damaged")
     for tag, value in tags.items():
         if value is not None:
             directory[tag] = value
@@ -198,7 +200,7 @@ def _write_tiff(picture: ImageData, samples: Pixels, target: BinaryIO) -> list[s
     target.write(b"II*\0\x08\0\0\0" + directory.tobytes(8))
     for strip in strips:
         target.write(strip)
-    return remarks
+    return warnings
 
 
 def _strip(rows: Pixels) -> bytes:

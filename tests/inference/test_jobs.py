@@ -14,7 +14,7 @@ from srblocks import load_pretrained, on_rgb
 from srblocks._utils.files import temporary_name
 from srblocks.inference import UpscaleError, Upscaler, from_network
 from srblocks.inference.batch import APPROXIMATE, PADDED, run_job, upscale_bytes, upscale_file, upscale_image
-from srblocks.inference.images import ImageData, ImageFileError, read_image, write_image
+from srblocks.inference.images import ImageFile, ImageFileError, read_image, write_image
 from srblocks.inference.paths import Job
 from srblocks.resize import imresize
 from upscale.pictures import waves
@@ -36,7 +36,7 @@ def by_hand(pixels: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("white", [255, 65535])
 def test_colors_are_what_the_network_gives_rounded_in_their_depth(upscaler: Upscaler, white: int) -> None:
-    picture = ImageData(waves(31, 22, white=white))
+    picture = ImageFile(waves(31, 22, white=white))
     enlarged = upscale_image(upscaler, picture).pixels
     assert enlarged.dtype == picture.pixels.dtype
     assert np.array_equal(enlarged, by_hand(picture.pixels))
@@ -45,7 +45,7 @@ def test_colors_are_what_the_network_gives_rounded_in_their_depth(upscaler: Upsc
 @pytest.mark.parametrize("white", [255, 65535])
 def test_gray_goes_through_the_network_as_rgb_and_becomes_gray_again(upscaler: Upscaler, white: int) -> None:
     gray = waves(100, 40, 1, white=white)
-    enlarged = upscale_image(upscaler, ImageData(gray)).pixels
+    enlarged = upscale_image(upscaler, ImageFile(gray)).pixels
     luma = by_hand(np.repeat(gray, 3, axis=2)) @ np.array([0.299, 0.587, 0.114])
     assert enlarged.shape == (200, 80, 1)
     assert enlarged.dtype == gray.dtype
@@ -57,7 +57,7 @@ def test_transparency_is_enlarged_by_matlabs_bicubic(upscaler: Upscaler, white: 
     alpha = waves(23, 17, 1, white=white)
     alpha[:9] = 0
     alpha[9:14] = white
-    enlarged = upscale_image(upscaler, ImageData(waves(23, 17, white=white), alpha)).alpha
+    enlarged = upscale_image(upscaler, ImageFile(waves(23, 17, white=white), alpha)).alpha
     exact = np.clip(imresize(alpha[..., 0] / white, 2), 0, 1) * white
     assert enlarged is not None
     assert enlarged.dtype == alpha.dtype
@@ -65,7 +65,7 @@ def test_transparency_is_enlarged_by_matlabs_bicubic(upscaler: Upscaler, white: 
 
 
 def test_large_pictures_with_transparency_are_enlarged_in_tiles(upscaler: Upscaler) -> None:
-    picture = ImageData(waves(30, 1200), waves(30, 1200, 1))
+    picture = ImageFile(waves(30, 1200), waves(30, 1200, 1))
     whole, tiles = (upscale_image(upscaler, picture, tile=tile) for tile in (2000, 64))
     assert np.abs(whole.pixels.astype(int) - tiles.pixels).max() <= 1
     exact = np.clip(imresize(picture.alpha[..., 0] / 255, 2), 0, 1) * 255
@@ -75,15 +75,15 @@ def test_large_pictures_with_transparency_are_enlarged_in_tiles(upscaler: Upscal
 
 def test_tiles_of_a_network_that_sees_all_are_said_to_be_approximate(upscaler: Upscaler) -> None:
     sees_all = replace(upscaler, radius=None, tile=128)
-    assert upscale_image(sees_all, ImageData(waves(40, 130))).remarks == (APPROXIMATE,)
-    assert upscale_image(sees_all, ImageData(waves(40, 120))).remarks == ()
-    assert upscale_image(sees_all, ImageData(waves(40, 120)), tile=100).remarks == (APPROXIMATE,)
+    assert upscale_image(sees_all, ImageFile(waves(40, 130))).remarks == (APPROXIMATE,)
+    assert upscale_image(sees_all, ImageFile(waves(40, 120))).remarks == ()
+    assert upscale_image(sees_all, ImageFile(waves(40, 120)), tile=100).remarks == (APPROXIMATE,)
 
 
 @pytest.mark.parametrize("form,suffix", [("PNG", ".png"), ("JPEG", ".jpg"), ("TIFF", ".tif"), ("WEBP", ".webp")])
 def test_bytes_become_what_the_file_would_hold(upscaler: Upscaler, tmp_path: Path, form: str, suffix: str) -> None:
     source, target = tmp_path / f"a{suffix}", tmp_path / "below" / f"b{suffix}"
-    write_image(ImageData(waves(20, 30), waves(20, 30, 1) if form != "JPEG" else None), source)
+    write_image(ImageFile(waves(20, 30), waves(20, 30, 1) if form != "JPEG" else None), source)
     upscale_file(upscaler, source, target)
     assert upscale_bytes(upscaler, source.read_bytes()) == target.read_bytes()
     assert read_image(target).format == form
@@ -108,13 +108,13 @@ def test_metadata_stay_and_state_the_new_size(upscaler: Upscaler, tmp_path: Path
 
 
 def test_what_is_lost_is_told(upscaler: Upscaler, tmp_path: Path) -> None:
-    write_image(ImageData(waves(9, 9, white=65535), waves(9, 9, 1, white=65535)), tmp_path / "a.png")
+    write_image(ImageFile(waves(9, 9, white=65535), waves(9, 9, 1, white=65535)), tmp_path / "a.png")
     lost = upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.jpg").remarks
     assert lost == ("16 bits rounded to the 8 of JPEG", "transparency laid on white: JPEG has none")
 
 
 def test_a_picture_that_becomes_too_large_is_refused_before_the_work(tmp_path: Path) -> None:
-    write_image(ImageData(np.zeros((1, 33000, 3), np.uint8)), tmp_path / "a.jpg")
+    write_image(ImageFile(np.zeros((1, 33000, 3), np.uint8)), tmp_path / "a.jpg")
     idle = Upscaler("idle", lambda _: pytest.fail("the network ran"), 2, "rgb")
     with pytest.raises(ImageFileError, match="JPEG holds sides of up to 65500 pixels, not 66000x2"):
         upscale_file(idle, tmp_path / "a.jpg", tmp_path / "b.jpg")
@@ -138,7 +138,7 @@ def broken(error: BaseException) -> Upscaler:
     ],
 )
 def test_a_job_that_fails_says_why_and_leaves_nothing(tmp_path: Path, error: Exception, reason: str) -> None:
-    write_image(ImageData(waves(5, 5)), tmp_path / "a.png")
+    write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     (tmp_path / "b.png").write_text("what was there")
     outcome = run_job(broken(error), Job(tmp_path / "a.png", tmp_path / "b.png"))
     assert (outcome.status, outcome.reason) == ("failed", reason)
@@ -156,7 +156,7 @@ def test_files_that_cannot_be_read_have_a_reason(upscaler: Upscaler, tmp_path: P
 
 
 def test_an_output_that_cannot_be_written_ends_it(upscaler: Upscaler, tmp_path: Path) -> None:
-    write_image(ImageData(waves(5, 5)), tmp_path / "a.png")
+    write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     (tmp_path / "file").write_text("")
     with pytest.raises(UpscaleError, match="cannot be written") as caught:
         run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "file" / "b.png"))
@@ -174,7 +174,7 @@ def test_an_output_that_cannot_be_written_ends_it(upscaler: Upscaler, tmp_path: 
     ],
 )
 def test_names_of_every_length_that_a_file_can_have_are_written(upscaler: Upscaler, tmp_path: Path, name: str) -> None:
-    write_image(ImageData(waves(5, 5)), tmp_path / "a.png")
+    write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     assert run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "out" / name)).status == "done"
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
     temporary = temporary_name(Path(name))
@@ -193,10 +193,10 @@ def test_what_one_name_cannot_be_is_the_failure_of_one_file(
 ) -> None:
     from srblocks.inference import batch as jobs
 
-    def refuse(picture: ImageData, target: Path, **_: object) -> None:
+    def refuse(picture: ImageFile, target: Path, **_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    write_image(ImageData(waves(5, 5)), tmp_path / "a.png")
+    write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     monkeypatch.setattr(jobs, "write_image", refuse)
     outcome = run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "b.png"))
     assert outcome.reason == f"{tmp_path / 'b.png'} cannot be written ({os.strerror(number)})"
@@ -208,10 +208,10 @@ def test_what_the_disk_refuses_ends_it(
 ) -> None:
     from srblocks.inference import batch as jobs
 
-    def refuse(picture: ImageData, target: Path, **_: object) -> None:
+    def refuse(picture: ImageFile, target: Path, **_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    write_image(ImageData(waves(5, 5)), tmp_path / "a.png")
+    write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     monkeypatch.setattr(jobs, "write_image", refuse)
     with pytest.raises(UpscaleError, match="cannot be written") as caught:
         run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "b.png"))
@@ -219,7 +219,7 @@ def test_what_the_disk_refuses_ends_it(
 
 
 def test_a_name_that_cannot_be_is_no_finished_output(upscaler: Upscaler, tmp_path: Path) -> None:
-    write_image(ImageData(waves(5, 5)), tmp_path / "a.png")
+    write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     job = Job(tmp_path / "a.png", tmp_path / ("n" * 252 + ".png"))
     assert (job.has_target(), job.is_finished()) == (False, False)
     outcome = run_job(upscaler, job)
@@ -234,11 +234,11 @@ def test_an_interruption_while_writing_leaves_nothing(
 ) -> None:
     from srblocks.inference import batch as jobs
 
-    def interrupt(picture: ImageData, target: Path, **_: object) -> None:
+    def interrupt(picture: ImageFile, target: Path, **_: object) -> None:
         target.write_bytes(b"half a picture")
         raise KeyboardInterrupt
 
-    write_image(ImageData(waves(5, 5)), tmp_path / "a.png")
+    write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     monkeypatch.setattr(jobs, "write_image", interrupt)
     with pytest.raises(KeyboardInterrupt):
         upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.png")
@@ -248,6 +248,6 @@ def test_an_interruption_while_writing_leaves_nothing(
 def test_a_picture_of_a_size_that_the_network_does_not_take_is_said_to_be_mirrored() -> None:
     thirds = Upscaler("thirds", lambda batch: batch.repeat(2, 2).repeat(2, 3), 2, "rgb", size_multiple=3, radius=0)
     for side, padded in ((9, False), (10, True)):
-        picture = upscale_image(thirds, ImageData(np.zeros((side, 9, 3), np.uint8)))
+        picture = upscale_image(thirds, ImageFile(np.zeros((side, 9, 3), np.uint8)))
         assert picture.pixels.shape == (2 * side, 18, 3)
         assert (PADDED in picture.remarks) == padded

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import ImageCms
 
-from srblocks.inference.images import ImageData, write_image
+from srblocks.inference.images import ImageFile, write_image
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf>five stars \xc3\xa9</rdf></x:xmpmeta>"
@@ -28,20 +28,20 @@ def seen_by_opencv(content: bytes) -> np.ndarray:
     return swapped(found.reshape(*found.shape[:2], -1))
 
 
-def written(picture: ImageData, form: str, quality: int | None = None) -> bytes:
+def written(picture: ImageFile, form: str, quality: int | None = None) -> bytes:
     stream = io.BytesIO()
     write_image(picture, stream, format=form, quality=quality)
     return stream.getvalue()
 
 
-def samples_of(picture: ImageData) -> np.ndarray:
+def samples_of(picture: ImageFile) -> np.ndarray:
     return picture.pixels if picture.alpha is None else np.concatenate((picture.pixels, picture.alpha), 2)
 
 
-def picture_of(samples: np.ndarray, **facts: object) -> ImageData:
+def picture_of(samples: np.ndarray, **facts: object) -> ImageFile:
     if samples.shape[2] % 2:
-        return ImageData(samples, **facts)
-    return ImageData(samples[..., :-1], samples[..., -1:], **facts)
+        return ImageFile(samples, **facts)
+    return ImageFile(samples[..., :-1], samples[..., -1:], **facts)
 
 
 def exif_block(order: str = "<", *, side_kind: str = "H", thumbnail: bytes = b"\xff\xd8thumbnail\xff\xd9") -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srblocks.inference.images import ImageData, write_image
+from srblocks.inference.images import ImageFile, write_image
 from upscale.pictures import waves
 
 
@@ -13,7 +13,7 @@ from upscale.pictures import waves
 def photos(tmp_path: Path) -> Path:
     """Two pictures, one of them in a folder of its own, and a text."""
     (tmp_path / "photos" / "summer").mkdir(parents=True)
-    write_image(ImageData(waves(20, 31)), tmp_path / "photos" / "first.png")
-    write_image(ImageData(waves(25, 18).astype(np.uint16) * 257), tmp_path / "photos" / "summer" / "second.tif")
+    write_image(ImageFile(waves(20, 31)), tmp_path / "photos" / "first.png")
+    write_image(ImageFile(waves(25, 18).astype(np.uint16) * 257), tmp_path / "photos" / "summer" / "second.tif")
     (tmp_path / "photos" / "notes.txt").write_text("no picture")
     return tmp_path / "photos"

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from srblocks.inference.images import ImageData, ImageFileError, read_image, write_image
+from srblocks.inference.images import ImageFile, ImageFileError, read_image, write_image
 from upscale.pictures import PROFILE, XMP, exif_block, noise, picture_of, written
 
 
 def whole_files() -> Iterator[tuple[str, bytes]]:
-    picture = ImageData(noise(24, 24, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
+    picture = ImageFile(noise(24, 24, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
     deep = picture_of(noise(24, 24, 4, np.uint16), exif=exif_block(), icc_profile=PROFILE)
     for form in ("PNG", "JPEG", "WEBP", "TIFF", "BMP"):
         yield form, written(picture, form)

@@ -8,7 +8,7 @@ import pytest
 
 from srblocks.inference import batch as jobs
 from srblocks.inference import run as running
-from srblocks.inference.images import ImageData, write_image
+from srblocks.inference.images import ImageFile, write_image
 from upscale.commands import called, contents
 
 
@@ -42,7 +42,7 @@ def test_a_full_disk_ends_it_and_leaves_nothing_half_written(
 ) -> None:
     real = jobs.write_image
 
-    def full(picture: ImageData, target: Path, **options: object) -> object:
+    def full(picture: ImageFile, target: Path, **options: object) -> object:
         if target.suffix == ".png":
             return real(picture, target, **options)
         target.write_bytes(b"half a picture")
@@ -62,7 +62,7 @@ def test_a_full_device_has_its_own_name_in_every_format(suffix: str, tmp_path: P
     for white in (255, 65535):
         with pytest.raises(OSError, match="No space left on device"):
             samples = np.random.default_rng(0).integers(0, white, (90, 90, 3))
-            write_image(ImageData(samples.astype(np.uint8 if white == 255 else np.uint16)), tmp_path / f"a{suffix}")
+            write_image(ImageFile(samples.astype(np.uint8 if white == 255 else np.uint16)), tmp_path / f"a{suffix}")
 
 
 def test_an_output_that_cannot_be_written_is_said_before_the_work(

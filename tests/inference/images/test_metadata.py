@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from srblocks.inference.images import ImageData, read_image, write_image
+from srblocks.inference.images import ImageFile, read_image, write_image
 from srblocks.inference.images.metadata import exif_of_size
 from upscale.pictures import PROFILE, XMP, exif_block, noise, stream_at_start, written
 
@@ -19,7 +19,7 @@ from upscale.pictures import PROFILE, XMP, exif_block, noise, stream_at_start, w
 @pytest.mark.parametrize("channels", [1, 3])
 def test_metadata_is_kept_to_the_byte(form: str, channels: int) -> None:
     exif = exif_of_size(exif_block(), 20, 30)
-    picture = ImageData(noise(20, 30, channels), exif=exif, xmp=XMP, icc_profile=PROFILE)
+    picture = ImageFile(noise(20, 30, channels), exif=exif, xmp=XMP, icc_profile=PROFILE)
     found = read_image(io.BytesIO(written(picture, form)))
     assert (found.exif, found.xmp, found.icc_profile) == (exif, XMP, PROFILE)
     again = read_image(io.BytesIO(written(found, form)))
@@ -29,7 +29,7 @@ def test_metadata_is_kept_to_the_byte(form: str, channels: int) -> None:
 
 @pytest.mark.parametrize("first,second", [("JPEG", "TIFF"), ("TIFF", "JPEG"), ("TIFF", "TIFF"), ("PNG", "TIFF")])
 def test_the_tags_survive_a_tiff(first: str, second: str) -> None:
-    picture = ImageData(noise(20, 30, 3), exif=exif_block(), dpi=(300.0, 300.0), icc_profile=PROFILE, xmp=XMP)
+    picture = ImageFile(noise(20, 30, 3), exif=exif_block(), dpi=(300.0, 300.0), icc_profile=PROFILE, xmp=XMP)
     found = read_image(io.BytesIO(written(picture, first)))
     found = read_image(io.BytesIO(written(found, second)))
     assert found.exif is not None
@@ -85,7 +85,7 @@ def test_damaged_exif_blocks_stay_as_they_are_or_of_their_length(block: bytes, c
 
 
 def test_metadata_that_a_format_lacks_are_named() -> None:
-    picture = ImageData(noise(5, 5, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
+    picture = ImageFile(noise(5, 5, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
     lost = write_image(picture, io.BytesIO(), format="BMP")
     assert [remark.partition(" left out")[0] for remark in lost] == ["EXIF", "color profile", "XMP"]
     assert write_image(picture, io.BytesIO(), format="WEBP") == ("resolution (dpi) left out: WEBP cannot hold it",)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from srblocks.inference.images import ImageData, ImageFileError, check_size, read_image, write_image
+from srblocks.inference.images import ImageFile, ImageFileError, check_size, read_image, write_image
 from srblocks.inference.images.metadata import exif_of_size
 from upscale.pictures import (
     PROFILE,
@@ -27,7 +27,7 @@ from upscale.pictures import (
 
 
 @st.composite
-def pictures(draw: st.DrawFn) -> ImageData:
+def pictures(draw: st.DrawFn) -> ImageFile:
     dtype = draw(st.sampled_from([np.uint8, np.uint16]))
     shape = draw(st.integers(1, 40)), draw(st.integers(1, 40)), draw(st.sampled_from([1, 2, 3, 4]))
     samples = np.random.default_rng(draw(st.integers(0, 9999))).integers(0, np.iinfo(dtype).max, shape, dtype, True)
@@ -42,7 +42,7 @@ def pictures(draw: st.DrawFn) -> ImageData:
 
 @settings(max_examples=60, deadline=None)
 @given(picture=pictures())
-def test_a_png_holds_everything(picture: ImageData) -> None:
+def test_a_png_holds_everything(picture: ImageFile) -> None:
     stream = io.BytesIO()
     assert write_image(picture, stream, format="PNG") == ()
     found = read_image(stream_at_start(stream))
@@ -59,7 +59,7 @@ def test_a_png_holds_everything(picture: ImageData) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(picture=pictures())
-def test_a_tiff_holds_everything(picture: ImageData) -> None:
+def test_a_tiff_holds_everything(picture: ImageFile) -> None:
     stream = io.BytesIO()
     samples = samples_of(picture)
     becomes_rgb = samples.shape[2] == 2 and samples.dtype == np.uint16
@@ -132,19 +132,19 @@ def test_jpegs_are_fine_and_in_full_color() -> None:
     y, x = np.mgrid[:64, :64]
     waves = np.dstack([np.sin(y / 5 + x / 9 + channel) for channel in range(3)])
     samples = (127.5 + 100 * waves).astype(np.uint8)
-    content = written(ImageData(samples), "JPEG")
+    content = written(ImageFile(samples), "JPEG")
     assert np.abs(seen_by_opencv(content).astype(int) - samples).mean() < 1.5
     with Image.open(io.BytesIO(content)) as image:
         assert [component[1:3] for component in image.layer] == [(1, 1)] * 3
         assert {table[0] for table in image.quantization.values()} == {2}  # libjpeg's at quality 95
-    assert len(written(ImageData(samples), "JPEG", quality=50)) < len(content)
+    assert len(written(ImageFile(samples), "JPEG", quality=50)) < len(content)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "BMP"])
 def test_depth_that_a_format_lacks_is_rounded_and_said(form: str) -> None:
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
     stream = io.BytesIO()
-    remarks = write_image(ImageData(values), stream, format=form)
+    remarks = write_image(ImageFile(values), stream, format=form)
     assert remarks == (f"16 bits rounded to the 8 of {form}",)
     if form == "BMP":
         found = read_image(stream_at_start(stream)).pixels
@@ -165,8 +165,8 @@ def test_transparency_that_a_format_lacks_is_laid_on_white(channels: int) -> Non
 def test_sides_that_a_format_cannot_hold_are_refused() -> None:
     for form, side in (("JPEG", 65501), ("WEBP", 16384)):
         with pytest.raises(ImageFileError, match=f"{form} holds sides of up to {side - 1} pixels, not {side}x1"):
-            write_image(ImageData(np.zeros((1, side, 3), np.uint8)), io.BytesIO(), format=form)
+            write_image(ImageFile(np.zeros((1, side, 3), np.uint8)), io.BytesIO(), format=form)
         check_size(form, 1, side - 1)
-        assert written(ImageData(np.zeros((1, side - 1, 3), np.uint8)), form)
+        assert written(ImageFile(np.zeros((1, side - 1, 3), np.uint8)), form)
     with pytest.raises(ImageFileError, match="GIF files are not written; use PNG, JPEG, WEBP, TIFF, BMP"):
-        write_image(ImageData(noise(2, 2, 3)), io.BytesIO(), format="GIF")
+        write_image(ImageFile(noise(2, 2, 3)), io.BytesIO(), format="GIF")
