@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import ExportError, InputError
+from .formats.tensorrt import trt_engine
 
 Shape = tuple[int, int, int, int]
 AXES = ("batch", "channels", "height", "width")
@@ -109,13 +110,11 @@ def parse_shape(text: str) -> Shape:
     Raises:
         ExportError: E203, the text is not an NCHW shape of positive integers.
     """
-    parts = text.lower().replace(",", "x").split("x")
-    sizes = [int(part) if part.strip().isascii() and part.strip().isdigit() and len(part) < 11 else 0 for part in parts]
-    if len(sizes) != 4 or not all(0 < size < 2**31 for size in sizes):
-        raise ExportError(
-            203, f"invalid shape {text!r}", "use NxCxHxW (batch, channels, height, width), such as 1x3x64x64"
-        )
-    n, c, h, w = sizes
+    try:
+        n, c, h, w = trt_engine.parse_shape(text)
+    except ValueError:
+        remedy = "use NxCxHxW (batch, channels, height, width), such as 1x3x64x64"
+        raise ExportError(203, f"invalid shape {text!r}", remedy) from None
     return n, c, h, w
 
 

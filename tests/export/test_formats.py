@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from helpers.small_networks import narrow_arguments
-from helpers.support import PORTABLE, Unshuffled, filled, relative_error, tensorrt_findings, trained_alike
+from helpers.support import (
+    PORTABLE,
+    Unshuffled,
+    filled,
+    relative_error,
+    tensorrt_findings,
+    trained_alike,
+    write_artifact,
+)
 from srblocks import create_network, optimize
 from srblocks.network import Network
 from srblocks.networks import network_specs
@@ -16,7 +24,6 @@ from srblocks_export.config import ExportConfig
 from srblocks_export.errors import InputError
 from srblocks_export.export import export_network, network_shapes
 from srblocks_export.formats import FORMATS
-from srblocks_export.manifest import describe
 from srblocks_export.runtime import load
 from srblocks_export.shapes import Shapes
 from srblocks_export.verification import process as verify
@@ -45,7 +52,7 @@ def export_and_verify(
     exported = net if plain else optimize(net)
     shapes = network_shapes(exported, request)
     path = folder / f"artifact{FORMATS[format_name].suffix}"
-    FORMATS[format_name].module.write(exported, path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    write_artifact(exported, path, request, reference=net)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify, "verification_shapes", at_random)
         references = References(net, shapes, folder)
@@ -128,7 +135,7 @@ def test_a_static_artifact_takes_its_one_shape(format_name: str, tmp_path: Path,
     request = ExportConfig(formats=(format_name,), out=tmp_path, shape=(1, 1, 9, 14))
     shapes = network_shapes(net, request)
     path = tmp_path / f"static{FORMATS[format_name].suffix}"
-    FORMATS[format_name].module.write(net, path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    write_artifact(net, path, request)
     result = worker.verify(path, References(net, shapes, tmp_path), TOLERANCE)
     assert result.problem is None
     assert [case["shape"] for case in result.cases] == [[1, 1, 9, 14]]
@@ -144,7 +151,7 @@ def test_sizes_that_must_be_multiples_stay_dynamic_and_others_are_refused(
     artifact = load(report.path)
     assert artifact(torch.rand(3, 1, 6, 10)).shape == (3, 1, 12, 20)
     assert artifact.shapes.minimum == (1, 1, 4, 4)
-    with pytest.raises(InputError, match=r"height 7 is not a multiple of 2; give 1..x1x4..x4.. in multiples of 2"):
+    with pytest.raises(InputError, match=r"height 7 is not a multiple of 2; use 1..x1x4..x4.. in multiples of 2"):
         artifact(torch.rand(1, 1, 7, 8))
     with pytest.raises(InputError, match=r"height 2 is outside 4..any"):
         artifact(torch.rand(1, 1, 2, 8))
@@ -156,7 +163,7 @@ def test_ranges_that_are_asked_for_hold(format_name: str, tmp_path: Path, worker
     request = ExportConfig(formats=(format_name,), out=tmp_path, minimum=(1, 3, 8, 8), maximum=(4, 3, 20, 40))
     shapes = network_shapes(net, request)
     path = tmp_path / f"ranged{FORMATS[format_name].suffix}"
-    FORMATS[format_name].module.write(net, path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    write_artifact(net, path, request)
     result = worker.verify(path, References(net, shapes, tmp_path), TOLERANCE)
     assert result.problem is None
     shapes_compared = [tuple(case["shape"]) for case in result.cases]

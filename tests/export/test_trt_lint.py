@@ -11,14 +11,12 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from helpers.support import write_artifact
 from srblocks.network import Network
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError
-from srblocks_export.export import network_shapes
-from srblocks_export.formats import FORMATS
 from srblocks_export.formats.tensorrt import lint as trt_lint
 from srblocks_export.formats.tensorrt.lint import Finding, check, lint
-from srblocks_export.manifest import describe
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 MAP = (FLOAT, ["n", 4, "h", "w"])
@@ -58,22 +56,22 @@ REFUSED = [
     (resize(keep_aspect_ratio_policy="not_larger"), "keeps an aspect ratio", ["8.6", "10", "11"]),
     (
         resize(coordinate_transformation_mode="tf_crop_and_resize"),
-        "maps other coordinates",
+        "maps coordinates otherwise",
         ["8.6", "10", "11"],
     ),
     (
         resize(np.array([1, 2, 2, 2], np.float32), mode="cubic"),
-        "is cubic on other axes than the last two",
+        "is cubic along an axis other than the last two",
         ["8.6", "10", "11"],
     ),
     (
         resize(np.array([2, 1, 1, 1], np.float32), mode="linear"),
-        "is linear on other axes than the last three",
+        "is linear along an axis other than the last three",
         ["8.6", "10", "11"],
     ),
-    (resize(SCALES[2:], axes=[2, 3]), "names its axes", ["8.6"]),
+    (resize(SCALES[2:], axes=[2, 3]), "has an axes attribute", ["8.6"]),
     (model_of("MaxPool", MAP, kernel_shape=[3, 3], dilations=[2, 2]), "has dilations", ["8.6", "10", "11"]),
-    (model_of("MaxPool", MAP, outputs=(MAP, MAP), kernel_shape=[2, 2]), "gives indices", ["8.6", "10", "11"]),
+    (model_of("MaxPool", MAP, outputs=(MAP, MAP), kernel_shape=[2, 2]), "returns indices", ["8.6", "10", "11"]),
     (
         model_of("BatchNormalization", MAP, *[np.ones(4, np.float32)] * 4, outputs=(MAP,) * 3, training_mode=1),
         "is in training mode",
@@ -93,7 +91,7 @@ REFUSED = [
     (model_of("Slice", MAP, AXES, AXES, COMPUTED), "has computed axes", ["8.6"]),
     (model_of("Pad", MAP, AXES, None, COMPUTED), "has computed axes", ["8.6"]),
     (model_of("Einsum", (FLOAT, ["n", 4, 4]), equation="bii->bi"), "has an ellipsis or a diagonal", ["8.6"]),
-    (model_of("GridSample", (FLOAT, [1, 1, 2, 2, 2]), (FLOAT, [1, 2, 2, 2, 3])), "takes volumes", ["8.6", "10"]),
+    (model_of("GridSample", (FLOAT, [1, 1, 2, 2, 2]), (FLOAT, [1, 2, 2, 2, 3])), "samples volumes", ["8.6", "10"]),
     (model_of("Col2Im", MAP, AXES, AXES), "has no TensorRT importer", ["8.6", "10", "11"]),
     (model_of("Relu", MAP, domain="other"), "has no TensorRT importer", ["8.6", "10", "11"]),
     (model_of("Gelu", MAP), "has no TensorRT importer before 10.15", ["8.6"]),
@@ -152,7 +150,7 @@ def test_a_target_is_looked_at_to_its_minor_version(target: str, taken: bool) ->
     model = model_of("STFT", MAP, AXES)
     assert (lint(model, target=target) == []) is taken
     if not taken:
-        with pytest.raises(ExportError, match="E503 .* before 10.5 .*; use TensorRT 11, or write the modules"):
+        with pytest.raises(ExportError, match="E503 .* before 10.5 .*; use TensorRT 11, or replace these operators"):
             check(model, target=target)
 
 
@@ -192,7 +190,7 @@ class Paste(nn.Module):
         return F.fold(F.unfold(x, 3, padding=1), [x.shape[2], x.shape[3]], 3, padding=1)
 
 
-class Enlarge(nn.Module):
+class Upscale(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return F.interpolate(x, scale_factor=2.0, mode="bicubic", antialias=True)
 
@@ -215,9 +213,8 @@ class Holding(Network):
 
 def exported(net: Network, folder: Path) -> Path:
     request = ExportConfig(formats=("onnx",), out=folder)
-    shapes = network_shapes(net, request)
     path = folder / "net.onnx"
-    FORMATS["onnx"].module.write(net.eval(), path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    write_artifact(net.eval(), path, request)
     return path
 
 
@@ -227,7 +224,7 @@ def test_a_network_with_fold_is_refused_by_node_and_module(tmp_path: Path) -> No
         check(path)
     assert str(refusal.value) == (
         "E503 operator Col2Im has no TensorRT importer (node body.1/col2im, module body.1); "
-        "write the modules in other operators, or use onnxruntime"
+        "replace these operators, or use onnxruntime"
     )
     assert refusal.value.exit_code == 5
     for target in ("8.6", "10.15.1", "11.5"):
@@ -237,24 +234,24 @@ def test_a_network_with_fold_is_refused_by_node_and_module(tmp_path: Path) -> No
 
 def test_several_nodes_are_counted(tmp_path: Path) -> None:
     path = exported(Holding(nn.Sequential(Paste(), Paste(), Paste())), tmp_path)
-    with pytest.raises(ExportError, match=r"\(node body.1.0/col2im, module body.1.0, and 2 more\); write"):
+    with pytest.raises(ExportError, match=r"\(node body.1.0/col2im, module body.1.0, and 2 more\); replace"):
         check(path)
 
 
 def test_a_network_with_antialiasing_is_refused(tmp_path: Path) -> None:
-    path = exported(Holding(Enlarge(), scale=2), tmp_path)
-    with pytest.raises(ExportError, match=r"E503 operator Resize has antialiasing, which TensorRT does not take"):
+    path = exported(Holding(Upscale(), scale=2), tmp_path)
+    with pytest.raises(ExportError, match=r"E503 operator Resize has antialiasing, which TensorRT does not support"):
         check(path)
 
 
 def test_what_only_an_old_version_misreads_is_a_remark(tmp_path: Path) -> None:
     path = exported(Holding(Spread()), tmp_path)
     (found,) = lint(path)
-    reason = "has its axes as an input, which TensorRT takes from 10.1 on"
+    reason = "has its axes as an input, which TensorRT supports since 10.1"
     assert found == Finding("body.1/amax.ReduceMax", "body.1", "ReduceMax", reason, ("8.6",))
     assert check(path) == [f"TensorRT 8.6: operator ReduceMax {reason} (node body.1/amax.ReduceMax, module body.1)"]
     assert check(path, target="10.15.1") == []
-    with pytest.raises(ExportError, match="E503 operator ReduceMax .*; use TensorRT 11, or write the modules"):
+    with pytest.raises(ExportError, match="E503 operator ReduceMax .*; use TensorRT 11, or replace these operators"):
         check(path, target="8.6.0")
 
 

@@ -29,18 +29,18 @@ def test_an_engine_of_another_machine_is_not_deserialized(
 
 def test_an_engine_that_is_not_its_manifests_is_refused(engine: Path, standin: Standin) -> None:
     engine.write_bytes(engine.read_bytes() + b"\0")
-    with pytest.raises(ExportError, match=r"E901 .* is not the file that its manifest describes"):
+    with pytest.raises(ExportError, match=r"E901 .* does not match its manifest entry"):
         runtime.load(engine)
     (engine.parent / "manifest.json").unlink()
-    with pytest.raises(ExportError, match=r"E901 .*manifest.json does not list .*; build the engine by"):
+    with pytest.raises(ExportError, match=r"E901 .*manifest.json does not list .*; build the engine with"):
         runtime.load(engine)
     assert "deserialize_cuda_engine" not in standin.made
 
 
 def test_a_plan_that_tensorrt_refuses_is_named(engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("srblocks_export.formats.tensorrt.format.misfit", lambda made, here: None)
+    monkeypatch.setattr("srblocks_export.formats.tensorrt.loader.misfit", lambda made, here: None)
     monkeypatch.setitem(vars(standin.module), "__version__", "0.0")
-    with pytest.raises(ExportError, match=r"E801 TensorRT does not load the engine: expecting another library version"):
+    with pytest.raises(ExportError, match=r"E801 TensorRT cannot load the engine: expecting another library version"):
         runtime.load(engine)
 
 
@@ -142,7 +142,7 @@ def test_a_cuda_graph_is_captured_once_per_shape_and_gives_the_same(
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("not_taken", r"E702 the engine does not take 1x1x9x9: no reason given"),
+        ("not_taken", r"E702 the engine rejects 1x1x9x9: no reason given"),
         ("not_run", r"E702 TensorRT failed to run the engine"),
     ],
 )
@@ -159,5 +159,5 @@ def test_a_failed_run_is_an_error_and_the_next_one_starts_afresh(
 
 def test_an_engine_without_room_to_run_is_an_error(engine: Path, standin: Standin) -> None:
     standin.faults["no_context"] = ""
-    with pytest.raises(ExportError, match=r"E702 no memory to run the engine"):
+    with pytest.raises(ExportError, match=r"E702 too little memory to run the engine"):
         runtime.load(engine)

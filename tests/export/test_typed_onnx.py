@@ -14,15 +14,13 @@ from onnx import ModelProto, TensorProto
 from torch import Tensor, nn
 
 from helpers.small_networks import narrow_arguments
-from helpers.support import tensorrt_findings, trained_alike
+from helpers.support import tensorrt_findings, trained_alike, write_artifact
 from srblocks import create_network, optimize, to_precision
 from srblocks.network import Network
 from srblocks.networks import network_spec, network_specs
 from srblocks.registry import NetworkSpec
 from srblocks_export.config import ExportConfig
 from srblocks_export.export import network_shapes
-from srblocks_export.formats import FORMATS
-from srblocks_export.manifest import describe
 from srblocks_export.shapes import Shapes
 from srblocks_export.verification.process import References, Worker
 
@@ -30,10 +28,7 @@ from srblocks_export.verification.process import References, Worker
 def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
     """Export a network as it is."""
     request = ExportConfig(formats=("onnx",), out=folder)
-    shapes = shapes or network_shapes(net, request)
-    FORMATS["onnx"].module.write(
-        net, folder / "net.onnx", shapes=shapes, metadata=describe(net, shapes), request=request
-    )
+    write_artifact(net, folder / "net.onnx", request, shapes=shapes)
     return folder / "net.onnx"
 
 
@@ -58,7 +53,7 @@ def test_the_typed_graph_is_one_for_every_tensorrt(each: NetworkSpec, tmp_path: 
     request = ExportConfig(formats=("onnx",), out=tmp_path, precision="fp16")
     shapes = network_shapes(half, request)
     _, c, h, w = shapes.minimum
-    shapes = replace(shapes, maximum=(3, c, h + 10 * shapes.multiple, w + 14 * shapes.multiple))  # so that it is quick
+    shapes = replace(shapes, maximum=(3, c, h + 10 * shapes.multiple, w + 14 * shapes.multiple))  # fast
     path = write(half, tmp_path, shapes)
     assert tensorrt_findings(path) == []
     graph = onnx.load(path).graph

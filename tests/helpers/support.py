@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +17,12 @@ from torch import Tensor, nn
 
 from srblocks.network import Network
 from srblocks_export.cli import main
-from srblocks_export.formats import FORMATS
+from srblocks_export.config import ExportConfig
+from srblocks_export.export import network_shapes
+from srblocks_export.formats import FORMATS, WriteContext
 from srblocks_export.formats.tensorrt.lint import Finding, lint
+from srblocks_export.manifest import describe
+from srblocks_export.shapes import Shapes
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -134,13 +139,22 @@ def filled(net: Network) -> Network:
 
 def authors_state(row: str) -> dict[str, Tensor]:
     """A recorded layout, filled by name, in single precision."""
-    tensors = filled_by_name(facts("dialects.json")[row]["tensors"])
+    tensors = filled_by_name(facts("layouts.json")[row]["tensors"])
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def tensorrt_findings(path: Path, *versions: str) -> list[Finding]:
     """What TensorRT does not take of an ONNX file, in the first and last versions of each major or in those given."""
     return [found for version in versions or TENSORRT for found in lint(path, target=version)]
+
+
+def write_artifact(
+    net: Network, path: Path, config: ExportConfig, *, reference: Network | None = None, shapes: Shapes | None = None
+) -> dict[str, Any]:
+    """Write one artifact in the last format of `config`, without verification; return the details of the file."""
+    shapes = shapes or network_shapes(net, config)
+    context = WriteContext(shapes, describe(reference or net, shapes).to_dict(), config)
+    return FORMATS[config.formats[-1]].write(net, path, context)
 
 
 def summary(output: Tensor) -> dict[str, float]:

@@ -81,7 +81,7 @@ def install(monkeypatch: pytest.MonkeyPatch, major: str) -> Standin:
     standin = Standin(major)
     monkeypatch.setitem(sys.modules, "tensorrt", standin.module)
     monkeypatch.setattr("srblocks_export.formats.tensorrt.trt_engine.host.compute_capability", lambda number=0: "9.0")
-    monkeypatch.setattr("srblocks_export.formats._has_cuda", lambda: True)
+    monkeypatch.setattr("srblocks_export.formats.base._has_cuda", lambda: True)
     monkeypatch.setattr("srblocks_export.formats.tensorrt.runner.current_device", lambda: torch.device("cpu"))
     return standin
 

@@ -19,11 +19,13 @@ from srblocks_export.cli import main
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError, InputError
 from srblocks_export.export import export_network
-from srblocks_export.formats.aoti import format as aoti
+from srblocks_export.formats import base, cxx_compiler
+from srblocks_export.formats.aoti import exporter as aoti
+from srblocks_export.formats.aoti.loader import without_tf32
 from srblocks_export.manifest import FILE
 from srblocks_export.runtime import load
 
-pytestmark = pytest.mark.skipif(aoti.compiler() is None, reason="needs a C++ compiler")
+pytestmark = pytest.mark.skipif(cxx_compiler() is None, reason="needs a C++ compiler")
 
 
 def test_an_export_prints_and_leaves_nothing(export: Path) -> None:
@@ -78,7 +80,7 @@ def test_two_exports_write_the_same_bytes(tmp_path: Path) -> None:
 def test_float32_stays_float32_on_a_gpu_while_the_code_runs() -> None:
     libraries = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
     before = [library.fp32_precision for library in libraries]
-    with pytest.raises(KeyError), aoti._without_tf32():
+    with pytest.raises(KeyError), without_tf32():
         assert [library.fp32_precision for library in libraries] == ["ieee", "ieee"]
         raise KeyError
     assert [library.fp32_precision for library in libraries] == before
@@ -103,11 +105,11 @@ compilation terminated"""
     [
         (
             exc.CppCompileError(["g++", "x"], COMPILER),
-            "E703 the build of ESPCN failed: .*:3:1: error: 'y' was not declared; mend",
+            "E703 the build of ESPCN failed: .*:3:1: error: 'y' was not declared; check",
         ),
         (
             exc.InductorError(exc.CppCompileError(["g++", "x"], "killed"), None),
-            "E703 the build of ESPCN failed: C\\+\\+ compile error; mend the compiler",
+            "E703 the build of ESPCN failed: C\\+\\+ compile error; check the compiler",
         ),
         (
             exc.InductorError(exc.MissingOperatorWithoutDecomp("aten.strange", [], {}), None),
@@ -120,7 +122,7 @@ compilation terminated"""
         (exc.InvalidCxxCompiler(), "E403 aoti: No working C\\+\\+ compiler found in .*; install g"),
         (
             OSError(28, "No space left on device"),
-            "E302 aoti: the folder for temporary files cannot be written .No space left on device.; free some space",
+            "E302 aoti: the folder for temporary files is not writable .No space left on device.; free some space",
         ),
     ],
 )
@@ -153,7 +155,7 @@ def test_a_compiler_of_another_name_is_used(tmp_path: Path, monkeypatch: pytest.
     request = ExportConfig(formats=("aoti",), out=tmp_path, verify="off", name="a")
     monkeypatch.delenv("CXX", raising=False)
     export_network(create_network("espcn", scale=2), request)
-    monkeypatch.setattr(aoti.shutil, "which", lambda name: name if name == "clang++" else None)
+    monkeypatch.setattr(base.shutil, "which", lambda name: name if name == "clang++" else None)
     export_network(create_network("espcn", scale=2), request)
     assert [options.get("cpp.cxx") for options in given] == [None, (None, "clang++")]
 

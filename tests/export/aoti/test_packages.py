@@ -12,18 +12,18 @@ import pytest
 import torch
 
 from export.aoti.packages import STEM, records
-from helpers.support import Unshuffled, filled, relative_error, trained_alike
+from helpers.support import Unshuffled, filled, relative_error, trained_alike, write_artifact
 from srblocks import create_network, load_pretrained, optimize
 from srblocks.networks import network_spec, network_specs
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import InputError
 from srblocks_export.export import export_network, network_shapes
-from srblocks_export.formats.aoti import format as aoti
-from srblocks_export.manifest import FILE, SCHEMA, describe
+from srblocks_export.formats import cxx_compiler
+from srblocks_export.manifest import FILE, SCHEMA
 from srblocks_export.runtime import Artifact, load
 from srblocks_export.verification.process import References, Worker
 
-pytestmark = pytest.mark.skipif(aoti.compiler() is None, reason="needs a C++ compiler")
+pytestmark = pytest.mark.skipif(cxx_compiler() is None, reason="needs a C++ compiler")
 TOLERANCE = 2e-5
 
 
@@ -36,7 +36,7 @@ def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, 
     exported = optimize(net)
     shapes = network_shapes(exported, request)
     path = tmp_path / "artifact.aoti.pt2"
-    aoti.write(exported, path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    write_artifact(exported, path, request, reference=net)
     tolerance = {"san": 1e-4, "csnln": 1e-4}.get(name, TOLERANCE)
     result = worker.verify(path, References(net, shapes, tmp_path), tolerance)
     assert result.problem is None
@@ -93,7 +93,7 @@ import os, sys, tempfile, torch
 from srblocks_export.runtime import load
 sr = load(sys.argv[1])(torch.rand(1, 1, 9, 7))
 assert sr.shape == (1, 1, 18, 14) and torch.isfinite(sr).all()
-assert not {"torch._inductor.codecache", "srblocks_export.formats.torch_export.format"} & set(sys.modules)
+assert not {"torch._inductor.codecache", "srblocks_export.formats.torch_export.exporter"} & set(sys.modules)
 left = [name for folder, _, files in os.walk(tempfile.gettempdir()) for name in files]
 assert left == [], left
 """
@@ -163,7 +163,7 @@ def test_sizes_out_of_range_are_refused_though_the_machine_code_would_take_them(
     assert even(torch.rand(3, 1, 6, 10)).shape == (3, 1, 12, 20)
     assert even.shapes.minimum == (1, 1, 4, 4)
     for shape, message in (
-        ((1, 1, 7, 8), r"height 7 is not a multiple of 2; give 1..4x1x4..32x4..64 in multiples of 2"),
+        ((1, 1, 7, 8), r"height 7 is not a multiple of 2; use 1..4x1x4..32x4..64 in multiples of 2"),
         ((1, 1, 2, 8), r"height 2 is outside 4..32"),
         ((1, 1, 8, 66), r"width 66 is outside 4..64"),
         ((5, 1, 8, 8), r"batch 5 is outside 1..4"),

@@ -9,11 +9,11 @@ from PIL import Image
 from export.aoti.packages import STEM, records, tampered, written
 from srblocks.evaluate.cli import main as evaluate
 from srblocks_export.errors import ExportError
-from srblocks_export.formats.aoti import format as aoti
-from srblocks_export.formats.aoti.format import package as aoti_package
+from srblocks_export.formats import cxx_compiler
+from srblocks_export.formats.aoti import package as aoti_package
 from srblocks_export.runtime import load
 
-pytestmark = pytest.mark.skipif(aoti.compiler() is None, reason="needs a C++ compiler")
+pytestmark = pytest.mark.skipif(cxx_compiler() is None, reason="needs a C++ compiler")
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"AOTI_PLATFORM": "win32"}, r"was built for win32-\w+, this machine has "),
         ({"AOTI_MACHINE": "riscv64"}, r"was built for \w+-riscv64, this machine has "),
-        ({"AOTI_CPU_ISA": "AVX512 AVX99"}, r"was built for processors with AVX512 AVX99, this machine has no .*avx99"),
-        ({"cpu_features": {"quantum": True}}, r"was built for processors with .*, this machine has no quantum"),
+        ({"AOTI_CPU_ISA": "AVX512 AVX99"}, r"was built for CPUs with AVX512 AVX99, this machine has no .*avx99"),
+        ({"cpu_features": {"quantum": True}}, r"was built for CPUs with .*, this machine has no quantum"),
     ],
 )
 @pytest.mark.usefixtures("nothing_is_loaded")
@@ -84,7 +84,7 @@ def test_a_package_for_a_gpu_is_refused_without_one_or_on_another(
     path = tampered(package, tmp_path / "cuda.aoti.pt2", AOTI_DEVICE_KEY="cuda", AOTI_COMPUTE_CAPABILITY="90")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(
-        ExportError, match="E402 .*was built for CUDA, there is no usable CUDA device; run it"
+        ExportError, match="E402 .*was built for CUDA, but there is no usable CUDA device; run it"
     ) as caught:
         load(path)
     assert caught.value.exit_code == 4
@@ -111,21 +111,21 @@ def test_corrupt_and_foreign_files_are_refused(package: Path, tmp_path: Path) ->
     path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :])
     refused("Bad CRC-32")
     written(path, content | {f"{STEM}.so": b"\x7fELF" + bytes(5000)})
-    refused("its machine code is not what was written")
+    refused("the machine code was modified")
     written(path, {name: record for name, record in content.items() if not name.endswith(".so")})
     refused("no machine code in the package")
     written(path, {name: record for name, record in content.items() if not name.endswith(".json")})
-    refused("no AOTInductor package of one network")
+    refused("not an AOTInductor package of one network")
     written(path, content | {f"{STEM}_metadata.json": b'{"AOTI_DEVICE_KEY": "cpu"}'})
-    refused("no package of srblocks")
+    refused("not a package of srblocks")
     torch.export.save(torch.export.export(torch.nn.ReLU(), (torch.rand(2),)), path)
-    refused("no AOTInductor package of one network")
+    refused("not an AOTInductor package of one network")
     tampered(package, path, srblocks='{"schema": "another"}')
 
 
 def test_a_manifest_of_another_kind_is_refused(package: Path, tmp_path: Path) -> None:
     path = tampered(package, tmp_path / "other.aoti.pt2", srblocks='{"schema": "another"}')
-    with pytest.raises(ExportError, match="E901 .* carries no usable srblocks.export/1 manifest"):
+    with pytest.raises(ExportError, match="E901 .* has no valid srblocks.export/1 manifest"):
         load(path)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from export.torch_trt.programs import HOST
 from helpers.torch_tensorrt_standin import VERSIONS, Standin, install
-from srblocks_export.formats.torch_tensorrt import format as torch_trt
+from srblocks_export.formats.torch_tensorrt import library as torch_trt
 
 
 @pytest.fixture(params=VERSIONS)

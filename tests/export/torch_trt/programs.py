@@ -3,13 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from helpers.support import filled
+from helpers.support import filled, write_artifact
 from srblocks import create_network, optimize
 from srblocks.network import Network
 from srblocks_export.config import ExportConfig
-from srblocks_export.export import network_shapes
-from srblocks_export.formats.torch_tensorrt import format as torch_trt
-from srblocks_export.manifest import describe
 
 HOST = {"tensorrt": "11.1.0.106", "compute_capability": "9.0", "os": "linux-x86_64"}
 
@@ -26,8 +23,7 @@ def write(net: Network, path: Path, *, plain: Network | None = None, **options: 
         "maximum": (4, channels, 32, 40),
     }
     request = ExportConfig(formats=("torch-trt",), out=path.parent, **(given | options))
-    shapes = network_shapes(net, request)
-    return torch_trt.write(net, path, shapes=shapes, metadata=describe(plain or net, shapes), request=request)
+    return write_artifact(net, path, request, reference=plain)
 
 
 def written(folder: Path, net: Network | None = None, **options: Any) -> Path:

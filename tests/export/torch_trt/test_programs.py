@@ -24,7 +24,7 @@ from helpers.support import Unshuffled, trained_alike
 from helpers.torch_tensorrt_standin import SURFACES, VERSIONS, Standin, surface, version_of
 from srblocks import create_network, to_precision
 from srblocks_export.formats.tensorrt.trt_engine import BuildOptions
-from srblocks_export.formats.torch_tensorrt import format as torch_trt
+from srblocks_export.formats.torch_tensorrt import loader as torch_trt
 
 WHEEL = "SRBLOCKS_TORCH_TENSORRT"
 # Every argument that we give, by function.
@@ -156,8 +156,8 @@ def test_engines_are_quickest_at_the_optimum(newest: Standin, tmp_path: Path) ->
 def test_an_optimum_that_cannot_be_traced_is_told(newest: Standin, tmp_path: Path) -> None:
     details = write(fsrcnn(), tmp_path / "artifact.trt.pt2", optimum=(1, 1, 16, 24))
     assert newest.tuned == (2, 1, 16, 24)
-    (remark,) = details["warnings"]
-    assert remark.startswith("torch-trt is quickest at 2x1x16x24, not at 1x1x16x24")
+    (warning,) = details["warnings"]
+    assert warning.startswith("torch-trt is optimized for 2x1x16x24, not 1x1x16x24")
 
 
 def test_what_is_left_in_pytorch_is_counted_and_named(library: Standin, tmp_path: Path) -> None:
@@ -173,10 +173,7 @@ def test_what_is_left_in_pytorch_is_counted_and_named(library: Standin, tmp_path
     assert fallback["operators"] == 16
     count = layers.count("PReLU")
     (warning,) = details["warnings"]
-    assert warning == (
-        f"torch-trt: {count + 1} engines, and outside of TensorRT {count} operators that PyTorch executes: "
-        f"{prelu} ({count})"
-    )
+    assert warning == (f"torch-trt: {count + 1} engines; {count} operators run in PyTorch: {prelu} ({count})")
     lr = torch.rand(3, 1, 10, 12)
     with torch.no_grad():
         assert torch.allclose(torch_trt.read(path).run(lr), net(lr), atol=1e-6)

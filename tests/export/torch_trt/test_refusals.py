@@ -10,20 +10,21 @@ import pytest
 import torch
 
 from export.torch_trt.programs import HOST, fsrcnn, written
+from helpers.support import write_artifact
 from helpers.torch_tensorrt_standin import Standin
 from srblocks.network import Network
 from srblocks_export import runtime
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError
-from srblocks_export.export import network_shapes
-from srblocks_export.formats import FORMATS, Format, Loaded
+from srblocks_export.formats import Format, Loaded
 from srblocks_export.formats.tensorrt.trt_engine import BuildOptions, EngineError
-from srblocks_export.formats.torch_tensorrt import format as torch_trt
-from srblocks_export.manifest import describe
+from srblocks_export.formats.torch_tensorrt import library, loader
 
 
 def test_hardware_that_torch_tensorrt_cannot_build_for_is_refused(newest: Standin, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"E200 torch_tensorrt knows no engines for 'same-cc'; use ampere\+, or"):
+    with pytest.raises(
+        ExportError, match=r"E200 torch_tensorrt does not support --hardware-compat same-cc; use ampere\+, or"
+    ):
         written(tmp_path, engine=BuildOptions(hardware="same-cc"))
     assert newest.calls == []
 
@@ -48,7 +49,7 @@ def test_no_gpu_is_named(newest: Standin, tmp_path: Path, monkeypatch: pytest.Mo
     def facts(device: int) -> Any:
         raise EngineError(402, "no usable CUDA device", "build it elsewhere")
 
-    monkeypatch.setattr(torch_trt, "host_facts", facts)
+    monkeypatch.setattr(library, "host_facts", facts)
     with pytest.raises(ExportError, match="E402 torch-trt: no usable CUDA device; build it elsewhere"):
         written(tmp_path)
 
@@ -73,7 +74,7 @@ def test_a_failed_build_is_told_in_tensorrt_s_words(newest: Standin, tmp_path: P
         written(tmp_path)
     reason = str(fault).split("\n", maxsplit=1)[0] or "AssertionError"
     assert str(caught.value) == (
-        f"E702 TensorRT gave no engine for FSRCNN: {reason}; TensorRT's own words; "
+        f"E702 TensorRT could not build an engine for FSRCNN: {reason}; TensorRT's own words; "
         "use a smaller --max or --workspace, or --pt2"
     )
     assert list(tmp_path.iterdir()) == []
@@ -88,7 +89,7 @@ def test_an_operator_without_converter_is_named(newest: Standin, tmp_path: Path)
 def test_a_program_without_engines_is_refused(newest: Standin, tmp_path: Path) -> None:
     newest.unsupported = {"aten.conv2d.default", "aten.prelu.default", "aten.conv_transpose2d.input"}
     newest.unsupported |= {"aten.pixel_shuffle.default"}
-    with pytest.raises(ExportError, match="E502 TensorRT has no operator of FSRCNN; use --pt2 or --trt"):
+    with pytest.raises(ExportError, match="E502 TensorRT supports no operator of FSRCNN; use --pt2 or --trt"):
         written(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -113,9 +114,9 @@ def test_a_program_of_another_machine_is_refused_unread(
     newest: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], reason: str
 ) -> None:
     path = written(tmp_path)
-    monkeypatch.setattr(torch_trt, "host_facts", lambda device: HOST | change)
+    monkeypatch.setattr(library, "host_facts", lambda device: HOST | change)
     with pytest.raises(ExportError) as caught:
-        torch_trt.read(path)
+        loader.read(path)
     assert str(caught.value) == f"E801 {path} was {reason}; export it again here with --torch-trt"
     assert "load" not in [name for name, _ in newest.calls]
 
@@ -123,11 +124,11 @@ def test_a_program_of_another_machine_is_refused_unread(
 def test_a_program_of_another_torch_tensorrt_is_refused_unread(newest: Standin, tmp_path: Path) -> None:
     path = written(tmp_path)
     newest.module.__version__ = "2.14.3"
-    torch_trt.read(path)
+    loader.read(path)
     newest.calls.clear()
     newest.module.__version__ = "2.15.0"
     with pytest.raises(ExportError, match=r"E801 .* was built by torch_tensorrt 2.14.0, this is 2.15.0; export it"):
-        torch_trt.read(path)
+        loader.read(path)
     assert newest.calls == []
 
 
@@ -136,9 +137,9 @@ def test_engines_for_more_than_one_machine_run_there(
 ) -> None:
     path = written(tmp_path, engine=BuildOptions(hardware="ampere+", version_compatible=True))
     monkeypatch.setattr(
-        torch_trt, "host_facts", lambda device: HOST | {"tensorrt": "11.2.0", "compute_capability": "8.6"}
+        library, "host_facts", lambda device: HOST | {"tensorrt": "11.2.0", "compute_capability": "8.6"}
     )
-    assert torch_trt.read(path).run(torch.rand(1, 1, 8, 8)).shape == (1, 1, 16, 16)
+    assert loader.read(path).run(torch.rand(1, 1, 8, 8)).shape == (1, 1, 16, 16)
 
 
 def test_what_is_no_such_program_is_refused_unread(
@@ -150,8 +151,7 @@ def test_what_is_no_such_program_is_refused_unread(
     plain = tmp_path / "plain.pt2"
     net = fsrcnn()
     request = ExportConfig(formats=("pt2",), out=tmp_path)
-    shapes = network_shapes(net, request)
-    FORMATS["pt2"].module.write(net, plain, shapes=shapes, metadata=describe(net, shapes), request=request)
+    write_artifact(net, plain, request)
     contents = {"half": whole[: len(whole) // 2], "text": b"hello", "empty": b"", "plain": plain.read_bytes()}
     for name, content in contents.items():
         path = tmp_path / f"{name}.trt.pt2"
@@ -177,12 +177,12 @@ def test_a_damaged_program_is_refused(
 def test_the_runtime_checks_the_ranges(newest: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Format, "missing", lambda self, *, build=True: None)
     path = written(tmp_path)
-    read = torch_trt.read
+    read = loader.read
 
     def on_the_cpu(path: Path) -> Loaded:
         return replace(read(path), device="cpu")
 
-    monkeypatch.setattr(torch_trt, "read", on_the_cpu)
+    monkeypatch.setattr(loader, "read", on_the_cpu)
     artifact = runtime.load(path)
     assert artifact(torch.rand(4, 1, 32, 40)).shape == (4, 1, 64, 80)
     assert artifact(torch.rand(1, 1, 8, 8).numpy()).shape == (1, 1, 16, 16)

@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 
 from helpers import tensorrt_standin
+from helpers.support import write_artifact
 from helpers.tensorrt_standin import MAJORS, Standin
 from srblocks import load_pretrained, to_precision
 from srblocks_export.config import ExportConfig
-from srblocks_export.export import network_shapes
-from srblocks_export.formats import FORMATS
-from srblocks_export.manifest import describe
 
 
 @pytest.fixture(params=MAJORS)
@@ -27,7 +25,5 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     fixed = ExportConfig(formats=("onnx",), out=folder, shape=(1, 1, 8, 8))
     found = {"fp32": (net, request), "fp16": (to_precision(net, "fp16"), request), "fixed": (net, fixed)}
     for name, (model, wanted) in found.items():
-        shapes = network_shapes(model, wanted)
-        path = folder / f"{name}.onnx"
-        FORMATS["onnx"].module.write(model, path, shapes=shapes, metadata=describe(net, shapes), request=wanted)
+        write_artifact(model, folder / f"{name}.onnx", wanted, reference=net)
     return {name: folder / f"{name}.onnx" for name in found}

@@ -38,7 +38,7 @@ def test_precision_is_the_graphs_own(precision: str, standin: Standin, models: d
 def test_a_model_of_one_shape_needs_no_profile(standin: Standin, models: dict[str, Path]) -> None:
     plan, _ = build_engine(models["fixed"])
     assert json.loads(plan.partition(b"\n")[0])["profile"] is None
-    with pytest.raises(EngineError, match=r"E202 .* does not fit a model that takes 1x1x8x8"):
+    with pytest.raises(EngineError, match=r"E202 .* does not fit the model's 1x1x8x8"):
         build_engine(models["fixed"], PROFILE)
 
 
@@ -70,10 +70,10 @@ def test_engines_need_no_library_beside_tensorrt(standin: Standin, models: dict[
 def test_a_place_that_cannot_be_written_is_noticed_before_the_build(
     standin: Standin, models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(EngineError, match=r"E302 --timing-cache: .*absent is no folder"):
+    with pytest.raises(EngineError, match=r"E302 --timing-cache: no such folder: .*absent"):
         build_engine(models["fp32"], PROFILE, BuildOptions(timing_cache=str(tmp_path / "absent" / "t.bin")))
     assert main([str(models["fp32"]), str(tmp_path / "absent" / "x.engine")]) == 3
-    assert "absent is no folder" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err
     assert standin.made == []
 
 
@@ -111,8 +111,8 @@ def test_timings_of_another_gpu_are_begun_anew(standin: Standin, models: dict[st
     ("fault", "said", "message"),
     [
         ("no_cuda", "", r"E402 TensorRT cannot use the GPU \(CUDA initialization failure with error: 35\)"),
-        ("refuses", "no importer for Col2Im", r"E503 TensorRT \S+ does not take fp32.onnx: .*no importer for Col2Im"),
-        ("no_engine", "internal failure", r"E702 TensorRT gave no engine: internal failure"),
+        ("refuses", "no importer for Col2Im", r"E503 TensorRT \S+ rejects fp32.onnx: .*no importer for Col2Im"),
+        ("no_engine", "internal failure", r"E702 TensorRT could not build the engine: internal failure"),
         ("no_engine", "Cuda Runtime (out of memory)", r"E701 TensorRT: .*out of memory\); lower --max"),
         ("no_engine", "Could not find any implementation for node body", r"E701 TensorRT: Could not find any"),
     ],

@@ -33,7 +33,7 @@ def test_a_model_that_is_not_its_manifests_is_refused(
     model = exported(tmp_path, shape=(1, 1, 8, 8))
     model.write_bytes(model.read_bytes() + b"\0")
     assert main([str(model)]) == 9
-    assert "is not the file that its manifest describes" in capsys.readouterr().err
+    assert "does not match its manifest entry" in capsys.readouterr().err
     assert standin.made == []
 
 
@@ -75,7 +75,7 @@ def test_the_command_refuses_sizes_that_the_network_does_not_take(
 ) -> None:
     model = exported(tmp_path, minimum=(1, 1, 8, 8), maximum=(1, 1, 24, 32))
     assert main([str(model), "--max", "1x1x64x32"]) == 2
-    assert "E202 --max: the model does not take 64 at axis 2; give 8..24" in capsys.readouterr().err
+    assert "E202 --max: size 64 of axis 2 is out of range; use 8..24" in capsys.readouterr().err
     assert not model.with_suffix(".engine").exists()
     assert standin.made == []
 
@@ -100,7 +100,7 @@ def test_a_model_without_a_manifest_is_built_as_told(
     assert main([str(models["fp32"]), str(engine)]) == 2
     arguments = ["--min", "1x1x4x4", "--opt", "1x1x8x8", "--max", "1x1x8x8"]
     assert main([str(models["fp32"]), str(engine), *arguments]) == 0
-    assert "without a manifest.json" in capsys.readouterr().out
+    assert "has no manifest.json" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["x.engine"]
 
 
@@ -128,11 +128,11 @@ def test_without_tensorrt_the_command_ends_with_4(tmp_path: Path, monkeypatch: p
     assert main([str(exported(tmp_path, shape=(1, 1, 8, 8)))]) == 4
 
 
-@pytest.mark.parametrize("text", ["2GB", "", "-1", "1.5GiB", "GiB"])
+@pytest.mark.parametrize("text", ["", "-1", "1.5GiB", "GiB"])
 def test_a_size_of_memory_is_whole(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["x.onnx", f"--workspace={text}"])
-    assert "no size such as 2GiB" in capsys.readouterr().err
+    assert "invalid size" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.name)
@@ -156,7 +156,7 @@ def test_the_folder_alone_is_enough(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trt_engine", "absent.onnx"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 9
-    assert done.stderr == "trt_engine: E901 absent.onnx is no file; give the path of an ONNX file\n"
+    assert done.stderr == "trt_engine: E901 no such file: absent.onnx; pass the path of an ONNX file\n"
 
 
 def test_the_command_needs_no_torch() -> None:
@@ -169,4 +169,4 @@ def test_the_command_needs_no_torch() -> None:
         [sys.executable, "-c", code], cwd=REPOSITORY / "export", capture_output=True, text=True, check=False
     )
     assert done.returncode == 9
-    assert "E901 absent.onnx is no file" in done.stderr
+    assert "E901 no such file: absent.onnx" in done.stderr
