@@ -6,7 +6,7 @@ from typing import Any
 from .._utils.cli import UsageError, build_app, declared, run_command
 from .options import Options
 
-EPILOGUE = """\
+EPILOG = """\
 Networks on luma are evaluated on luma that is downscaled without rounding, networks on RGB on 8-bit images; the last
 line of the output states the protocol, and the results of the two are not comparable to the last digit.
 
@@ -20,7 +20,7 @@ APP = build_app(
     declared(Options, positional="network"),
     summary="PSNR and SSIM of a network or an exported artifact, as in published results.",
     usage="[NETWORK] --data DIR [OPTIONS]",
-    epilogue=EPILOGUE,
+    epilogue=EPILOG,
 )
 
 

@@ -14,8 +14,9 @@ from rich.progress import track
 from rich.table import Table
 
 from .._utils.console import echo_error, standard_output
+from ..inference.adapters import from_artifact
 from ..inference.errors import UpscaleError
-from ..inference.open_model import ModelSource, from_artifact, open_upscaler
+from ..inference.open_model import ModelSource, open_upscaler
 from ..inference.upscaler import Upscaler
 from .options import Options
 from .scoring import Score, evaluate, image_files, means, protocol

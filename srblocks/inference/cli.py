@@ -9,7 +9,7 @@ from .formats import FORMATS
 from .options import Options
 from .paths import plan_jobs
 
-EPILOGUE = """\
+EPILOG = """\
 INPUT is a PNG, JPEG, WebP, TIFF or BMP file with 8 or 16 bits, or a folder, which is searched for images; hidden files
 and links to folders are skipped. OUT is a folder, which keeps the structure of input folders, or a file name such as
 big.png for a single input.
@@ -29,7 +29,7 @@ APP = build_app(
     declared(Options, positional="inputs"),
     summary="Upscale images with a network or an exported artifact.",
     usage="INPUT... -o OUT [OPTIONS]",
-    epilogue=EPILOGUE,
+    epilogue=EPILOG,
 )
 
 

@@ -1,31 +1,26 @@
 """Open a model: a registry name, a weights file or an exported artifact."""
 
-import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from .._utils.arguments import ArgumentError, parse_argument
 from .._utils.memory import is_out_of_memory
 from ..checkpoints import WrongScaleError, load_checkpoint
 from ..checkpoints.build import build_on_meta
 from ..color import on_rgb
-from ..network import COLORS, Network
+from ..network import Network
 from ..networks import network_name, network_spec
 from ..pretrained import DEFAULT_NETWORK, list_pretrained, pretrained_path
 from ..registry import NetworkSpec, UnknownNetworkError
 from ..rewrites import optimize
-from ..tiling import CHROMA_RADIUS, automatic_tile, receptive_radius
+from .adapters import from_artifact, from_network, runtime_of
 from .errors import UpscaleError
-from .upscaler import Image, Upscaler
+from .upscaler import Upscaler
 
 PathLike = str | os.PathLike[str]
 
@@ -93,7 +88,7 @@ class ModelSource:
             ArgumentError: a wrong argument.
         """
         if isinstance(self.arguments, Mapping):
-            return dict(cast("Mapping[str, object]", self.arguments))
+            return dict(self.arguments)
         return dict(parse_argument(pair, spec) for pair in self.arguments)
 
 
@@ -219,119 +214,6 @@ def _exists(path: PathLike) -> bool:
         return False
 
 
-class _Runtime(Protocol):
-    """A module of the entry-point group ``srblocks.artifacts``."""
-
-    def can_load(self, path: PathLike) -> bool:
-        """Return whether the suffix of a file is that of an artifact."""
-        ...
-
-    def load(self, path: PathLike) -> Any:
-        """Load an artifact."""
-        ...
-
-
-def _runtime_of(path: PathLike) -> _Runtime | None:
-    """Return the installed package that loads an artifact, or None."""
-    for entry in entry_points(group="srblocks.artifacts"):
-        with contextlib.suppress(ImportError):
-            runtime: _Runtime = entry.load()
-            if runtime.can_load(path):
-                return runtime
-    return None
-
-
-class _AsNetwork(Network):
-    """A function on images as a network without weights."""
-
-    def __init__(self, run: Callable[[Tensor], Tensor], scale: int, color: str, min_size: int, multiple: int) -> None:
-        channels = COLORS[color]
-        super().__init__(scale=scale, image_channels=channels, min_size=min_size, size_multiple=multiple, color=color)
-        self.run = run
-
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.run(lr)
-
-
-def from_network(net: Network, name: str, *, device: str = "cpu") -> Upscaler:
-    """Return the upscaler of a network, which is moved to the device in float32 and put into eval mode.
-
-    Networks on luma work on luma; networks on other color spaces are converted to RGB, see `srblocks.on_rgb`.
-    """
-    net = (net if net.color == "y" else on_rgb(net)).to(device).float().eval()
-    radius = receptive_radius(net)
-    return Upscaler(
-        name,
-        _runner(net, device),
-        net.scale,
-        net.color,
-        (net.min_size, net.min_size),
-        net.size_multiple,
-        radius=radius,
-        tile=automatic_tile(net, radius),
-    )
-
-
-def _runner(net: Network, device: str) -> Callable[[NDArray[np.float32]], Image]:
-    def run(batch: NDArray[np.float32]) -> Image:
-        with torch.inference_mode():
-            return net(torch.from_numpy(batch).to(device)).cpu().numpy()
-
-    return run
-
-
-def from_artifact(path: PathLike, *, color: str | None = None) -> Upscaler:
-    """Return the upscaler of an exported artifact.
-
-    Args:
-        path: the file.
-        color: "rgb" adds color conversions to artifacts on luma; None keeps them on luma.
-
-    Raises:
-        SRBlocksError: not an artifact, or it cannot run here.
-        UpscaleError: the artifact works on an unknown color space.
-    """
-    runtime = _runtime_of(path)
-    if runtime is None:
-        raise UpscaleError(f"no installed package loads {path}", "pass a file of srblocks-export", exit_code=9)
-    artifact = runtime.load(path)
-    own = artifact.manifest.input.color
-    if own not in COLORS:
-        raise UpscaleError(f"{path} works on unknown color space {own!r}", "export it with --color rgb")
-    count, _, *least = artifact.shapes.minimum
-    _, _, *most = artifact.shapes.maximum
-
-    def run_one(images: Any) -> Any:
-        return artifact(images[[0] * count])[:1] if count > 1 else artifact(images)
-
-    run: Callable[[NDArray[np.float32]], Image] = run_one
-    radius, twin = artifact.receptive_radius, _exported_network(artifact.manifest.model)
-    if own != (color or ("y" if own == "y" else "rgb")):
-        whole = on_rgb(_AsNetwork(run_one, artifact.scale, own, min(least), artifact.shapes.multiple))
-        run, twin = _runner(whole, "cpu"), twin and on_rgb(twin)
-        radius = None if radius is None else max(radius, CHROMA_RADIUS)
-        own, least = whole.color, [max(side, whole.min_size) for side in least]
-    return Upscaler(
-        Path(path).name,
-        run,
-        artifact.scale,
-        own,
-        (least[0], least[1]),
-        artifact.shapes.multiple,
-        (most[0], most[1]),
-        radius,
-        automatic_tile(twin, radius),
-    )
-
-
-def _exported_network(model: Any) -> Network | None:
-    """Return the network of an artifact on the meta device; None if it is not registered here."""
-    try:
-        return build_on_meta(model.name, model.config)
-    except Exception:  # an unknown network, or arguments that build none
-        return None
-
-
 def open_upscaler(source: ModelSource | PathLike, **options: Any) -> Upscaler:
     """Open a registry name with bundled weights, a weights file or an artifact as an upscaler.
 
@@ -344,14 +226,16 @@ def open_upscaler(source: ModelSource | PathLike, **options: Any) -> Upscaler:
         OSError: the weights file cannot be read.
 
     Examples:
+        >>> import numpy as np
         >>> open_upscaler("fsrcnn", scale=2).upscale(np.zeros((30, 40, 3), np.uint8)).shape
         (60, 80, 3)
     """
     if not isinstance(source, ModelSource):
-        source = ModelSource(source, **({"color": "rgb"} | options))
+        options.setdefault("color", "rgb")
+        source = ModelSource(source, **options)
     if source.color not in (None, "rgb", "y"):
         raise ArgumentError(f"color must be rgb or y, got {source.color!r}")
-    if source.model is not None and _runtime_of(source.model):
+    if source.model is not None and runtime_of(source.model):
         return _artifact(source, Path(source.model))
     path = source.weights_file()
     if not path and (source.network or source.arguments):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from helpers.hostile import damaged
 from helpers.support import cases
-from srblocks.inference.images import ImageData, ImageFileError, read_image, write_image
+from srblocks.inference.images import ImageFile, ImageFileError, read_image, write_image
 
 FORMS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 
@@ -26,7 +26,7 @@ def good(form: str, *, deep: bool) -> bytes:
     exif = Image.Exif()
     exif[274], exif[306] = 6, "2026:01:01 00:00:00"
     profile = bytes(16) + b"RGB XYZ " + bytes(200)
-    picture = ImageData(
+    picture = ImageFile(
         pixels, None, form, exif=exif.tobytes()[6:], xmp=b"<x:xmpmeta/>", icc_profile=profile, dpi=(72.0, 72.0)
     )
     stream = io.BytesIO()
@@ -66,7 +66,7 @@ def test_a_damaged_picture_is_read_and_written_again_or_refused(
 )
 def test_any_metadata_are_written_or_named(place: str, block: bytes, form: str, tally: Counter[str]) -> None:
     tally["damaged files"] += 1
-    picture = ImageData(np.zeros((4, 5, 3), np.uint8), **{place: block})
+    picture = ImageFile(np.zeros((4, 5, 3), np.uint8), **{place: block})
     stream = io.BytesIO()
     remarks = write_image(picture, stream, format=form)
     kept = getattr(read_image(stream), place)

@@ -185,8 +185,8 @@ def test_the_scale_is_that_of_the_weights_unless_they_serve_any(
         (["fsrcnn", "--scale", "5"], 2, "no weights are bundled for fsrcnn at scale 5"),
         (["--scale", "2", "--weights", "missing.pth"], 9, "missing.pth"),
         (["--scale", "2", "--arg", "width=3"], 2, "--arg without --weights; the bundled weights show their arguments"),
-        (["--scale", "2", "--weights", "x.pth", "--arg", "width:3"], 2, "--arg 'width:3' is no assignment; write"),
-        (["vdsr", "--scale", "2", "--weights", "x.pth", "--arg", "bias=no"], 2, "--arg bias='no' is no bool; give"),
+        (["--scale", "2", "--weights", "x.pth", "--arg", "width:3"], 2, "--arg must be KEY=VALUE"),
+        (["vdsr", "--scale", "2", "--weights", "x.pth", "--arg", "bias=no"], 2, "--arg bias must be of type bool"),
         (
             ["--scale", "0", "--weights", "x.pth"],
             2,
