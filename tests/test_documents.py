@@ -13,8 +13,9 @@ import srblocks
 import tables
 from helpers.support import README, REPOSITORY, generated
 from srblocks import list_networks
+from srblocks._utils.cli import parse
 from srblocks.inference import cli as upscale
-from srblocks_export.cli import build_parser
+from srblocks_export.cli import build_app
 from srblocks_export.formats import FORMATS
 
 FOLDERS = ("", "docs/", "docs/api/", "export/", "benchmarks/", "srblocks/*/")
@@ -64,9 +65,11 @@ def test_commands_parse_and_name_what_exists() -> None:
     assert len(upscaling) > 4
     assert len(exporting) > 15
     for arguments in upscaling:
-        assert upscale.build_parser().parse_args(arguments).inputs, arguments
+        assert parse(upscale.APP, arguments), arguments
     for arguments in exporting:
-        model = build_parser().parse_args(arguments).model
+        options = parse(build_app(), arguments)
+        assert options is not None, arguments
+        model = options.get("model")
         assert model in (None, *list_networks()) or Path(model).suffix in (".pth", ".safetensors"), arguments
     for target in re.findall(r"make ([a-z][\w-]+)", README):
         assert f"\n{target}:" in (REPOSITORY / "Makefile").read_text()
