@@ -21,8 +21,8 @@ LAYERS = {
     ],
 }
 """Modules or subpackages of a package, lowest first; each imports only lower ones."""
-UPWARDS = {("network", "rewrites")}
-"""Imports for annotations only (`TYPE_CHECKING`) that point up: the type of `Network.rewrites`."""
+UPWARDS = {("network", "rewrites"), ("_utils", "registry")}
+"""Imports for annotations only (`TYPE_CHECKING`) that point up: `Network.rewrites` and the spec of `parse_argument`."""
 
 
 def run(code: str) -> str:

@@ -1,4 +1,4 @@
-"""How to build every public block, and the shapes of its inputs and outputs."""
+"""Constructors of all public blocks, with the shapes of their inputs and outputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ _MAP = maps()
 
 @dataclass(frozen=True)
 class BlockCase:
-    """How to build a block, and the shapes of its inputs and outputs.
+    """Constructor of a block, with the shapes of its inputs and outputs.
 
     Attributes:
         build: constructor with arguments.

@@ -36,7 +36,7 @@ _MOUNT = 'mount -t tmpfs -o size=1m none "$0/small" && mount -t tmpfs -o ro,size
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """How a command ended: its exit code, less than 0 for a signal, and what it wrote."""
+    """Result of a command: its exit code (negative for a signal) and its output."""
 
     code: int
     out: str
@@ -239,7 +239,7 @@ def _prepare(
 
 
 def _redirect(out: str, err: str) -> None:
-    """Give the standard streams other files, or close them."""
+    """Redirect the standard streams to files, or close them."""
     for descriptor, path in ((0, os.devnull), (1, out), (2, err)):
         if path == "closed":
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What several tests share: the published fill rule, an upper bound of errors, the data folder."""
+"""Shared helpers: the published fill rule, error bounds and the data folder."""
 
 import json
 import math
@@ -63,7 +63,7 @@ def data_folder() -> Path | None:
 
 @torch.no_grad()
 def fill(net: nn.Module) -> None:
-    """Give every tensor values that depend on its shape alone, so that two implementations can be compared.
+    """Fill every tensor with values that depend only on its shape, to compare two implementations.
 
     Element j (from 1) is u = 2 frac(sin(12.9898 j) 43758.5453) - 1: matrices 1.2 u / sqrt(fan in), biases 0.05 u, norm
     weights 1 + 0.05 u, PReLU slopes and bare parameters 0.25 + 0.05 u; mean shifts keep their values.
@@ -112,7 +112,7 @@ def filled_by_name(tensors: list[tuple[str, list[int], str | list[float]]]) -> d
 
 @torch.no_grad()
 def trained_alike(net: Network, gain: float = 1.0) -> Network:
-    """Give every layer weights that neither fade nor grow through a deep network, and put it in eval mode.
+    """Set weights that keep the scale of activations through a deep network, and switch to eval mode.
 
     Residual blocks add up: a `gain` below 1 keeps the sum of many of them small.
     """
@@ -144,7 +144,7 @@ def authors_state(row: str) -> dict[str, Tensor]:
 
 
 def tensorrt_findings(path: Path, *versions: str) -> list[Finding]:
-    """What TensorRT does not take of an ONNX file, in the first and last versions of each major or in those given."""
+    """Return TensorRT's findings for an ONNX file, for the given versions or the first and last of each major."""
     return [found for version in versions or TENSORRT for found in lint(path, target=version)]
 
 
@@ -176,7 +176,7 @@ def relative_error(value: Tensor, reference: Tensor) -> float:
 
 
 def generated(name: str, document: str = README) -> str:
-    """What stands between the markers of that name in a document."""
+    """Return the text between the markers of that name in a document."""
     found = re.search(rf"<!-- {name}: .*? -->\n(.*?)\n?<!-- end -->", document, re.DOTALL)
     assert found is not None
     return found[1]

@@ -11,7 +11,7 @@ import onnxruntime
 
 
 class Part:
-    """What all have: the name of the class, and the stand-in (`tensorrt_standin.Standin`) that they belong to."""
+    """Base class: the name of the class and the stand-in (`tensorrt_standin.Standin`) that it belongs to."""
 
     NAME: str
     _here: Any

@@ -38,7 +38,7 @@ _GIVEN_PARTS = ("_run_on_acc", "_run_on_gpu_")
 
 
 def surface(read: Callable[[str], str]) -> dict[str, Any]:
-    """What we rely on of a torch_tensorrt, found in its sources: `read` gives the text of a file of the package."""
+    """Find the parts of torch_tensorrt's sources that we rely on; `read` returns the text of a file of the package."""
     constants = _constants(read("_version.py"))
     found: dict[str, Any] = {"tensorrt": constants["__tensorrt_version__"], "functions": {}}
     for name, file in _FUNCTIONS.items():
