@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def test_running_an_onnx_artifact_needs_no_torch() -> None:
     assert run("import sys, srblocks_export.runtime; print('torch' in sys.modules)") == "False"
 
 
+@cache
 def modules(package: str) -> dict[str, Path]:
     """Map the modules of a package, by their names inside it, to their files; stubs included."""
     folder = ROOTS[package]
