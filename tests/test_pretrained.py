@@ -1,4 +1,4 @@
-"""The bundled weights reach the quality that they are shipped for."""
+"""Quality, documentation and errors of the bundled weights."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from srblocks.resize import imresize, downscaled_pair
 
 
 @pytest.mark.parametrize("scale,decibels", [(2, 36.4), (3, 32.4), (4, 30.1)])
-def test_fsrcnn_reaches_its_quality_on_set5(data: Path, scale: int, decibels: float) -> None:
+def test_fsrcnn_reaches_its_psnr_on_set5(data: Path, scale: int, decibels: float) -> None:
     network = set5.bundled(data / "images" / "Set5", "fsrcnn", scale)
     bicubic = set5.bicubic(data / "images" / "Set5", scale)
     assert network.psnr >= decibels
@@ -27,13 +27,13 @@ def test_fsrcnn_reaches_its_quality_on_set5(data: Path, scale: int, decibels: fl
 
 
 @pytest.mark.parametrize("scale,gain", [(2, 2.0), (3, 1.5), (4, 1.2)])
-def test_a_photograph_that_is_in_no_set_gains_over_bicubic(scale: int, gain: float) -> None:
+def test_another_photograph_gains_over_bicubic(scale: int, gain: float) -> None:
     low, high = downscaled_pair(rgb_to_y(astronaut()), scale)
     network = score(from_network(load_pretrained("fsrcnn", scale=scale), "fsrcnn"), astronaut())
     assert network.psnr > psnr(imresize(low, scale), high, crop_border=scale) + gain
 
 
-def test_every_bundled_file_has_a_card_and_none_names_a_machine() -> None:
+def test_every_bundled_file_is_documented_and_contains_no_paths() -> None:
     card = (REPOSITORY / "srblocks/pretrained/README.md").read_text()
     for stem in list_pretrained():
         name, _, scale = stem.rpartition("_x")
@@ -43,11 +43,11 @@ def test_every_bundled_file_has_a_card_and_none_names_a_machine() -> None:
         assert b"/" not in path.read_bytes()[:2000].partition(b"}}")[0].replace(b"\\/", b"")
 
 
-def test_weights_that_are_not_bundled_are_named() -> None:
+def test_missing_bundled_weights_are_reported() -> None:
     with pytest.raises(ValueError, match="no bundled weights for edsr at scale 4; bundled are fsrcnn_x2, "):
         load_pretrained("edsr", scale=4)
 
 
-def test_a_name_with_its_scale_is_no_network() -> None:
+def test_a_name_with_a_scale_is_not_a_network() -> None:
     with pytest.raises(UnknownNetworkError, match="unknown network 'fsrcnn_x2'; did you mean fsrcnn"):
         load_pretrained("fsrcnn_x2", scale=2)

@@ -1,9 +1,9 @@
-"""The state dicts that other people's code saves, as names and shapes, and values that tell every tensor apart.
+"""State dicts of third-party code as names and shapes, with values that distinguish every tensor.
 
-The layouts follow the authors' sources, not our key maps. Each yields its tensors in the order in which the authors'
-forward pass first uses them, at one scale after the other where a file serves several; of convolutions that see the
-same input, an attention's query comes first, then its key, then its value. A tensor that is used again is yielded again
-where that keeps a layout plain: the first place counts.
+The names follow the authors' source code, not our layout tables. Tensors are yielded in the order in which the authors'
+forward pass first uses them, one scale after the other if a file supports several; of convolutions with the same input,
+an attention's query comes first, then its key, then its value. A tensor that is used again may be yielded again: the
+first position counts.
 """
 
 import zlib

@@ -31,7 +31,7 @@ class Hostile:
         return Path.touch, (self.path,)
 
 
-def test_pickled_modules_are_refused_and_never_executed(net: Network, tmp_path: Path) -> None:
+def test_pickled_modules_are_rejected_and_never_executed(net: Network, tmp_path: Path) -> None:
     torch.save(net, tmp_path / "module.pth")
     torch.save({"head.0.weight": Hostile(tmp_path / "executed")}, tmp_path / "hostile.pth")
     (tmp_path / "bare.pth").write_bytes(pickle.dumps(Hostile(tmp_path / "executed"), protocol=2))
@@ -41,14 +41,14 @@ def test_pickled_modules_are_refused_and_never_executed(net: Network, tmp_path: 
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_published_pickled_module_is_refused(net: Network, data: Path) -> None:
+def test_a_published_pickled_module_is_rejected(net: Network, data: Path) -> None:
     with pytest.raises(CheckpointError, match=r"pickled Python object \(vdsr.Net\).*was not executed.*state_dict"):
         load_weights(net, data / "weights" / "vdsr_twtygqyy_model_epoch_50.pth")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04rest", b"\x80\x02abc", b"\x00" * 300])
-def test_files_of_another_kind_are_refused(net: Network, tmp_path: Path, content: bytes, suffix: str) -> None:
+def test_files_of_another_kind_are_rejected(net: Network, tmp_path: Path, content: bytes, suffix: str) -> None:
     path = tmp_path / f"file{suffix}"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="file"):
@@ -56,7 +56,7 @@ def test_files_of_another_kind_are_refused(net: Network, tmp_path: Path, content
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
-def test_truncated_files_are_refused(net: Network, tmp_path: Path, part: float) -> None:
+def test_truncated_files_are_rejected(net: Network, tmp_path: Path, part: float) -> None:
     save_checkpoint(net, tmp_path / "net.safetensors")
     torch.save(net.state_dict(), tmp_path / "net.pth")
     for name in NAMES:
@@ -80,16 +80,14 @@ def test_truncated_files_are_refused(net: Network, tmp_path: Path, part: float) 
         ("net.onnx", b"\x08\x08\x12\x07pytorch", r"an ONNX model, not a checkpoint"),
     ],
 )
-def test_what_downloads_leave_in_place_of_weights_is_named(
-    name: str, content: bytes, message: str, tmp_path: Path
-) -> None:
+def test_failed_downloads_are_named(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(tmp_path / name)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_file_that_was_copied_as_text_is_named_so(zipped: bool, net: Network, tmp_path: Path) -> None:
+def test_a_copy_in_text_mode_is_named(zipped: bool, net: Network, tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     torch.save(net.state_dict(), path, _use_new_zipfile_serialization=zipped)
     path.write_bytes(path.read_bytes().decode("utf-8", errors="replace").encode())
@@ -97,7 +95,7 @@ def test_a_file_that_was_copied_as_text_is_named_so(zipped: bool, net: Network, 
         load_checkpoint(path)
 
 
-def test_a_torchscript_archive_is_named_so(tmp_path: Path) -> None:
+def test_a_torchscript_archive_is_named(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(torch.nn.ReLU()), tmp_path / "net.pt")
     with pytest.raises(CheckpointError, match=r"a TorchScript model, not a checkpoint; save the module's state_dict"):
         load_checkpoint(tmp_path / "net.pt")
@@ -119,7 +117,7 @@ RING["state_dict"] = RING
         (RING, "but state_dict is a Python dict"),
     ],
 )
-def test_a_file_without_tensors_by_name_is_refused_with_what_it_holds(
+def test_a_file_without_tensors_by_name_is_rejected_with_what_it_holds(
     content: object, found: str, tmp_path: Path
 ) -> None:
     torch.save(content, tmp_path / "other.pth")
@@ -128,20 +126,20 @@ def test_a_file_without_tensors_by_name_is_refused_with_what_it_holds(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_rejected_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pth")
     with pytest.raises(CheckpointError, match="pipe.pth: not a regular file"):
         load_checkpoint(tmp_path / "pipe.pth")
 
 
-def test_names_that_would_garble_a_terminal_are_escaped(tmp_path: Path) -> None:
+def test_control_characters_in_names_are_escaped(tmp_path: Path) -> None:
     torch.save({"\x1b[31mred\n": torch.ones(1), "x" * 3000: torch.ones(1)}, tmp_path / "odd.pth")
     with pytest.raises(CheckpointError, match=r"2 tensors: '\\x1b\[31mred\\n'..., 'xxx") as caught:
         load_checkpoint(tmp_path / "odd.pth")
     assert len(str(caught.value)) < 500
 
 
-def test_unreadable_metadata_is_named_so(net: Network, tmp_path: Path) -> None:
+def test_unreadable_metadata_is_named(net: Network, tmp_path: Path) -> None:
     for text in ("{", "3", "[1]"):
         save_file(net.state_dict(), tmp_path / "net.safetensors", metadata={"srblocks": text})
         with pytest.raises(CheckpointError, match=r"unreadable srblocks configuration"):
@@ -151,7 +149,7 @@ def test_unreadable_metadata_is_named_so(net: Network, tmp_path: Path) -> None:
         load_weights(net, tmp_path / "net.safetensors")
 
 
-def test_a_missing_file_and_a_folder_are_the_operating_systems_errors(tmp_path: Path) -> None:
+def test_missing_files_and_directories_raise_oserrors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "missing.pth")
     with pytest.raises(IsADirectoryError):
@@ -170,14 +168,14 @@ def test_a_missing_file_and_a_folder_are_the_operating_systems_errors(tmp_path: 
     ],
 )
 @pytest.mark.parametrize("row", ["ESPCN Y x2", "EDSR baseline x2", "SRResNet paper x2 (no output clamp)"])
-def test_tensors_that_are_no_plain_numbers_are_refused(row: str, tmp_path: Path, kind) -> None:
+def test_tensors_of_unsupported_types_are_rejected(row: str, tmp_path: Path, kind) -> None:
     state = filled_by_name(facts("layouts.json")[row]["tensors"])
     torch.save({name: kind(tensor.float()) for name, tensor in state.items()}, tmp_path / "odd.pth")
     with pytest.raises(CheckpointError, match=r"odd.pth: \d+ tensors (have an unsupported type|hold integers)"):
         load_checkpoint(tmp_path / "odd.pth")
 
 
-def test_numbers_too_large_for_the_network_are_refused(net: Network, tmp_path: Path) -> None:
+def test_numbers_too_large_for_the_network_are_rejected(net: Network, tmp_path: Path) -> None:
     torch.save({name: tensor.double() * 1e300 for name, tensor in net.state_dict().items()}, tmp_path / "large.pth")
     with pytest.raises(CheckpointError, match=r"contain NaN or infinity"):
         load_weights(net, tmp_path / "large.pth")

@@ -1,4 +1,4 @@
-"""Published weights give their authors' pictures and published figures, eager and exported."""
+"""Published weights reproduce the authors' outputs and published PSNR, eager and exported."""
 
 from pathlib import Path
 
@@ -37,20 +37,20 @@ LENGTHY = ("VDSR, twtygqyy", "LapSRN, twtygqyy", "DRCN, jiny2001 (96 features, 9
 
 @pytest.fixture(params=GOLDENS)
 def golden(request: pytest.FixtureRequest, data: Path) -> tuple[Path, int | None, Tensor, Tensor]:
-    """A weights file, the scale, an image, and what the authors' code makes of it."""
+    """Return a weights file, the scale, an image, and the output of the authors' code."""
     file, scale = GOLDENS[request.param]
     with np.load(data / "goldens" / f"{request.param}.npz") as arrays:
         return data / "weights" / file, scale, torch.from_numpy(arrays["input"]), torch.from_numpy(arrays["output"])
 
 
-def test_the_authors_pictures_come_out(golden: tuple[Path, int | None, Tensor, Tensor]) -> None:
+def test_published_weights_reproduce_the_authors_output(golden: tuple[Path, int | None, Tensor, Tensor]) -> None:
     weights, scale, image, expected = golden
     with torch.no_grad():
         torch.testing.assert_close(load_checkpoint(weights, scale=scale)(image), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
-def test_the_authors_pictures_come_out_of_every_format(
+def test_every_format_reproduces_the_authors_output(
     golden: tuple[Path, int | None, Tensor, Tensor], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     weights, scale, image, expected = golden
@@ -72,9 +72,7 @@ def test_the_authors_pictures_come_out_of_every_format(
     ],
     ids=lambda value: getattr(value, "title", f"x{value}"),
 )
-def test_the_published_figures_are_reproduced_and_stand_in_the_readme(
-    row: published.Row, scale: int, data: Path
-) -> None:
+def test_the_published_psnr_is_reproduced_and_documented(row: published.Row, scale: int, data: Path) -> None:
     figures = published.measure(data, row, scale)
     assert figures.psnr == pytest.approx(PSNR[row.title][scale], abs=0.01)
     table = {line.split("|")[1].strip(): line.split("|")[3:6] for line in generated("published", README).splitlines()}
@@ -83,7 +81,7 @@ def test_the_published_figures_are_reproduced_and_stand_in_the_readme(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weights,scale,expected", [(published.VDSR, 3, 33.7733), (published.CARN_M, 4, 31.8831)])
-def test_exports_give_the_same_figures(
+def test_exports_have_the_same_psnr(
     weights: str, scale: int, expected: float, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path
 ) -> None:
     file = data / "weights" / weights
@@ -96,7 +94,7 @@ def test_exports_give_the_same_figures(
 
 @pytest.fixture
 def tutorial(data: Path) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """The initializers of PyTorch's tutorial file, an image, and what onnxruntime makes of it."""
+    """Return the initializers of the PyTorch tutorial file, an image, and the output of onnxruntime."""
     model = onnx.load(data / "weights" / "espcn_pytorch_tutorial_super_resolution_x3.onnx")
     state = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in model.graph.initializer}
     with np.load(data / "goldens" / "espcn_tutorial_x3_ort.npz") as arrays:
@@ -104,7 +102,7 @@ def tutorial(data: Path) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     return state, image, expected
 
 
-def test_a_network_of_blocks_takes_the_initializers_of_a_third_partys_graph(
+def test_a_network_of_blocks_loads_the_initializers_of_a_third_party_graph(
     tutorial: tuple[dict[str, Tensor], Tensor, Tensor],
 ) -> None:
     state, image, expected = tutorial
@@ -123,9 +121,7 @@ def test_a_network_of_blocks_takes_the_initializers_of_a_third_partys_graph(
         torch.testing.assert_close(net.eval()(image), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_tutorials_weights_are_recognized(
-    tutorial: tuple[dict[str, Tensor], Tensor, Tensor], tmp_path: Path
-) -> None:
+def test_the_tutorial_weights_match(tutorial: tuple[dict[str, Tensor], Tensor, Tensor], tmp_path: Path) -> None:
     state, image, expected = tutorial
     torch.save(state, tmp_path / "tutorial.pth")
     net = load_checkpoint(tmp_path / "tutorial.pth")

@@ -1,4 +1,4 @@
-"""Weights in the authors' layouts, filled by name: what comes out was recorded with the authors' classes."""
+"""Weights in the authors' layouts, filled by name: the outputs match those recorded with the authors' classes."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ NETWORKS = {
     "SRDenseNet All x4 (yjn870)": "srdensenet",
 }
 
-# What was recorded of these two is their inner network, see the test below.
+# The recorded outputs of these two are those of the inner network, see the test below.
 INNER: dict[str, dict[str, Any]] = {
     "DBPN-RES-MR64-3 x4": {"image_skip": False},
     "ProSR_l (max_scale 8) run at x2": {"image_skip": False, "mean_shift": False, "value_range": 1.0},
@@ -51,7 +51,7 @@ def test_every_recorded_layout_is_tried() -> None:
 
 
 @pytest.mark.parametrize("row", NETWORKS)
-def test_a_state_dict_in_the_authors_layout_gives_the_authors_output(row: str, tmp_path: Path) -> None:
+def test_a_state_dict_in_the_authors_layout_has_the_authors_output(row: str, tmp_path: Path) -> None:
     recorded = RECORDED[row]
     path = tmp_path / "weights.pth"
     torch.save(filled_by_name(recorded["tensors"]), path)

@@ -24,7 +24,7 @@ from srblocks.registry import NetworkSpec, SizeRequirements
 
 
 class Tied(PostUpsampling):
-    """The same module twice, and two halves of one tensor."""
+    """One module used twice, and two halves of one tensor."""
 
     def __init__(self, *, scale: int = 2, width: int = 4) -> None:
         again = conv(width, width)
@@ -46,7 +46,8 @@ def net() -> Network:
     return create_network("fsrcnn", scale=3).eval()
 
 
-def test_a_saved_network_comes_back_bit_equal_with_its_configuration(spec: NetworkSpec, tmp_path: Path) -> None:
+@pytest.mark.one_of_each_class
+def test_a_saved_network_loads_bit_equal_with_its_configuration(spec: NetworkSpec, tmp_path: Path) -> None:
     net = create_network(spec.name, **spec.reduced)
     save_checkpoint(net, tmp_path / "net.safetensors")
     again = load_checkpoint(tmp_path / "net.safetensors")
@@ -58,7 +59,7 @@ def test_a_saved_network_comes_back_bit_equal_with_its_configuration(spec: Netwo
     assert all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items())
 
 
-def test_a_network_in_double_precision_comes_back_bit_equal(net: Network, tmp_path: Path) -> None:
+def test_a_float64_network_loads_bit_equal(net: Network, tmp_path: Path) -> None:
     for tensor in net.double().parameters():
         tensor.data += 1e-12
     save_checkpoint(net, tmp_path / "net.safetensors")
@@ -66,7 +67,7 @@ def test_a_network_in_double_precision_comes_back_bit_equal(net: Network, tmp_pa
     assert all(torch.equal(again[name], tensor) for name, tensor in net.state_dict().items())
 
 
-def test_a_record_of_the_training_travels_along(net: Network, tmp_path: Path) -> None:
+def test_a_record_is_stored_in_the_metadata(net: Network, tmp_path: Path) -> None:
     save_checkpoint(net, tmp_path / "net.safetensors", record={"training": {"steps": 7}})
     with safe_open(tmp_path / "net.safetensors", framework="pt") as file:
         metadata = json.loads(file.metadata()["srblocks"])
@@ -74,7 +75,7 @@ def test_a_record_of_the_training_travels_along(net: Network, tmp_path: Path) ->
     assert metadata["network"] == "fsrcnn"
 
 
-def test_the_configuration_can_be_a_tensor_too(net: Network, tmp_path: Path) -> None:
+def test_the_configuration_can_be_stored_as_a_tensor(net: Network, tmp_path: Path) -> None:
     save_checkpoint(net, tmp_path / "net.safetensors", as_tensor=True)
     tensors = load_file(tmp_path / "net.safetensors")
     assert tensors.keys() - net.state_dict().keys() == {"srblocks.config"}
@@ -93,7 +94,7 @@ def test_the_configuration_can_be_a_tensor_too(net: Network, tmp_path: Path) -> 
     [torch.ones(2), torch.zeros(2**20 + 1, dtype=torch.uint8), torch.tensor([200, 3], dtype=torch.uint8)],
     ids=["floats", "long", "no text"],
 )
-def test_a_tensor_that_is_no_configuration_is_refused(net: Network, tensor: Tensor, tmp_path: Path) -> None:
+def test_an_invalid_configuration_tensor_is_rejected(net: Network, tensor: Tensor, tmp_path: Path) -> None:
     torch.save({**net.state_dict(), "srblocks.config": tensor}, tmp_path / "net.pth")
     with pytest.raises(CheckpointError, match=r"net.pth: unreadable srblocks configuration"):
         load_checkpoint(tmp_path / "net.pth")
@@ -114,7 +115,9 @@ def test_a_tensor_that_is_no_configuration_is_refused(net: Network, tensor: Tens
         ),
     ],
 )
-def test_what_does_not_fit_is_said_and_nothing_is_loaded(net: Network, tmp_path: Path, change, message: str) -> None:
+def test_tensors_that_do_not_fit_are_named_and_nothing_is_loaded(
+    net: Network, tmp_path: Path, change, message: str
+) -> None:
     state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     state["body.0.bias"] += 1
     change(state)
@@ -125,7 +128,7 @@ def test_what_does_not_fit_is_said_and_nothing_is_loaded(net: Network, tmp_path:
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
-def test_a_file_without_configuration_or_with_a_foreign_one_builds_no_network(net: Network, tmp_path: Path) -> None:
+def test_a_missing_or_invalid_configuration_is_rejected(net: Network, tmp_path: Path) -> None:
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
     with pytest.raises(CheckpointError, match=r"no known layout.* without its configuration, pass the network"):
         load_checkpoint(tmp_path / "bare.safetensors")
@@ -137,7 +140,7 @@ def test_a_file_without_configuration_or_with_a_foreign_one_builds_no_network(ne
             load_checkpoint(tmp_path / "foreign.safetensors")
 
 
-def test_weights_that_are_shared_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_weights_stay_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = NetworkSpec(name="tied", build=Tied, paper="nobody", size_requirements={2: SizeRequirements(radius=4)})
     monkeypatch.setattr(registry, "_specs", {**registry._specs})
     registry.register(row)
@@ -164,15 +167,15 @@ def test_a_failed_save_leaves_the_old_file(net: Network, tmp_path: Path) -> None
     assert [item.name for item in tmp_path.iterdir()] == ["net.safetensors"]
 
 
-def test_a_network_of_no_registered_class_is_not_saved(tmp_path: Path) -> None:
+def test_an_unregistered_class_is_not_saved(tmp_path: Path) -> None:
     class Own(Network):
         pass
 
-    with pytest.raises(ValueError, match="Own is not registered"):
+    with pytest.raises(ValueError, match="Own is not a registered network"):
         save_checkpoint(Own(scale=2, image_channels=3), tmp_path / "own.safetensors")
 
 
-def test_what_could_not_be_loaded_is_not_saved(net: Network, tmp_path: Path) -> None:
+def test_networks_that_could_not_be_loaded_are_not_saved(net: Network, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     save_checkpoint(net, path)
     before = path.read_bytes()
@@ -190,3 +193,11 @@ def test_what_could_not_be_loaded_is_not_saved(net: Network, tmp_path: Path) -> 
         save_checkpoint(create_network("fsrcnn"), tmp_path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "wrapped,attribute", [(nn.DataParallel, "module"), (lambda net: torch.compile(net, backend="eager"), "_orig_mod")]
+)
+def test_the_error_for_a_wrapped_network_names_the_attribute(wrapped, attribute: str, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=rf"save_checkpoint: .* pass net.{attribute}"):
+        save_checkpoint(wrapped(create_network("fsrcnn", depth=1)), tmp_path / "net.safetensors")

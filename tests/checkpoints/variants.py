@@ -1,4 +1,4 @@
-"""Files in the authors' layouts, at scales and in variants that `tests/data/layouts.json` lacks, and what they are."""
+"""Files in the authors' layouts, at scales and in variants that `tests/data/layouts.json` lacks, and their networks."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 @dataclass(frozen=True)
 class Variant:
-    """A file and what it must be read as.
+    """A file and the network that it must match.
 
     Attributes:
-        title: what it is.
+        title: name of the test case.
         network: registry name.
-        used: the tensors in their order of execution.
-        config: the constructor's arguments, those that matter.
-        scales: the scales that the weights serve.
-        given: arguments that the caller must give.
-        unused: tensors that the authors' forward pass leaves alone.
-        constant: our names, their beginnings, of tensors that the file lacks.
-        white: the value of white in the fixed convolutions.
-        mean: the mean color in them.
+        used: the tensors in order of execution.
+        config: the constructor arguments that matter.
+        scales: the scales that the weights support.
+        given: arguments that the caller must pass.
+        unused: tensors that the authors' forward pass does not use.
+        constant: prefixes of our names of tensors that the file lacks.
+        white: value range of the fixed convolutions.
+        mean: their mean color.
     """
 
     title: str
@@ -112,7 +112,7 @@ def _srresnet() -> Iterator[Variant]:
         for scale in (2, 4, 8):
             config = {"scale": scale, "depth": 5, "body_end": end, "bias": True, "output": "tanh01", **UNIT}
             layout = residual.srgan_leftthomas(scale, body_end=end)
-            yield variant(f"leftthomas's SRGAN with {end} behind the blocks x{scale}", "srresnet", layout, config)
+            yield variant(f"leftthomas's SRGAN with {end} after the blocks x{scale}", "srresnet", layout, config)
 
 
 def _dense() -> Iterator[Variant]:

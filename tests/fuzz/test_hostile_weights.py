@@ -1,4 +1,4 @@
-"""Weights files that are damaged, malicious or absurd: each loads or is refused in one line; nothing is executed."""
+"""Damaged, malicious and absurd weights files: each loads or is rejected in one line; nothing is executed."""
 
 import json
 import pickle
@@ -32,7 +32,7 @@ KINDS = ("own.safetensors", "state.pth", "legacy.pth", "net.mat", "plain.mat")
 
 
 def mat_net() -> dict[str, Any]:
-    """VDSR's layout, shallow."""
+    """Return a shallow VDSR in the MatConvNet layout."""
     shapes = [(3, 3, 1, 64), *[(3, 3, 64, 64)] * 2, (3, 3, 64, 1)]
     weights, biases = np.empty((1, len(shapes)), object), np.empty((1, len(shapes)), object)
     for index, shape in enumerate(shapes):
@@ -57,7 +57,7 @@ def good(net: Network, tmp_path_factory: pytest.TempPathFactory) -> dict[str, by
     return {name: (folder / name).read_bytes() for name in KINDS}
 
 
-def assert_refused_or_finite(path: Path, **arguments: Any) -> None:
+def assert_rejected_or_finite(path: Path, **arguments: Any) -> None:
     try:
         loaded = load_checkpoint(path, **arguments)
     except CheckpointError as error:
@@ -70,19 +70,19 @@ def assert_refused_or_finite(path: Path, **arguments: Any) -> None:
 
 @cases(120)
 @given(name=st.sampled_from(KINDS), data=st.data())
-def test_a_damaged_file_loads_or_is_refused(
+def test_a_damaged_file_loads_or_is_rejected(
     good: dict[str, bytes], tmp_path: Path, tally: Counter[str], name: str, data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
     path = tmp_path / name
     path.write_bytes(data.draw(damaged(good[name])))
     known = {"network": "vdsr"} if path.suffix == ".mat" else {"network": "fsrcnn"}
-    assert_refused_or_finite(path, **known)
+    assert_rejected_or_finite(path, **known)
 
 
 @cases(40)
 @given(data=st.data())
-def test_a_torch_archive_with_a_changed_record_loads_or_is_refused(
+def test_a_torch_archive_with_a_changed_record_loads_or_is_rejected(
     good: dict[str, bytes], tmp_path: Path, tally: Counter[str], data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
@@ -92,12 +92,12 @@ def test_a_torch_archive_with_a_changed_record_loads_or_is_refused(
     name = data.draw(st.sampled_from(sorted(records)))
     records[name] = data.draw(damaged(records[name]))
     path.write_bytes(zipped(records))
-    assert_refused_or_finite(path, network="fsrcnn")
+    assert_rejected_or_finite(path, network="fsrcnn")
 
 
 @cases(80)
 @given(data=st.data())
-def test_any_header_and_configuration_of_safetensors_loads_or_is_refused(
+def test_any_header_and_configuration_of_safetensors_loads_or_is_rejected(
     good: dict[str, bytes], tmp_path: Path, tally: Counter[str], data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
@@ -113,12 +113,12 @@ def test_any_header_and_configuration_of_safetensors_loads_or_is_refused(
         header = data.draw(changed(header))
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + rest)
-    assert_refused_or_finite(path)
+    assert_rejected_or_finite(path)
 
 
 @cases(30)
 @given(data=st.data())
-def test_any_configuration_of_the_hub_loads_or_is_refused(
+def test_any_configuration_of_the_hub_loads_or_is_rejected(
     net: Network, tmp_path: Path, tally: Counter[str], data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
@@ -133,7 +133,7 @@ def test_any_configuration_of_the_hub_loads_or_is_refused(
 
 @cases(120)
 @given(spec=st.sampled_from(network_specs()), value=st.sampled_from([*ODD, 64, 300]), data=st.data())
-def test_odd_arguments_build_a_network_or_are_refused(
+def test_odd_arguments_build_a_network_or_are_rejected(
     tally: Counter[str], spec: NetworkSpec, value: Any, data: st.DataObject
 ) -> None:
     tally["odd configurations"] += 1
@@ -172,7 +172,7 @@ def test_a_malicious_pickle_is_never_executed(
     assert not mark.exists()
 
 
-def test_archives_that_unpack_to_far_more_are_refused(tmp_path: Path) -> None:
+def test_archives_that_unpack_to_far_more_are_rejected(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(2**23)}, tmp_path / "zeros.pth")
     records = records_of(tmp_path / "zeros.pth")
     (tmp_path / "bomb.pth").write_bytes(zipped(records, zipfile.ZIP_DEFLATED))
@@ -183,8 +183,8 @@ def test_archives_that_unpack_to_far_more_are_refused(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "bomb.mat")
 
 
-def test_archives_whose_records_overlap_are_refused(tmp_path: Path) -> None:
-    """Every entry of the directory names the same 256 KiB, of which the file holds one."""
+def test_archives_whose_records_overlap_are_rejected(tmp_path: Path) -> None:
+    """Every directory entry points to the same 256 KiB."""
     torch.save({str(number): torch.zeros(2**16) for number in range(2)}, tmp_path / "two.pth")
     records = {
         name: b"" if name.endswith("/data/1") else held for name, held in records_of(tmp_path / "two.pth").items()
@@ -203,7 +203,7 @@ def test_archives_whose_records_overlap_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped_too", [True, False])
-def test_a_pickle_that_asks_for_memory_is_refused_before_it_gets_any(zipped_too: bool, tmp_path: Path) -> None:
+def test_a_pickle_that_asks_for_memory_is_rejected_before_it_gets_any(zipped_too: bool, tmp_path: Path) -> None:
     path = tmp_path / "much.pth"
     torch.save({"weight": 0}, path)
     hostile = b"\x80\x02}X\x06\x00\x00\x00weightc__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\x00\x02\x85Rs."
@@ -214,7 +214,7 @@ def test_a_pickle_that_asks_for_memory_is_refused_before_it_gets_any(zipped_too:
 
 
 def matlab_cells(depth: int) -> bytes:
-    """A .mat file of cells inside one another."""
+    """Return a .mat file of nested cells."""
 
     def element(kind: int, content: bytes) -> bytes:
         return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
@@ -229,27 +229,27 @@ def matlab_cells(depth: int) -> bytes:
     return b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + inner
 
 
-def test_cells_nested_so_deeply_that_the_reader_would_crash_are_refused(tmp_path: Path) -> None:
+def test_cells_nested_so_deeply_that_the_reader_would_crash_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "deep.mat").write_bytes(matlab_cells(2_000))
     with pytest.raises(CheckpointError, match="deep.mat: contains cells nested more than 32 levels deep"):
         load_checkpoint(tmp_path / "deep.mat")
 
 
 @pytest.mark.parametrize("shape", [[2**40, 2**40], [2**63, 0], [2**40, 0], [-1], [1.5], "x", None, [[1]]])
-def test_absurd_shapes_are_refused(shape: Any, tmp_path: Path) -> None:
+def test_absurd_shapes_are_rejected(shape: Any, tmp_path: Path) -> None:
     header = json.dumps({"weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}).encode()
     (tmp_path / "absurd.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     with pytest.raises(CheckpointError, match="absurd.safetensors: "):
         load_checkpoint(tmp_path / "absurd.safetensors")
 
 
-def test_views_of_one_number_are_refused(tmp_path: Path) -> None:
+def test_views_of_one_number_are_rejected(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1).expand(2**20, 2**20)}, tmp_path / "view.pth")
     with pytest.raises(CheckpointError, match="is an expanded view of fewer elements"):
         load_checkpoint(tmp_path / "view.pth")
 
 
-def test_more_tensors_than_any_network_has_are_refused(tmp_path: Path) -> None:
+def test_more_tensors_than_any_network_has_are_rejected(tmp_path: Path) -> None:
     save_file({str(number): torch.zeros(0) for number in range(10_001)}, tmp_path / "many.safetensors")
     with pytest.raises(CheckpointError, match="10001 tensors exceed the limit of 10000"):
         load_checkpoint(tmp_path / "many.safetensors")
