@@ -20,7 +20,8 @@ from srblocks.network import Network
 from srblocks_export import runtime
 from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
-from srblocks_export.formats import FORMATS, compiler
+from srblocks_export.formats import FORMATS
+from srblocks_export.formats.base import cxx_compiler
 from srblocks_export.formats.tensorrt.trt_engine import BuildOptions
 
 Run = Callable[[], Tensor]
@@ -135,7 +136,7 @@ class Backend:
             return f"{self.library} is not installed"
         if self.format and (missing := FORMATS[self.format].missing(build=True, device=device)):
             return missing.what
-        if self.lazy and device == "cpu" and compiler() is None:
+        if self.lazy and device == "cpu" and cxx_compiler() is None:
             return "no C++ compiler found"
         if self.library == "openvino" and precision == "bf16" and not _openvino_has("BF16"):
             return "the CPU does not support bf16"
