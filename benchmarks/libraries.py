@@ -85,7 +85,7 @@ class Peer:
 
     @property
     def missing(self) -> str:
-        """How to install it; empty if it is installed."""
+        """Install command; empty if the library is installed."""
         found = importlib.util.find_spec(self.library)
         return "" if found else f"{self.library} is not installed: pip install {self.library}"
 

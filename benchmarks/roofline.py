@@ -203,8 +203,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise SystemExit(f"roofline.py: {error}") from None
     print(markdown(rows))
     if args.json:
-        settings = {"device": asdict(device), "precision": args.precision, "output": args.output}
-        record = Record.start("roofline", threads=args.threads, **settings)
+        record = Record.start("roofline", threads=args.threads, precision=args.precision, output=args.output)
+        record.parameters["device"] = asdict(device)
         record.rows = [row.to_json() for row in rows]
         print(f"\nwritten to {record.write(args.json)}")
     return 0

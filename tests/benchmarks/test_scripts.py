@@ -14,6 +14,7 @@ import peers
 import rewrites
 from backends import BACKENDS, Backend, Workload
 from cases import Case
+from devices import DEVICES
 from libraries import PEERS, PeerWorkload, peers_of, same_weights
 from parity import random_network, relative_error
 from record import Record
@@ -30,7 +31,7 @@ SPECS = {spec.name: spec for spec in network_specs()}
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "SECONDS", 0.0)
-    monkeypatch.setattr("devices.SECONDS", 0.0)
+    monkeypatch.setattr(latency, "measured_cpu", lambda threads: DEVICES["h100"])
 
 
 def tiny_case(network: str, *labels: str, goals: dict[str, float] | None = None, **config: object) -> Case:
@@ -111,7 +112,10 @@ def test_rewrites_report_speedups_goals_and_each_rewrite(
     assert all(f"without {name} in eager fp32: " in out for name in applied)
 
 
-@pytest.mark.parametrize("network,scale,goal", [row for row in cases.MEMORY if row[2]])
+@pytest.mark.parametrize(
+    "network,scale,goal",
+    [pytest.param(*row, marks=pytest.mark.slow if row[0] in ("rcan", "rdn") else ()) for row in cases.MEMORY if row[2]],
+)
 def test_memory_goals(network: str, scale: int, goal: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewrites, "MEMORY", ((network, scale, goal),))
     (row,) = rewrites.memory_rows([tiny_case(network)])
@@ -214,8 +218,9 @@ def test_exports_are_for_the_shape_precision_and_device(monkeypatch: pytest.Monk
     monkeypatch.setattr(backends, "export_network", export)
     workload = Workload(random_network("fsrcnn_s", 2), torch.rand(1, 1, 8, 8), tmp_path, "fp16", "cuda", tf32=True)
     assert workload.file("trt") == workload.file("trt") == tmp_path / "a.trt"
+    plain = Workload(workload.net, workload.lr, tmp_path, device="cuda")
     for fmt in ("aoti", "torchscript"):
-        workload.file(fmt)
+        plain.file(fmt)
     assert [config.device for config in configs[1:]] == ["cuda", "cpu"]
     assert (configs[0].precision, configs[0].shape) == ("fp16", (1, 1, 8, 8))
 
