@@ -26,8 +26,9 @@ from srblocks_export.export import export_network, network_shapes
 from srblocks_export.formats import FORMATS
 from srblocks_export.runtime import load
 from srblocks_export.shapes import Shapes
-from srblocks_export.verification import process as verify
-from srblocks_export.verification.process import References, Worker, verification_shapes
+from srblocks_export.verification import inputs
+from srblocks_export.verification.inputs import References, verification_shapes
+from srblocks_export.verification.process import Worker
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 
@@ -54,11 +55,11 @@ def export_and_verify(
     path = folder / f"artifact{FORMATS[format_name].suffix}"
     write_artifact(exported, path, request, reference=net)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verify, "verification_shapes", at_random)
+        patch.setattr(inputs, "verification_shapes", at_random)
         references = References(net, shapes, folder)
     result = worker.verify(path, references, tolerance)
     assert result.problem is None
-    assert len({tuple(case["shape"]) for case in result.cases}) >= 4
+    assert len({tuple(case.shape) for case in result.cases}) >= 4
     if format_name == "onnx":
         assert tensorrt_findings(path) == []
 
@@ -138,7 +139,7 @@ def test_a_static_artifact_takes_its_one_shape(format_name: str, tmp_path: Path,
     write_artifact(net, path, request)
     result = worker.verify(path, References(net, shapes, tmp_path), TOLERANCE)
     assert result.problem is None
-    assert [case["shape"] for case in result.cases] == [[1, 1, 9, 14]]
+    assert [case.shape for case in result.cases] == [[1, 1, 9, 14]]
 
 
 @pytest.mark.parametrize("format_name", PORTABLE)
@@ -166,5 +167,5 @@ def test_ranges_that_are_asked_for_hold(format_name: str, tmp_path: Path, worker
     write_artifact(net, path, request)
     result = worker.verify(path, References(net, shapes, tmp_path), TOLERANCE)
     assert result.problem is None
-    shapes_compared = [tuple(case["shape"]) for case in result.cases]
+    shapes_compared = [tuple(case.shape) for case in result.cases]
     assert shapes_compared == [(1, 3, 20, 30), (2, 3, 20, 40), (1, 3, 20, 19), (1, 3, 8, 8), (4, 3, 20, 40)]

@@ -22,7 +22,8 @@ from srblocks.registry import NetworkSpec
 from srblocks_export.config import ExportConfig
 from srblocks_export.export import network_shapes
 from srblocks_export.shapes import Shapes
-from srblocks_export.verification.process import References, Worker
+from srblocks_export.verification.inputs import References
+from srblocks_export.verification.process import Worker
 
 
 def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
@@ -63,7 +64,7 @@ def test_the_typed_graph_is_one_for_every_tensorrt(each: NetworkSpec, tmp_path: 
     assert kinds == [TensorProto.FLOAT] * 2
     result = worker.verify(path, References(net, shapes, tmp_path), *request.bounds)
     assert result.problem is None
-    assert len({tuple(case["shape"][2:]) for case in result.cases}) >= 3
+    assert len({tuple(case.shape[2:]) for case in result.cases}) >= 3
 
 
 class Means(Network):

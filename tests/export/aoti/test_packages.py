@@ -21,7 +21,8 @@ from srblocks_export.export import export_network, network_shapes
 from srblocks_export.formats import cxx_compiler
 from srblocks_export.manifest import FILE, SCHEMA
 from srblocks_export.runtime import Artifact, load
-from srblocks_export.verification.process import References, Worker
+from srblocks_export.verification.inputs import References
+from srblocks_export.verification.process import Worker
 
 pytestmark = pytest.mark.skipif(cxx_compiler() is None, reason="needs a C++ compiler")
 TOLERANCE = 2e-5
@@ -40,7 +41,7 @@ def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, 
     tolerance = {"san": 1e-4, "csnln": 1e-4}.get(name, TOLERANCE)
     result = worker.verify(path, References(net, shapes, tmp_path), tolerance)
     assert result.problem is None
-    assert len({tuple(case["shape"]) for case in result.cases}) >= 4
+    assert len({tuple(case.shape) for case in result.cases}) >= 4
 
 
 @pytest.mark.slow
