@@ -7,17 +7,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from srblocks._utils import cli
 from srblocks._utils.console import OutputError
+from srblocks.errors import SRBlocksError
 
 from .config import ENGINES, FORMAT, NETWORK, RUN, ExportConfig
 from .errors import ExportError, internal_error
 from .formats import FORMATS
 from .formats.tensorrt.trt_engine import BuildOptions
+
+if TYPE_CHECKING:
+    from srblocks.network import Network
 
 EPILOG = (
     "exit codes: 0 ok, 1 internal error, 2 usage, unknown network, wrong shape or scale, 3 output exists or cannot be "
@@ -124,8 +128,8 @@ def _engine_flag(field: "Field[Any]") -> inspect.Parameter:
     options: dict[str, Any] = {key: facts[key] for key in ("metavar",) if key in facts}
     if "choices" in facts:
         kind = Literal[tuple(facts["choices"])]
-    elif "parse" in facts:
-        kind, parse = int, facts["parse"]
+    elif "type" in facts:
+        kind, parse = int, facts["type"]
 
         def convert(type_: object, tokens: Any) -> Any:
             return parse(tokens[0].value)
@@ -190,22 +194,46 @@ def _given(options: type, values: dict[str, Any]) -> dict[str, Any]:
     return {field.name: values[field.name] for field in fields(options) if field.name in values}
 
 
+def _open(options: ModelOptions, seed: int) -> tuple["Network", list[str]]:
+    """Open the network; errors get a number.
+
+    Raises:
+        ExportError: E201 unknown network, E205 wrong scale, E206 wrong or missing argument, E401 missing library, E901
+            invalid weights file, E902 unreadable weights file.
+    """
+    from srblocks.checkpoints import WrongScaleError
+    from srblocks.inference.open_model import ModelSource, open_network
+    from srblocks.registry import UnknownNetworkError
+
+    try:
+        return open_network(ModelSource(**vars(options), seed=seed))
+    except UnknownNetworkError as error:
+        raise ExportError(201, error.cause, error.remedy) from None
+    except WrongScaleError as error:
+        raise ExportError(205, error.cause, error.remedy) from error
+    except SRBlocksError as error:
+        number = {2: 206, 4: 401, 9: 901}.get(error.exit_code, 100 * error.exit_code)
+        raise ExportError(number, error.cause, error.remedy) from error
+    except OSError as error:
+        cause = f"{error.filename} cannot be read ({error.strerror})"
+        raise ExportError(902, cause, "use the path of a weights file") from error
+
+
 def _export(model: ModelOptions, config: ExportConfig, run: RunOptions) -> int:
     """Export, or show what an export would do; return the exit code."""
     from rich.console import Console
 
     from . import report
     from .export import export_network, plan_export
-    from .source import open_network
 
     console = Console(stderr=run.as_json, quiet=run.quiet, highlight=False)
     if not console.is_terminal:
         console.width = 120
     if run.dry_run:
-        net, warnings = open_network(model, seed=config.seed)
+        net, warnings = _open(model, config.seed)
         return report.show_plan(net, plan_export(net, config), config, warnings, as_json=run.as_json)
     with console.status("network") if console.is_terminal else contextlib.nullcontext() as status:
-        net, warnings = open_network(model, seed=config.seed)
+        net, warnings = _open(model, config.seed)
         options = {"progress": status.update} if status else {}
         reports = export_network(net, config, warnings=warnings, **options)
     return report.show(reports, warnings, console, as_json=run.as_json)

@@ -28,7 +28,7 @@ from .verification.process import Worker
 
 @dataclass(frozen=True)
 class Plan:
-    """What an export will write.
+    """Artifacts that an export will write.
 
     Attributes:
         reference: the original network in float32 on the CPU, which every artifact is compared with.

@@ -109,7 +109,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class PrecisionInfo:
-    """How the artifact computes.
+    """Precision in which an artifact computes.
 
     Attributes:
         compute: data type of the computation.

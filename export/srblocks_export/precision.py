@@ -10,7 +10,6 @@ from torch import Tensor
 
 from srblocks.color import OnLuma, OnYCbCr, on_rgb
 from srblocks.errors import SRBlocksError
-from srblocks.evaluate import image_files, read_image
 from srblocks.network import Network
 from srblocks.precision import PRECISIONS, Calibration, calibrate, to_precision
 
@@ -70,6 +69,8 @@ def _images(net: Network, folder: Path) -> Iterator[Tensor]:
         ExportError: E206, the network does not work on colors; E401, the image library is missing; E903, no image, or
             one that is unreadable or too small.
     """
+    from srblocks.evaluate import image_files, read_image
+
     try:
         on_colors = on_rgb(net)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The command as its users meet it: what it writes and prints."""
+"""The command line of `srblocks-export`: files and output."""
 
 import importlib.metadata
 import json
@@ -30,7 +30,7 @@ def weights(tmp_path: Path) -> Path:
 def test_without_a_model_the_bundled_default_goes_to_every_format(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats, "compiler", lambda: None)
+    monkeypatch.setattr(formats.base, "cxx_compiler", lambda: None)
     code, out, err = run(capsys, "--all", "-o", tmp_path / "new" / "folder")
     assert (code, err) == (0, "")
     lr = torch.rand(1, 1, 15, 11)
@@ -45,11 +45,11 @@ def test_the_default_format_is_onnx_and_scale_and_arguments_are_taken(
 ) -> None:
     code, _, err = run(capsys, "vdsr", "--scale", "3", "--arg", "depth=3", "--arg", "bias=False", "-o", tmp_path, "-q")
     assert code == 0
-    warning = "warning: fresh weights (seed 0) of vdsr x3; give trained ones with --weights"
+    warning = "warning: random weights (seed 0) for vdsr x3; pass trained ones with --weights"
     assert err == f"srblocks-export: {warning}\n"
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
     assert entry["warnings"] == [warning]
-    config = load(tmp_path / "vdsr_x3_fp32_dyn.onnx").manifest["model"]["config"]
+    config = load(tmp_path / "vdsr_x3_fp32_dyn.onnx").config
     assert (config["depth"], config["bias"], config["scale"]) == (3, False, 3)
 
 
@@ -131,7 +131,7 @@ def test_a_static_shape_is_in_the_name_and_kept(capsys: pytest.CaptureFixture[st
     assert run(capsys, "--onnx", "--shape", "1,1,12,20", "-o", tmp_path)[0] == 0
     artifact = load(tmp_path / "fsrcnn_x2_fp32_1x1x12x20.onnx")
     assert artifact(np.zeros((1, 1, 12, 20), np.float32)).shape == (1, 1, 24, 40)
-    with pytest.raises(ValueError, match=r"height 20 is outside 12..12; give 1x1x12x20"):
+    with pytest.raises(ValueError, match=r"height 20 is outside 12..12; use 1x1x12x20"):
         artifact(np.zeros((1, 1, 20, 12), np.float32))
 
 

@@ -16,51 +16,51 @@ from srblocks_export.runtime import load
     "arguments,code,message",
     [
         (["edsr_basline"], 2, "E201 unknown network 'edsr_basline'; did you mean edsr_baseline or mdsr_baseline"),
-        (["vdsr", "--scale", "7"], 2, "E205 vdsr has no scale 7; use --scale 2, 3, 4"),
-        (["vdsr", "--scale", "two"], 2, "E200 argument --scale: invalid int value: 'two'; see srblocks-export --help"),
+        (["vdsr", "--scale", "7"], 2, "E205 vdsr does not support scale 7; use --scale 2, 3, 4"),
+        (["vdsr", "--scale", "two"], 2, 'E200 invalid value for --scale: unable to convert "two" into int; see srblocks-export --help'),
         (
             ["--shape", "banana"],
             2,
-            "E203 'banana' is no shape; write batch x channels x height x width, such as",
+            "E203 invalid shape 'banana'; use NxCxHxW (batch, channels, height, width), such as",
         ),
-        (["--shape", "1x1x0x5"], 2, "E203 '1x1x0x5' is no shape"),
-        (["--shape", "1x1x-4x5"], 2, "E203 '1x1x-4x5' is no shape"),
+        (["--shape", "1x1x0x5"], 2, "E203 invalid shape '1x1x0x5'"),
+        (["--shape", "1x1x-4x5"], 2, "E203 invalid shape '1x1x-4x5'"),
         (
             ["--shape", "1x3x8x8"],
             2,
-            "E202 --shape: shape 1x3x8x8: channels 3 is outside 1..1; the network takes",
+            "E202 --shape: shape 1x3x8x8: channels 3 is outside 1..1; the network accepts",
         ),
         (["vdsr", "--shape", "1x1x1x9"], 2, "E202 --shape: shape 1x1x1x9: height 1 is outside 2..any"),
         (["--min", "1x1x9x9", "--max", "1x1x4x9"], 2, "E202 --min height 9 is above --max height 4"),
-        (["--shape", "1x1x9x9", "--min", "1x1x4x4"], 2, "E203 --shape fixes what --min, --opt and --max leave open"),
-        (["--arg", "depth"], 2, "E206 --arg 'depth' is no assignment; write --arg key=value"),
+        (["--shape", "1x1x9x9", "--min", "1x1x4x4"], 2, "E203 --shape excludes --min, --opt and --max"),
+        (["--arg", "depth"], 2, "E206 --arg must be KEY=VALUE"),
         (
             ["vdsr", "--arg", "n_feats=3"],
             2,
-            "E206 vdsr takes no --arg n_feats; it takes image_channels, width, depth",
+            "E206 vdsr has no argument 'n_feats'; --arg accepts image_channels, width, depth",
         ),
-        (["vdsr", "--arg", "scale=3"], 2, "E206 vdsr takes no --arg scale"),
-        (["vdsr", "--arg", "bias=no"], 2, "E206 --arg bias='no' is no bool; give a value like the default, True"),
+        (["vdsr", "--arg", "scale=3"], 2, "E206 vdsr has no argument 'scale'"),
+        (["vdsr", "--arg", "bias=no"], 2, "E206 --arg bias must be of type bool, like its default True"),
         (["vdsr", "--arg", "width=[[[["], 2, "E206 --arg width='[[[[' is no int"),
         (["vdsr", "--arg", "width=0"], 2, "E206 vdsr cannot be built: conv: 0 to 0 channels; use 1 or more"),
-        (["rcan", "--arg", "groups=-1"], 2, "E206 rcan cannot be built: RCAN: groups=-1 is negative"),
+        (["rcan", "--arg", "groups=-1"], 2, "E206 rcan cannot be built: RCAN: groups must not be negative, got -1"),
         (
             ["vdsr", "--arg", "value_range=Infinity"],
             2,
             "E206 --arg value_range='Infinity' is no float",
         ),
-        (["--shape", ""], 2, "E203 '' is no shape"),
-        (["--shape", "1x1x8x99999999999"], 2, "E203 '1x1x8x99999999999' is no shape"),
-        (["--opset", "99"], 2, "E200 opset 99 is out of range; use 15 to 25"),
-        (["--tolerance", "nan"], 2, "E200 argument --tolerance: nan is not a number of 0 or more"),
-        (["--seed", "-1"], 2, "E200 argument --seed: -1 is not in 0..2**63-1"),
-        (["--name", ""], 2, "E200 the name '' is no plain file name"),
-        (["--name", ".."], 2, "E200 the name '..' is no plain file name"),
-        (["pyproject.toml"], 2, "E201 pyproject.toml is a file, not a network; give a file of weights with"),
+        (["--shape", ""], 2, "E203 invalid shape ''"),
+        (["--shape", "1x1x8x99999999999"], 2, "E203 invalid shape '1x1x8x99999999999'"),
+        (["--opset", "99"], 2, "E200 invalid opset 99; use 15 to 25"),
+        (["--tolerance", "nan"], 2, 'E200 invalid value "nan" for --tolerance. must be a finite number >= 0'),
+        (["--seed", "-1"], 2, 'E200 invalid value "-1" for --seed. must be in 0..2**63-1'),
+        (["--name", ""], 2, "E200 invalid file name ''"),
+        (["--name", ".."], 2, "E200 invalid file name '..'"),
+        (["pyproject.toml"], 2, "E201 pyproject.toml is not a network; for a weights file"),
         (["--weights", "absent.safetensors"], 9, "E902 absent.safetensors cannot be read (No such file or directory)"),
         (["absent.safetensors"], 9, "E902 absent.safetensors cannot be read"),
-        (["--nonsense"], 2, "E200 unrecognized arguments: --nonsense"),
-        (["--name", "../b"], 2, "E200 the name '../b' is no plain file name"),
+        (["--nonsense"], 2, "E200 unknown option: --nonsense"),
+        (["--name", "../b"], 2, "E200 invalid file name '../b'"),
     ],
 )
 def test_wrong_input_is_one_line_and_its_exit_code(
@@ -129,9 +129,9 @@ def test_an_unwritable_output_is_refused_before_any_work(capsys: pytest.CaptureF
 def test_an_interrupt_leaves_nothing_behind(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from srblocks_export.formats.torchscript.format import format as torchscript
+    from srblocks_export.formats.torchscript import exporter as torchscript
 
-    def interrupt(net, path: Path, **rest) -> dict:
+    def interrupt(net, path: Path, context) -> dict:
         path.write_bytes(b"half an artifact")
         raise KeyboardInterrupt
 
@@ -144,7 +144,7 @@ def test_an_interrupt_leaves_nothing_behind(
 def test_a_missing_backend_is_named_and_the_other_formats_are_written(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    absent = formats.Format("onnx", ".onnx", "", requires=("no_such_module",), extra="onnx")
+    absent = formats.Format("onnx", ".onnx", "", "", requires=("no_such_module",), extra="onnx")
     monkeypatch.setitem(formats.FORMATS, "onnx", absent)
     code, _, err = run(capsys, "--onnx", "--torchscript", "-o", tmp_path)
     assert code == 4
@@ -178,7 +178,7 @@ def test_a_manifest_that_cannot_be_read_is_kept(capsys: pytest.CaptureFixture[st
         manifest.write_text(content)
         code, _, err = run(capsys, "--torchscript", "--force", "-o", tmp_path)
         assert (code, manifest.read_text()) == (3, content)
-        assert err.startswith(f"srblocks-export: E303 {manifest} is no srblocks.export/1 manifest; move it away")
+        assert err.startswith(f"srblocks-export: E303 {manifest} is not a srblocks.export/1 manifest; move it away")
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
@@ -202,7 +202,7 @@ def test_a_backend_that_breaks_does_not_keep_the_other_formats_back(
     code: int,
     message: str,
 ) -> None:
-    from srblocks_export.formats.onnx import format as onnx
+    from srblocks_export.formats.onnx import exporter as onnx
 
     def fail(*_: object, **__: object) -> None:
         raise failure

@@ -1,4 +1,4 @@
-"""What `--trt` gives on a machine without TensorRT or a GPU, and exit codes 4 to 8, each for a cause of its own."""
+"""`--trt` on a machine without TensorRT or a GPU, and exit codes 4 to 8."""
 
 import json
 from pathlib import Path
@@ -23,9 +23,9 @@ SIZES = ["--min", "1x1x8x8", "--max", "1x1x24x32"]
 
 @pytest.fixture(autouse=True)
 def _no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorRT is not there, whether it is installed or not."""
-    absent = formats.importlib.util.find_spec
-    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if "tensorrt" in name else absent(name))
+    """Hide TensorRT, even if it is installed."""
+    absent = formats.base.importlib.util.find_spec
+    monkeypatch.setattr(formats.base.importlib.util, "find_spec", lambda name: None if "tensorrt" in name else absent(name))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -77,7 +77,7 @@ def test_without_a_gpu_the_message_says_so(
 ) -> None:
     monkeypatch.undo()
     tensorrt_standin.install(monkeypatch, "11")
-    monkeypatch.setattr(formats, "_has_cuda", lambda: False)
+    monkeypatch.setattr(formats.base, "_has_cuda", lambda: False)
     code, _, err = run(capsys, "--trt", "-o", tmp_path, "--verify", "off")
     assert code == 4
     assert "E402 trt: no usable CUDA device, fsrcnn_x2_fp32_dyn.onnx is ready; build and run it on a machine" in err

@@ -19,10 +19,11 @@ from srblocks_export import formats
 from srblocks_export.config import MIN_PSNR, TOLERANCES, ExportConfig
 from srblocks_export.errors import ExportError
 from srblocks_export.export import export_network, network_shapes, plan_export
-from srblocks_export.formats import FORMATS
+from srblocks_export.formats import FORMATS, WriteContext
 from srblocks_export.manifest import FILE, describe
 from srblocks_export.runtime import load
-from srblocks_export.verification.process import References, Worker
+from srblocks_export.verification.inputs import References
+from srblocks_export.verification.process import Worker
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 
@@ -38,7 +39,7 @@ def export_and_verify(spec: NetworkSpec, format_name: str, precision: str, folde
     shapes = network_shapes(net, request)
     half = to_precision(net, precision, fp32_modules=[r".*\.0"])
     path = folder / f"artifact{FORMATS[format_name].suffix}"
-    FORMATS[format_name].module.write(half, path, shapes=shapes, metadata=describe(net, shapes), request=request)
+    FORMATS[format_name].write(half, path, WriteContext(shapes, describe(net, shapes).to_dict(), request))
     result = worker.verify(path, References(net, shapes, folder), *request.bounds)
     assert result.problem is None
 
@@ -86,7 +87,7 @@ def test_the_manifest_says_how_the_artifact_computes(tmp_path: Path) -> None:
         assert entry["verify"]["psnr_db"] > MIN_PSNR["fp16"]
         artifact = load(tmp_path / entry["artifact"]["file"])
         assert artifact.path.name.startswith("fsrcnn_x2_fp16_dyn")
-        assert artifact.manifest["precision"]["compute"] == "float16"
+        assert artifact.manifest.precision.compute == "float16"
         assert artifact(np.zeros((1, 1, 5, 6), np.float32)).dtype == np.float32
 
 
@@ -148,7 +149,7 @@ def test_calibration_images_are_cut_and_converted(tmp_path: Path) -> None:
             for parameter in net.parameters():
                 parameter.zero_()
         request = ExportConfig(formats=("pt2",), out=tmp_path / "out", precision="bf16", calibrate=path, optimize=False)
-        return plan_export(net, request).description["precision"]["max_abs_activation"]
+        return plan_export(net, request).manifest.precision.max_abs_activation
 
     assert largest("edsr_baseline", depth=1) == 255
     assert largest("espcn", scale=2) == pytest.approx(0.32, abs=0.01)
@@ -167,7 +168,7 @@ def test_calibration_images_that_are_none_are_refused(capsys: pytest.CaptureFixt
     assert code == 9
     assert "a.png: no readable image" in err
     Image.new("RGB", (9, 7)).save(pictures / "a.png")
-    assert "a.png is 9x7; the network takes 8 and more" in run(capsys, *command)[2]
+    assert "a.png is 9x7; use images of at least 8 per side" in run(capsys, *command)[2]
     assert not (tmp_path / "out").exists()
     odd = Network(scale=1, image_channels=2)
     request = ExportConfig(formats=("pt2",), out=tmp_path, precision="bf16", calibrate=pictures)
@@ -180,17 +181,17 @@ def test_calibration_images_that_are_none_are_refused(capsys: pytest.CaptureFixt
     [
         (
             ["--precision", "bf16"],
-            "E200 --onnx cannot be in bf16: nothing runs such ONNX files on a CPU; use --torchscript or --pt2",
+            "E200 --onnx does not support bf16; use --torchscript or --pt2",
         ),
-        (["--precision", "int8"], "E200 argument --precision: invalid choice: 'int8'"),
-        (["--fp32-modules", "tail"], "E200 --fp32-modules and --calibrate say nothing of an export in fp32; leave"),
-        (["--calibrate", "."], "E200 --fp32-modules and --calibrate say nothing of an export in fp32; leave them out"),
+        (["--precision", "int8"], 'E200 invalid value "int8" for --precision'),
+        (["--fp32-modules", "tail"], "E200 --fp32-modules and --calibrate have no effect with --precision fp32"),
+        (["--calibrate", "."], "E200 --fp32-modules and --calibrate have no effect with --precision fp32; remove them"),
         (
             ["--precision", "fp16", "--fp32-modules", "tial"],
             "E200 --fp32-modules: 'tial' does not fully match any module path; closest: tail",
         ),
         (["--precision", "fp16", "--fp32-modules", "["], "E200 --fp32-modules: invalid regular expression '['"),
-        (["--min-psnr", "-1"], "E200 argument --min-psnr: -1 is not a number of 0 or more"),
+        (["--min-psnr", "-1"], 'E200 invalid value "-1.0" for --min-psnr. must be a finite number >= 0'),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(
@@ -206,7 +207,7 @@ def test_what_cannot_be_meant_is_one_line(
 def test_all_formats_are_those_of_the_precision_that_can_be_built_here(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats, "compiler", lambda: None)
+    monkeypatch.setattr(formats.base, "cxx_compiler", lambda: None)
     assert run(capsys, "--precision", "bf16", "--all", "-o", tmp_path, "-q")[0] == 0
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"fsrcnn_x2_bf16_dyn.ts", "fsrcnn_x2_bf16_dyn.pt2", FILE}
@@ -225,7 +226,7 @@ def test_the_bounds_are_those_of_the_precision_or_the_user_s(tmp_path: Path) -> 
     assert "dB is below 9" in str(report.error)
     assert report.path == tmp_path / "loud.ts.rejected"
     for bound in ({"tolerance": -1.0}, {"min_psnr": float("nan")}):
-        with pytest.raises(ExportError, match="E200 .* is no bound; use a number of 0 or more"):
+        with pytest.raises(ExportError, match="E200 invalid .*; use a finite number >= 0"):
             request(**bound)
-    with pytest.raises(ExportError, match="E200 unknown precision 'half'; available: fp32, fp16, bf16"):
+    with pytest.raises(ExportError, match="E200 unknown precision 'half'; use fp32, fp16, bf16"):
         ExportConfig(formats=("pt2",), out=tmp_path, precision="half")

@@ -39,9 +39,8 @@ def test_a_network_on_luma_is_exported_for_rgb_images_in_every_format(
         artifact = load(tmp_path / f"fsrcnn_x2_rgb_fp32_dyn{formats.FORMATS[name].suffix}")
         torch.testing.assert_close(artifact(lr), expected, rtol=0, atol=2e-5)
         assert artifact.path.name in out
-        model, read = artifact.manifest["model"], artifact.manifest["io"]["input"]
-        assert (model["name"], model["color"], read["color"]) == ("fsrcnn", "y", "rgb")
-        assert model["config"]["width"] == 56
+        assert (artifact.network, artifact.manifest.model.color, artifact.color) == ("fsrcnn", "y", "rgb")
+        assert artifact.config["width"] == 56
 
 
 def test_a_color_that_the_network_has_changes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -53,7 +52,7 @@ def test_a_color_that_the_network_has_changes_nothing(capsys: pytest.CaptureFixt
 
 def test_a_color_network_is_not_exported_for_luma(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, _, err = run(capsys, "edsr_baseline", "--color", "y", "-o", tmp_path)
-    assert (code, "E206 the network works on rgb, not on y; leave out --color" in err) == (2, True)
+    assert (code, "E206 the network works on rgb, not on y; remove --color" in err) == (2, True)
 
 
 @pytest.mark.parametrize("flags", [[], ["--weights"]])
@@ -96,7 +95,7 @@ def test_what_the_weights_do_not_show_is_asked_for_and_taken(
     assert "value_range (255 or 1); give it as an argument; use --scale, or --arg NAME=VALUE" in err
     arguments = ["--arg", "value_range=255", "--torchscript", "--verify", "off", "-o", tmp_path]
     assert run(capsys, bare_edsr, *arguments)[0] == 0
-    assert load(tmp_path / "edsr_baseline_x2_fp32_dyn.ts").manifest["model"]["config"]["value_range"] == 255
+    assert load(tmp_path / "edsr_baseline_x2_fp32_dyn.ts").config["value_range"] == 255
 
 
 def test_weights_that_serve_all_scales_warn_when_none_is_chosen(
@@ -106,9 +105,9 @@ def test_weights_that_serve_all_scales_warn_when_none_is_chosen(
     arguments = ["--torchscript", "--verify", "off", "-o", tmp_path, "-q"]
     code, _, err = run(capsys, tmp_path / "srcnn.pth", *arguments)
     assert code == 0
-    assert "warning: at scale 1 the network takes images that are enlarged already" in err
+    assert "warning: at scale 1 the network takes images that are upscaled already" in err
     code, _, err = run(capsys, "srcnn", "--weights", tmp_path / "srcnn.pth", *arguments)
-    assert (code, "warning: the weights serve every scale, this is x2; choose another with --scale" in err) == (0, True)
+    assert (code, "warning: the weights support any scale, exporting x2; choose another with --scale" in err) == (0, True)
     assert (tmp_path / "srcnn_x2_fp32_dyn.ts").is_file()
     assert run(capsys, tmp_path / "srcnn.pth", "--scale", "3", *arguments) == (0, "", "")
     assert load(tmp_path / "srcnn_x3_fp32_dyn.ts")(torch.rand(1, 1, 5, 6)).shape == (1, 1, 15, 18)
@@ -131,7 +130,7 @@ def test_weights_for_several_scales_say_which_one_is_exported(
         capsys, tmp_path / "carn_m.safetensors", "--torchscript", "--verify", "off", "-o", tmp_path, "-q"
     )
     assert code == 0
-    assert "warning: the weights serve x2, x3, x4, this is x2; choose another with --scale" in err
+    assert "warning: the weights support x2, x3, x4, exporting x2; choose another with --scale" in err
     assert load(tmp_path / "carn_m_x2_fp32_dyn.ts").scale == 2
 
 
@@ -140,7 +139,7 @@ def test_two_sources_of_weights_are_one_too_many(
 ) -> None:
     save_checkpoint(create_network("espcn", scale=2), tmp_path / "ours.safetensors")
     code, _, err = run(capsys, espcn, "--weights", tmp_path / "ours.safetensors", "-o", tmp_path)
-    assert (code, "brings its own weights; leave out --weights" in err) == (2, True)
+    assert (code, "is a weights file, too; remove --weights" in err) == (2, True)
 
 
 def test_the_summary_says_the_colors(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

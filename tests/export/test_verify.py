@@ -15,12 +15,14 @@ from srblocks.network import Network
 from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network, network_shapes
 from srblocks_export.formats import FORMATS
-from srblocks_export.formats.onnx import format as onnx_format
-from srblocks_export.manifest import FILE, describe
+from srblocks_export.formats import WriteContext
+from srblocks_export.formats.onnx import exporter as onnx_format
+from srblocks_export.manifest import FILE, CaseInfo, describe
 from srblocks_export.report import exit_code
 from srblocks_export.shapes import Shapes
-from srblocks_export.verification.process import References, Worker, refused_shapes, verification_shapes
-from srblocks_export.verification.worker import compare
+from srblocks_export.verification.compare import compare
+from srblocks_export.verification.inputs import References, rejected_shapes, verification_shapes
+from srblocks_export.verification.process import Worker
 
 
 @pytest.fixture
@@ -32,8 +34,8 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, change) -> None:
     """Let the ONNX format write a model with one initializer changed."""
     honest = onnx_format.write
 
-    def write(net, path, **rest):
-        details = honest(net, path, **rest)
+    def write(net, path, context):
+        details = honest(net, path, context)
         model = onnx.load(path)
         weights = model.graph.initializer[0]
         weights.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(weights).copy()), weights.name))
@@ -64,7 +66,7 @@ def test_nan_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_that_does_not_load_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_format, "write", lambda net, path, **rest: path.write_bytes(b"no model") and {})
+    monkeypatch.setattr(onnx_format, "write", lambda net, path, context: path.write_bytes(b"no model") and {})
     (report,) = export_network(net, ExportConfig(formats=("onnx",), out=tmp_path))
     assert "E901" in str(report.error)
     assert report.error is not None
@@ -78,7 +80,7 @@ def test_a_backend_that_takes_its_process_down_is_found_and_the_next_file_is_sti
     shapes = network_shapes(net, request)
     references = References(net, shapes, tmp_path)
     good = tmp_path / "good.ts"
-    FORMATS["torchscript"].module.write(net, good, shapes=shapes, metadata=describe(net, shapes), request=request)
+    FORMATS["torchscript"].write(net, good, WriteContext(shapes, describe(net, shapes).to_dict(), request))
     assert worker.verify(good, references, 1e-4).problem is None
     assert worker._process is not None
     worker._process.kill()
@@ -123,20 +125,16 @@ def test_shapes_to_compare_are_legal_and_those_to_refuse_are_not(multiple: int, 
     if low % multiple:
         return
     assert [shape for shape in verification_shapes(shapes) if shapes.problem(shape)] == []
-    assert [shape for shape in refused_shapes(shapes) if not shapes.problem(shape)] == []
+    assert [shape for shape in rejected_shapes(shapes) if not shapes.problem(shape)] == []
 
 
 def test_compare_measures_against_the_spread() -> None:
     reference = np.zeros((1, 1, 2, 2))
     found = compare(np.full((1, 1, 2, 2), 0.1, np.float32), reference, spread=2.0)
-    assert found["max_error"] == pytest.approx(0.05)
-    assert found["psnr_db"] == pytest.approx(20, abs=1e-5)
+    assert found.max_error == pytest.approx(0.05)
+    assert found.psnr_db == pytest.approx(20, abs=1e-5)
     assert (
-        compare(np.zeros((1, 1, 4, 4)), reference, spread=1.0)["problem"]
+        compare(np.zeros((1, 1, 4, 4)), reference, spread=1.0).problem
         == "output is (1, 1, 4, 4) instead of (1, 1, 2, 2)"
     )
-    assert compare(reference.astype(np.float32), reference, spread=1.0) == {
-        "max_error": 0.0,
-        "psnr_db": None,
-        "problem": None,
-    }
+    assert compare(reference.astype(np.float32), reference, spread=1.0) == CaseInfo([1, 1, 2, 2], 0.0)

@@ -30,9 +30,9 @@ LONG = "n" * 300
     ],
 )
 def test_a_name_that_no_file_can_have_is_said_in_one_line(
-    commands: Commands, pictures: Path, tmp_path: Path, program: str, arguments: list[str], code: int, message: str
+    commands: Commands, images: Path, tmp_path: Path, program: str, arguments: list[str], code: int, message: str
 ) -> None:
-    given = [word.replace("PICTURES", str(pictures)).replace("OUT", str(tmp_path / "out")) for word in arguments]
+    given = [word.replace("PICTURES", str(images)).replace("OUT", str(tmp_path / "out")) for word in arguments]
     found = commands.run(program, *given, current=str(tmp_path))
     assert (found.code, found.out) == (code, "")
     assert message in found.err
@@ -43,9 +43,12 @@ def test_a_name_that_no_file_can_have_is_said_in_one_line(
 @pytest.mark.parametrize(
     "arguments,message",
     [
-        (["--scale", "two"], "E200 argument --scale: invalid int value: 'two'; see srblocks-export --help"),
-        (["--nonsense"], "E200 unrecognized arguments: --nonsense; see srblocks-export --help"),
-        (["--shape", "banana"], "E203 'banana' is no shape"),
+        (
+            ["--scale", "two"],
+            'E200 invalid value for --scale: unable to convert "two" into int; see srblocks-export --help',
+        ),
+        (["--nonsense"], "E200 unknown option: --nonsense"),
+        (["--shape", "banana"], "E203 invalid shape 'banana'"),
         (["edsr_basline"], "E201 unknown network 'edsr_basline'"),
     ],
 )

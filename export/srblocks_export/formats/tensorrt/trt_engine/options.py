@@ -43,7 +43,7 @@ def _option(default: Any, flag: str, text: str, **facts: Any) -> Any:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How TensorRT builds an engine.
+    """Options for building a TensorRT engine.
 
     Attributes:
         workspace: maximum scratch memory in bytes; None for TensorRT's default.
