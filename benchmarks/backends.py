@@ -89,7 +89,7 @@ class Workload:
             name=f"net-{self.precision}",
             shape=tuple(self.lr.shape),
             precision=self.precision,
-            device=self.device if FORMATS[fmt].compiler else "cpu",
+            device=self.device if self.device in FORMATS[fmt].devices else "cpu",
             engine=BuildOptions(tf32=self.tf32),
             verify="off",
             optimize=False,
