@@ -33,7 +33,7 @@ def _run(values: dict[str, Any]) -> int:
     options = Options(**values)
     if options.artifact and (options.network or options.weights or options.arguments or options.device != "cpu"):
         raise UsageError(
-            "--artifact includes network, weights and device", "remove NETWORK, --weights, --arg, --device"
+            "--artifact includes network, weights and device", "remove NETWORK, --weights, --arg and --device"
         )
     if options.arguments and not options.weights:
         raise UsageError("--arg requires --weights")

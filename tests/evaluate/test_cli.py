@@ -17,7 +17,7 @@ from PIL import Image
 from helpers.support import filled, outcome, run
 from srblocks import OnLuma, create_network, load_pretrained, save_checkpoint
 from srblocks.color import rgb_to_y
-from srblocks.evaluate import cli as command
+from srblocks.evaluate import run as running
 from srblocks.evaluate import evaluate, image_files, means
 from srblocks.evaluate.cli import main
 from srblocks.inference import from_network
@@ -31,7 +31,7 @@ called = partial(outcome, main)
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Two smooth pictures of odd sizes, and a text beside them."""
+    """Two smooth images of odd sizes, and a text beside them."""
     folder = tmp_path / "images"
     folder.mkdir()
     for name, (height, width) in {"first.png": (41, 50), "second.bmp": (38, 45)}.items():
@@ -62,8 +62,8 @@ def deep_png(height: int, width: int) -> bytes:
 
 
 def opened(path: Path, scale: int) -> np.ndarray:
-    with Image.open(path) as picture:
-        rgb = np.asarray(picture)
+    with Image.open(path) as image:
+        rgb = np.asarray(image)
     return rgb[: rgb.shape[0] // scale * scale, : rgb.shape[1] // scale * scale]
 
 
@@ -83,7 +83,7 @@ def test_figures_on_luma_are_those_of_the_protocol(capsys: pytest.CaptureFixture
     assert (report["scale"], report["color"], report["failed"]) == (2, "y", {})
 
 
-def test_figures_of_color_networks_come_from_8_bit_pictures(
+def test_figures_of_color_networks_come_from_8_bit_images(
     capsys: pytest.CaptureFixture[str], images: Path, edsr: Path
 ) -> None:
     code, out, _ = called(capsys, "--weights", edsr, "--data", images / "first.png", "--scale", 3, "--json")
@@ -105,12 +105,11 @@ def test_the_table_names_network_images_mean_and_protocol(capsys: pytest.Capture
     lines = out.splitlines()
     assert lines[0] == "fsrcnn (bundled weights) x3"
     assert [line.split()[0] for line in lines[2:5]] == ["first.png", "second.bmp", "mean"]
-    assert lines[5].startswith("protocol: luma (studio range) of the RGB image, reduced by MATLAB's bicubic")
-    assert "3 border pixels left out" in lines[5]
+    assert lines[5].startswith("protocol: luma (studio range) of the RGB image, downscaled by MATLAB bicubic")
+    assert "3 border pixels cropped" in lines[5]
 
 
-@pytest.mark.parametrize("suffix", [".onnx", ".ts", ".pt2"])
-@pytest.mark.parametrize("color", ["y", "rgb"])
+@pytest.mark.parametrize("color,suffix", [("y", ".onnx"), ("rgb", ".ts"), ("y", ".pt2")])
 def test_an_artifact_has_the_figures_of_its_network(
     color: str, suffix: str, capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path
 ) -> None:
@@ -129,13 +128,14 @@ def test_an_artifact_has_the_figures_of_its_network(
 def test_an_artifact_of_fixed_size_scores_what_fits(
     capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path
 ) -> None:
-    assert run(capsys, "--shape", "1,1,20,25", "--name", "net", "-o", tmp_path)[0] == 0
-    code, out, err = called(capsys, "--artifact", tmp_path / "net.onnx", "--data", images, "--json")
+    options = ["--torchscript", "--verify", "off", "-o", tmp_path]
+    assert run(capsys, "--shape", "1,1,20,25", "--name", "net", *options)[0] == 0
+    code, out, err = called(capsys, "--artifact", tmp_path / "net.ts", "--data", images, "--json")
     assert code == 0, err
     report = json.loads(out)
     assert [score["image"] for score in report["images"]] == ["first.png", "second.bmp"]
-    assert run(capsys, "--shape", "1,1,19,22", "--name", "small", "-o", tmp_path)[0] == 0
-    code, out, err = called(capsys, "--artifact", tmp_path / "small.onnx", "--data", images, "--json")
+    assert run(capsys, "--shape", "1,1,19,22", "--name", "small", *options)[0] == 0
+    code, out, err = called(capsys, "--artifact", tmp_path / "small.ts", "--data", images, "--json")
     assert code == 10
     assert "first.png: " in err
     assert [score["image"] for score in json.loads(out)["images"]] == ["second.bmp"]
@@ -145,7 +145,7 @@ def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
     capsys: pytest.CaptureFixture[str], images: Path
 ) -> None:
     (images / "broken.png").write_bytes((images / "first.png").read_bytes()[:200])
-    (images / "text.jpg").write_text("no picture")
+    (images / "text.jpg").write_text("no image")
     Image.fromarray(np.zeros((30, 30), np.uint16)).save(images / "deep.png")
     (images / "deep_color.png").write_bytes(deep_png(30, 30))
     Image.fromarray(np.zeros((3, 3, 3), np.uint8)).save(images / "tiny.png")
@@ -154,8 +154,8 @@ def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
     report, names = json.loads(out), {"broken.png", "text.jpg", "deep.png", "deep_color.png", "tiny.png"}
     assert [score["image"] for score in report["images"]] == ["first.png", "second.bmp"]
     assert {Path(path).name for path in report["failed"]} == names
-    assert "deep.png: 16 bits per channel; the protocol is one of 8 bits" in err
-    assert "deep_color.png: 16 bits per channel; the protocol is one of 8 bits" in err
+    assert "deep.png: 16-bit images are not supported" in err
+    assert "deep_color.png: 16-bit images are not supported" in err
     for path in images.iterdir():
         if path.stem in ("first", "second"):
             path.unlink()
@@ -173,30 +173,31 @@ def test_the_scale_is_that_of_the_weights_unless_they_serve_any(
     assert json.loads(called(capsys, "--data", images, "--json")[1])["scale"] == 2
     assert json.loads(called(capsys, "fsrcnn_x4", "--data", images, "--json")[1])["scale"] == 4
     code, _, err = called(capsys, "--data", images, "--weights", tmp_path / "vdsr.safetensors")
-    assert (code, "vdsr enlarges first, by any scale; give the scale" in err) == (2, True)
+    assert (code, "weights of vdsr support any scale; pass the scale" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
     "arguments,code,message",
     [
-        (["--scale", "2", "--data", "nowhere"], 2, "nowhere is no folder; give a folder with files that end in"),
+        (["--scale", "2", "--data", "nowhere"], 2, "no such file or directory: nowhere"),
         (["edsr_bas", "--scale", "2"], 2, "unknown network 'edsr_bas'; did you mean edsr_baseline"),
-        (["fsrcnn_x3", "--scale", "2"], 2, "fsrcnn_x3 enlarges x3, not x2; leave out the scale"),
-        (["fsrcnn", "--scale", "5"], 2, "no weights are bundled for fsrcnn at scale 5"),
+        (["fsrcnn_x3", "--scale", "2"], 2, "fsrcnn_x3 has scale 3, not 2; use fsrcnn"),
+        (["fsrcnn", "--scale", "5"], 2, "fsrcnn does not support scale 5; use 2, 3, 4"),
         (["--scale", "2", "--weights", "missing.pth"], 9, "missing.pth"),
-        (["--scale", "2", "--arg", "width=3"], 2, "--arg without --weights; the bundled weights show their arguments"),
+        (["--scale", "2", "--arg", "width=3"], 2, "--arg requires --weights"),
         (["--scale", "2", "--weights", "x.pth", "--arg", "width:3"], 2, "--arg must be KEY=VALUE"),
         (["vdsr", "--scale", "2", "--weights", "x.pth", "--arg", "bias=no"], 2, "--arg bias must be of type bool"),
         (
             ["--scale", "0", "--weights", "x.pth"],
             2,
-            "x.pth: scale=0 is no enlargement; give a whole number",
+            "x.pth: scale must be an integer from 1 to 64, got 0",
         ),
-        (["--scale", "2", "--device", "abacus"], 4, "--device abacus is not available here; use cpu"),
-        (["--artifact", "x.onnx", "--arg", "a=1"], 2, "leave out NETWORK, --weights, --arg and --device"),
+        (["--scale", "2", "--device", "abacus"], 4, "device abacus is not available; use cpu"),
+        (["--artifact", "x.onnx", "--arg", "a=1"], 2, "remove NETWORK, --weights, --arg and --device"),
         (["--artifact", "missing.onnx"], 9, "missing.onnx"),
-        (["fsrcnn", "--artifact", "net.onnx"], 2, "--artifact brings its own network, weights and device"),
-        (["--scale", "two"], 2, "argument --scale: invalid int value: 'two'; see srblocks-evaluate --help"),
+        (["fsrcnn", "--artifact", "net.onnx"], 2, "--artifact includes network, weights and device"),
+        (["vdsr"], 2, "no bundled weights for vdsr; available: fsrcnn_x2"),
+        (["--scale", "two"], 2, 'unable to convert "two" into int; see srblocks-evaluate --help'),
     ],
 )
 def test_wrong_input_is_said_in_one_line(
@@ -213,7 +214,7 @@ def test_weights_of_another_scale_or_without_an_argument_are_a_matter_of_usage(
     capsys: pytest.CaptureFixture[str], images: Path, edsr: Path, tmp_path: Path
 ) -> None:
     code, _, err = called(capsys, "--weights", edsr, "--scale", 2, "--data", images)
-    assert (code, "weights of edsr_baseline for x3, not for x2" in err) == (2, True)
+    assert (code, "weights of edsr_baseline for scale 3, not 2" in err) == (2, True)
     plain = create_network("edsr_baseline", scale=3, depth=1, width=4, mean_shift=False)
     theirs = {"head": "head.0", "body.0.conv1": "body.0.body.0", "body.0.conv2": "body.0.body.2", "body.1": "body.1"}
     theirs |= {"upsampler.0": "tail.0.0", "tail": "tail.1"}
@@ -221,15 +222,15 @@ def test_weights_of_another_scale_or_without_an_argument_are_a_matter_of_usage(
     foreign = {f"{new}.{leaf}": state[f"{old}.{leaf}"] for old, new in theirs.items() for leaf in ("weight", "bias")}
     torch.save(foreign, tmp_path / "foreign.pth")
     code, _, err = called(capsys, "--weights", tmp_path / "foreign.pth", "--scale", 3, "--data", images)
-    assert (code, "do not show value_range (255 or 1)" in err) == (2, True)
+    assert (code, "use --arg value_range=VALUE (255 or 1)" in err) == (2, True)
     arguments = ["--weights", tmp_path / "foreign.pth", "--scale", 3, "--arg", "value_range=255", "--data", images]
     assert called(capsys, *arguments)[0] == 0
 
 
 def test_an_artifact_is_of_one_scale(capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path) -> None:
-    assert run(capsys, "--name", "net", "--verify", "off", "-o", tmp_path)[0] == 0
-    code, _, err = called(capsys, "--artifact", tmp_path / "net.onnx", "--scale", 3, "--data", images)
-    assert (code, "net.onnx enlarges x2, not x3; leave out --scale" in err) == (2, True)
+    assert run(capsys, "--torchscript", "--name", "net", "--verify", "off", "-o", tmp_path)[0] == 0
+    code, _, err = called(capsys, "--artifact", tmp_path / "net.ts", "--scale", 3, "--data", images)
+    assert (code, "net.ts has scale 2, not 3; remove --scale" in err) == (2, True)
 
 
 def test_an_interruption_ends_it_quietly(
@@ -238,21 +239,22 @@ def test_an_interruption_ends_it_quietly(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "open_upscaler", interrupt)
+    monkeypatch.setattr(running, "open_upscaler", interrupt)
     assert called(capsys, "--data", images, "--scale", 2) == (130, "", "srblocks-evaluate: interrupted\n")
 
 
-def test_it_runs_as_a_module(images: Path) -> None:
-    arguments = [sys.executable, "-m", "srblocks.evaluate", "--data", str(images), "--scale", "4", "-q"]
-    found = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=120)
-    assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.startswith("fsrcnn (bundled weights) x4\n")
-
-
-def test_names_that_a_terminal_cannot_show_are_escaped(images: Path) -> None:
+def test_the_module_escapes_names_that_a_terminal_cannot_show(images: Path) -> None:
     (images / "first.png").rename(images / "f\u00fcrst\n.png")
     arguments = [sys.executable, "-m", "srblocks.evaluate", "--data", str(images), "--scale", "4"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     found = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith("fsrcnn (bundled weights) x4\n")
     assert "'f\\xfcrst\\n.png' " in found.stdout
+
+
+def test_errors_are_json_where_it_was_asked_for(capsys: pytest.CaptureFixture[str], images: Path) -> None:
+    for arguments, code in ((["--scale", "two"], 2), (["--data", "nowhere"], 2), (["--weights", "x.pth"], 9)):
+        found, out, err = called(capsys, "--data", images, *arguments, "--json")
+        report = json.loads(out)
+        assert (found, report["exit_code"], f"srblocks-evaluate: {report['error']}\n") == (code, code, err)

@@ -65,5 +65,5 @@ def test_means_leave_out_what_is_missing() -> None:
 
 def test_an_image_within_its_border_is_refused() -> None:
     upscale = from_network(create_network("fsrcnn", scale=4), "fsrcnn")
-    with pytest.raises(ValueError, match="crop_border=4 leaves nothing"):
+    with pytest.raises(ValueError, match="crop_border must be >= 0 and leave pixels of 8x8 images, got 4"):
         score(upscale, np.zeros((8, 8, 3), np.uint8))

@@ -1,19 +1,19 @@
-"""Pictures to enlarge."""
+"""Images to enlarge."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from helpers.images import waves
 from srblocks.inference.images import ImageFile, write_image
-from upscale.pictures import waves
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two pictures, one of them in a folder of its own, and a text."""
+    """Two images, one of them in a folder of its own, and a text."""
     (tmp_path / "photos" / "summer").mkdir(parents=True)
     write_image(ImageFile(waves(20, 31)), tmp_path / "photos" / "first.png")
     write_image(ImageFile(waves(25, 18).astype(np.uint16) * 257), tmp_path / "photos" / "summer" / "second.tif")
-    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
     return tmp_path / "photos"

@@ -1,4 +1,4 @@
-"""Pictures through networks: the values, and what becomes of a file."""
+"""Images through networks: the values, and what becomes of a file."""
 
 import errno
 import os
@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.images import waves
 from srblocks import load_pretrained, on_rgb
 from srblocks._utils.files import temporary_name
 from srblocks.inference import UpscaleError, Upscaler, from_network
@@ -17,7 +18,6 @@ from srblocks.inference.batch import APPROXIMATE, PADDED, run_job, upscale_bytes
 from srblocks.inference.images import ImageFile, ImageFileError, read_image, write_image
 from srblocks.inference.paths import Job
 from srblocks.resize import imresize
-from upscale.pictures import waves
 
 
 @pytest.fixture(scope="module")
@@ -36,48 +36,48 @@ def by_hand(pixels: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("white", [255, 65535])
 def test_colors_are_what_the_network_gives_rounded_in_their_depth(upscaler: Upscaler, white: int) -> None:
-    picture = ImageFile(waves(31, 22, white=white))
-    enlarged = upscale_image(upscaler, picture).pixels
-    assert enlarged.dtype == picture.pixels.dtype
-    assert np.array_equal(enlarged, by_hand(picture.pixels))
+    image = ImageFile(waves(31, 22, white=white))
+    upscaled = upscale_image(upscaler, image).pixels
+    assert upscaled.dtype == image.pixels.dtype
+    assert np.array_equal(upscaled, by_hand(image.pixels))
 
 
 @pytest.mark.parametrize("white", [255, 65535])
 def test_gray_goes_through_the_network_as_rgb_and_becomes_gray_again(upscaler: Upscaler, white: int) -> None:
     gray = waves(100, 40, 1, white=white)
-    enlarged = upscale_image(upscaler, ImageFile(gray)).pixels
+    upscaled = upscale_image(upscaler, ImageFile(gray)).pixels
     luma = by_hand(np.repeat(gray, 3, axis=2)) @ np.array([0.299, 0.587, 0.114])
-    assert enlarged.shape == (200, 80, 1)
-    assert enlarged.dtype == gray.dtype
-    assert np.abs(enlarged[..., 0] - luma).max() < (0.51 if white == 255 else 1.5)
+    assert upscaled.shape == (200, 80, 1)
+    assert upscaled.dtype == gray.dtype
+    assert np.abs(upscaled[..., 0] - luma).max() < (0.51 if white == 255 else 1.5)
 
 
 @pytest.mark.parametrize("white", [255, 65535])
-def test_transparency_is_enlarged_by_matlabs_bicubic(upscaler: Upscaler, white: int) -> None:
+def test_transparency_is_upscaled_by_matlabs_bicubic(upscaler: Upscaler, white: int) -> None:
     alpha = waves(23, 17, 1, white=white)
     alpha[:9] = 0
     alpha[9:14] = white
-    enlarged = upscale_image(upscaler, ImageFile(waves(23, 17, white=white), alpha)).alpha
+    upscaled = upscale_image(upscaler, ImageFile(waves(23, 17, white=white), alpha)).alpha
     exact = np.clip(imresize(alpha[..., 0] / white, 2), 0, 1) * white
-    assert enlarged is not None
-    assert enlarged.dtype == alpha.dtype
-    assert np.abs(enlarged[..., 0] - exact).max() < (0.51 if white == 255 else 0.6)
+    assert upscaled is not None
+    assert upscaled.dtype == alpha.dtype
+    assert np.abs(upscaled[..., 0] - exact).max() < (0.51 if white == 255 else 0.6)
 
 
-def test_large_pictures_with_transparency_are_enlarged_in_tiles(upscaler: Upscaler) -> None:
-    picture = ImageFile(waves(30, 1200), waves(30, 1200, 1))
-    whole, tiles = (upscale_image(upscaler, picture, tile=tile) for tile in (2000, 64))
+def test_large_images_with_transparency_are_upscaled_in_tiles(upscaler: Upscaler) -> None:
+    image = ImageFile(waves(30, 1200), waves(30, 1200, 1))
+    whole, tiles = (upscale_image(upscaler, image, tile=tile) for tile in (2000, 64))
     assert np.abs(whole.pixels.astype(int) - tiles.pixels).max() <= 1
-    exact = np.clip(imresize(picture.alpha[..., 0] / 255, 2), 0, 1) * 255
+    exact = np.clip(imresize(image.alpha[..., 0] / 255, 2), 0, 1) * 255
     assert np.abs(tiles.alpha[..., 0] - exact).max() < 0.51
-    assert tiles.remarks == ()
+    assert tiles.warnings == ()
 
 
 def test_tiles_of_a_network_that_sees_all_are_said_to_be_approximate(upscaler: Upscaler) -> None:
     sees_all = replace(upscaler, radius=None, tile=128)
-    assert upscale_image(sees_all, ImageFile(waves(40, 130))).remarks == (APPROXIMATE,)
-    assert upscale_image(sees_all, ImageFile(waves(40, 120))).remarks == ()
-    assert upscale_image(sees_all, ImageFile(waves(40, 120)), tile=100).remarks == (APPROXIMATE,)
+    assert upscale_image(sees_all, ImageFile(waves(40, 130))).warnings == (APPROXIMATE,)
+    assert upscale_image(sees_all, ImageFile(waves(40, 120))).warnings == ()
+    assert upscale_image(sees_all, ImageFile(waves(40, 120)), tile=100).warnings == (APPROXIMATE,)
 
 
 @pytest.mark.parametrize("form,suffix", [("PNG", ".png"), ("JPEG", ".jpg"), ("TIFF", ".tif"), ("WEBP", ".webp")])
@@ -97,8 +97,8 @@ def test_metadata_stay_and_state_the_new_size(upscaler: Upscaler, tmp_path: Path
     exif.get_ifd(0x8769).update({0xA002: 30, 0xA003: 20, 0x9003: "2026:11:21 10:00:00"})
     profile = b"a profile" * 100
     Image.fromarray(waves(20, 30)).save(tmp_path / "a.jpg", exif=exif, icc_profile=profile, dpi=(300, 300))
-    picture = upscale_file(upscaler, tmp_path / "a.jpg", tmp_path / "b.jpg")
-    assert picture.remarks == ()
+    loaded = upscale_file(upscaler, tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert loaded.warnings == ()
     with Image.open(tmp_path / "b.jpg") as image:
         camera = image.getexif().get_ifd(0x8769)
         assert image.size == (60, 40)
@@ -109,14 +109,14 @@ def test_metadata_stay_and_state_the_new_size(upscaler: Upscaler, tmp_path: Path
 
 def test_what_is_lost_is_told(upscaler: Upscaler, tmp_path: Path) -> None:
     write_image(ImageFile(waves(9, 9, white=65535), waves(9, 9, 1, white=65535)), tmp_path / "a.png")
-    lost = upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.jpg").remarks
-    assert lost == ("16 bits rounded to the 8 of JPEG", "transparency laid on white: JPEG has none")
+    lost = upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.jpg").warnings
+    assert lost == ("16 bits rounded to 8 for JPEG", "transparency replaced by white: not supported by JPEG")
 
 
-def test_a_picture_that_becomes_too_large_is_refused_before_the_work(tmp_path: Path) -> None:
+def test_a_image_that_becomes_too_large_is_refused_before_the_work(tmp_path: Path) -> None:
     write_image(ImageFile(np.zeros((1, 33000, 3), np.uint8)), tmp_path / "a.jpg")
     idle = Upscaler("idle", lambda _: pytest.fail("the network ran"), 2, "rgb")
-    with pytest.raises(ImageFileError, match="JPEG holds sides of up to 65500 pixels, not 66000x2"):
+    with pytest.raises(ImageFileError, match="JPEG supports sides of up to 65500 pixels, got 66000x2"):
         upscale_file(idle, tmp_path / "a.jpg", tmp_path / "b.jpg")
     assert not (tmp_path / "b.jpg").exists()
 
@@ -131,7 +131,7 @@ def broken(error: BaseException) -> Upscaler:
 @pytest.mark.parametrize(
     "error,reason",
     [
-        (MemoryError("too much"), "there is not enough memory for it; give a smaller --tile"),
+        (MemoryError("too much"), "not enough memory; use a smaller --tile"),
         (RuntimeError("wrong kind\nof tensor"), "RuntimeError: wrong kind"),
         (ValueError("wrong size\nof tensor"), "wrong size"),
         (KeyError("name"), "KeyError: 'name'"),
@@ -147,20 +147,20 @@ def test_a_job_that_fails_says_why_and_leaves_nothing(tmp_path: Path, error: Exc
 
 
 def test_files_that_cannot_be_read_have_a_reason(upscaler: Upscaler, tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     reasons = [
         run_job(upscaler, Job(tmp_path / name, tmp_path / "b.png")).reason for name in ("text.png", "absent.png")
     ]
-    assert reasons[0].startswith("no readable image: no PNG, JPEG, WebP, TIFF or BMP")
+    assert reasons[0].startswith("not a supported PNG, JPEG, WebP, TIFF or BMP image")
     assert reasons[1] == "No such file or directory"
 
 
 def test_an_output_that_cannot_be_written_ends_it(upscaler: Upscaler, tmp_path: Path) -> None:
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UpscaleError, match="cannot be written") as caught:
+    with pytest.raises(UpscaleError, match="cannot write") as caught:
         run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "file" / "b.png"))
-    assert caught.value.code == 3
+    assert caught.value.exit_code == 3
 
 
 @pytest.mark.parametrize(
@@ -193,13 +193,13 @@ def test_what_one_name_cannot_be_is_the_failure_of_one_file(
 ) -> None:
     from srblocks.inference import batch as jobs
 
-    def refuse(picture: ImageFile, target: Path, **_: object) -> None:
+    def refuse(image: ImageFile, target: Path, **_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     monkeypatch.setattr(jobs, "write_image", refuse)
     outcome = run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "b.png"))
-    assert outcome.reason == f"{tmp_path / 'b.png'} cannot be written ({os.strerror(number)})"
+    assert outcome.reason == f"cannot write {tmp_path / 'b.png'} ({os.strerror(number)})"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO])
@@ -208,14 +208,14 @@ def test_what_the_disk_refuses_ends_it(
 ) -> None:
     from srblocks.inference import batch as jobs
 
-    def refuse(picture: ImageFile, target: Path, **_: object) -> None:
+    def refuse(image: ImageFile, target: Path, **_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     monkeypatch.setattr(jobs, "write_image", refuse)
-    with pytest.raises(UpscaleError, match="cannot be written") as caught:
+    with pytest.raises(UpscaleError, match="cannot write") as caught:
         run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "b.png"))
-    assert caught.value.code == 3
+    assert caught.value.exit_code == 3
 
 
 def test_a_name_that_cannot_be_is_no_finished_output(upscaler: Upscaler, tmp_path: Path) -> None:
@@ -234,8 +234,8 @@ def test_an_interruption_while_writing_leaves_nothing(
 ) -> None:
     from srblocks.inference import batch as jobs
 
-    def interrupt(picture: ImageFile, target: Path, **_: object) -> None:
-        target.write_bytes(b"half a picture")
+    def interrupt(image: ImageFile, target: Path, **_: object) -> None:
+        target.write_bytes(b"half a image")
         raise KeyboardInterrupt
 
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
@@ -245,9 +245,9 @@ def test_an_interruption_while_writing_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_a_picture_of_a_size_that_the_network_does_not_take_is_said_to_be_mirrored() -> None:
+def test_a_image_of_a_size_that_the_network_does_not_take_is_said_to_be_mirrored() -> None:
     thirds = Upscaler("thirds", lambda batch: batch.repeat(2, 2).repeat(2, 3), 2, "rgb", size_multiple=3, radius=0)
     for side, padded in ((9, False), (10, True)):
-        picture = upscale_image(thirds, ImageFile(np.zeros((side, 9, 3), np.uint8)))
-        assert picture.pixels.shape == (2 * side, 18, 3)
-        assert (PADDED in picture.remarks) == padded
+        image = upscale_image(thirds, ImageFile(np.zeros((side, 9, 3), np.uint8)))
+        assert image.pixels.shape == (2 * side, 18, 3)
+        assert (PADDED in image.warnings) == padded

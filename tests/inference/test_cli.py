@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -12,20 +13,19 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.images import waves
 from helpers.support import authors_state, filled, run
+from helpers.upscaling import COMMAND, called, contents
 from srblocks import create_network, load_pretrained, on_rgb, save_checkpoint
 from srblocks.inference import from_network
 from srblocks.inference.batch import upscale_image
 from srblocks.inference.images import read_image
-from upscale.commands import COMMAND, called, contents
-from upscale.pictures import waves
 
 
 def test_a_folder_becomes_a_folder(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
     code, out, err = called(capsys, photos, "-o", tmp_path / "big", "--scale", 3)
     assert (code, err) == (0, "")
-    assert out.startswith("2 of 2 enlarged x3 by fsrcnn (bundled weights), ")
-    assert out.endswith(" images/s\n")
+    assert re.fullmatch(r"2 of 2 upscaled x3 by fsrcnn \(bundled weights\) in [\d.]+ s\n", out)
     assert sorted(contents(tmp_path / "big")) == ["first.png", "summer/second.tif"]
     upscaler = from_network(on_rgb(load_pretrained("fsrcnn", scale=3)), "fsrcnn")
     for name in contents(tmp_path / "big"):
@@ -39,7 +39,7 @@ def test_a_folder_becomes_a_folder(capsys: pytest.CaptureFixture[str], photos: P
 def test_what_became_of_every_file_is_told_as_json(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
 ) -> None:
-    (photos / "broken.jpg").write_text("no picture")
+    (photos / "broken.jpg").write_text("no image")
     arguments = [photos, "-o", tmp_path / "big", "--format", "jpg", "--json"]
     code, out, err = called(capsys, *arguments)
     report = json.loads(out)
@@ -49,23 +49,23 @@ def test_what_became_of_every_file_is_told_as_json(
         "fsrcnn (bundled weights)", 2, 3, 2, 0, 1,
     ]  # fmt: skip
     assert (broken["source"], broken["status"], broken["size"]) == (str(photos / "broken.jpg"), "failed", None)
-    assert broken["reason"].startswith("no readable image: no PNG, JPEG, WebP, TIFF or BMP")
+    assert broken["reason"].startswith("not a supported PNG, JPEG, WebP, TIFF or BMP image")
     assert (first["target"], first["size"], first["remarks"]) == (str(tmp_path / "big" / "first.jpg"), [62, 40], [])
-    assert second["remarks"] == ["16 bits rounded to the 8 of JPEG"]
+    assert second["remarks"] == ["16 bits rounded to 8 for JPEG"]
     assert (second["approximate"], second["reason"]) == (False, None)
     assert err.splitlines() == [
         f"srblocks-upscale: {photos / 'broken.jpg'}: {broken['reason']}",
-        f"srblocks-upscale: {photos / 'summer' / 'second.tif'}: 16 bits rounded to the 8 of JPEG",
+        f"srblocks-upscale: {photos / 'summer' / 'second.tif'}: 16 bits rounded to 8 for JPEG",
     ]
     assert sorted(contents(tmp_path / "big")) == ["first.jpg", "summer/second.jpg"]
 
 
-@pytest.mark.parametrize("color", ["y", "rgb"])
+@pytest.mark.parametrize("color,flag,suffix", [("y", "--torchscript", ".ts"), ("rgb", "--onnx", ".onnx")])
 def test_an_artifact_gives_what_its_network_gives(
-    color: str, capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
+    color: str, flag: str, suffix: str, capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
 ) -> None:
-    assert run(capsys, "--color", color, "--name", "net", "--verify", "off", "-o", tmp_path)[0] == 0
-    for model, out in (("fsrcnn", "a.png"), (tmp_path / "net.onnx", "b.png")):
+    assert run(capsys, "--color", color, flag, "--name", "net", "--verify", "off", "-o", tmp_path)[0] == 0
+    for model, out in (("fsrcnn", "a.png"), (tmp_path / f"net{suffix}", "b.png")):
         assert called(capsys, photos / "first.png", "-o", tmp_path / out, "--model", model, "-q") == (0, "", "")
     found, expected = (read_image(tmp_path / name).pixels.astype(int) for name in ("b.png", "a.png"))
     assert np.abs(found - expected).max() <= 1
@@ -77,7 +77,7 @@ def test_weights_of_ones_own(capsys: pytest.CaptureFixture[str], photos: Path, t
     code, out, _ = called(
         capsys, photos / "first.png", "-o", tmp_path / "a.png", "--model", tmp_path / "own.safetensors"
     )
-    assert (code, out.startswith("1 of 1 enlarged x2 by edsr_baseline (own.safetensors)")) == (0, True)
+    assert (code, out.startswith("1 of 1 upscaled x2 by edsr_baseline (own.safetensors)")) == (0, True)
     expected = upscale_image(from_network(net, "own"), read_image(photos / "first.png")).pixels
     assert np.abs(read_image(tmp_path / "a.png").pixels.astype(int) - expected).max() <= 1
 
@@ -91,8 +91,8 @@ def test_existing_outputs_are_kept_unless_asked_for(
     code, out, err = called(capsys, photos, "-o", big, "--scale", 4)
     assert (code, out) == (3, "")
     assert err == (
-        f"srblocks-upscale: {big / 'first.png'} and 1 more outputs exist; "
-        "use --resume to go on, --force to overwrite, or another -o\n"
+        f"srblocks-upscale: {big / 'first.png'} and 1 other outputs exist; "
+        "use --resume to continue, --force to overwrite, or another -o\n"
     )
     assert called(capsys, photos / "first.png", "-o", big / "first.png")[0] == 3
     assert contents(big) == before
@@ -108,7 +108,7 @@ def test_resuming_skips_what_is_finished_and_not_older(
     (big / "summer").mkdir(parents=True)
     (big / "first.png").write_text("finished")
     code, out, _ = called(capsys, photos, "-o", big, "--resume")
-    assert (code, out.endswith(" images/s, 1 skipped\n")) == (0, True)
+    assert (code, out.endswith(" s, 1 skipped\n")) == (0, True)
     assert (big / "first.png").read_text() == "finished"
     assert read_image(big / "summer" / "second.tif").pixels.shape == (50, 36, 3)
     future = time.time_ns() + 10**10
@@ -119,7 +119,7 @@ def test_resuming_skips_what_is_finished_and_not_older(
 
 
 def test_a_terminal_sees_how_far_it_is(photos: Path, tmp_path: Path) -> None:
-    (photos / "odd\n[bold]:smile:.png").write_text("no picture")
+    (photos / "odd\n[bold]:smile:.png").write_text("no image")
     leader, follower = pty.openpty()
     arguments = [*COMMAND, str(photos), "-o", str(tmp_path / "big")]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150", "NO_COLOR": "1"}
@@ -131,8 +131,8 @@ def test_a_terminal_sees_how_far_it_is(photos: Path, tmp_path: Path) -> None:
     os.close(leader)
     assert found.returncode == 10
     assert "3/3" in shown
-    assert " images/s " in shown
-    assert "odd\\n[bold]:smile:.png': no readable image: no PNG, JPEG" in shown
+    assert " MP/s" in shown
+    assert "odd\\n[bold]:smile:.png': not a supported PNG, JPEG" in shown
 
 
 def test_only_the_tiles_of_a_network_that_sees_all_are_approximate(
@@ -145,17 +145,17 @@ def test_only_the_tiles_of_a_network_that_sees_all_are_approximate(
         arguments = ["--model", tmp_path / "own.safetensors", "--tile", tile, "--json", "--force"]
         code, out, err = called(capsys, tmp_path / "a.png", "-o", tmp_path / "b.png", *arguments)
         assert (code, json.loads(out)["outcomes"][0]["approximate"]) == (0, approximate)
-        assert ("approximate: the network sees whole pictures" in err) is approximate
+        assert ("approximate: upscaled in tiles by a network with a global receptive field" in err) is approximate
 
 
-def test_what_tiles_change_is_measured_on_the_first_such_picture(
+def test_what_tiles_change_is_measured_on_the_first_such_image(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     net = create_network("rcan", scale=2, width=16, groups=1, blocks_per_group=2)
     save_checkpoint(net, tmp_path / "rcan.safetensors")
     for name, side in (("fits.png", 60), ("large.png", 100)):
-        picture = np.random.default_rng(0).integers(0, 256, (side, side), np.uint8)
-        Image.fromarray(picture).save(tmp_path / name)
+        image = np.random.default_rng(0).integers(0, 256, (side, side), np.uint8)
+        Image.fromarray(image).save(tmp_path / name)
     inputs = [tmp_path / "fits.png", tmp_path / "large.png"]
     options = ["--model", tmp_path / "rcan.safetensors", "--tile", 80, "--json"]
     code, out, _ = called(capsys, *inputs, "-o", tmp_path / "out", *options)
@@ -177,12 +177,12 @@ def test_arguments_that_weights_do_not_show_are_asked_for_and_given(
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "a.png")
     options = [tmp_path / "a.png", "-o", tmp_path / "out", "--model", tmp_path / "net.pth", "-q"]
     code, _, err = called(capsys, *options)
-    assert (code, "see --scale and --arg" in err) == (2, True)
+    assert (code, "use --scale" in err) == (2, True)
     code, _, err = called(capsys, *options, "--scale", 2, "--arg", "no_such=8")
     assert (code, "no_such" in err) == (2, True)
     assert called(capsys, *options, "--scale", 2, "--arg", "value_range=255")[0] == 0
     code, _, err = called(capsys, tmp_path / "a.png", "-o", tmp_path / "out", "--arg", "width=8", "--force")
-    assert (code, "fsrcnn shows its network and arguments; leave out width" in err) == (2, True)
+    assert (code, "arguments can only be passed with a weights file" in err) == (2, True)
 
 
 def test_weights_that_do_not_show_their_network_take_its_name(
@@ -193,9 +193,9 @@ def test_weights_that_do_not_show_their_network_take_its_name(
     options = [tmp_path / "a.png", "-o", tmp_path / "out", "--model", tmp_path / "net.pth", "-q", "--arg", "depth=1"]
     assert called(capsys, *options)[0] == 9
     assert called(capsys, *options, "--network", "edsr_baseline") == (0, "", "")
-    with Image.open(tmp_path / "out" / "a.png") as picture:
-        assert picture.size == (18, 18)
+    with Image.open(tmp_path / "out" / "a.png") as image:
+        assert image.size == (18, 18)
     code, _, err = called(capsys, *options, "--network", "edsr_basic", "--force")
     assert (code, "did you mean edsr_baseline" in err) == (2, True)
     code, _, err = called(capsys, tmp_path / "a.png", "-o", tmp_path / "b", "--network", "fsrcnn")
-    assert (code, "fsrcnn shows its network and arguments; leave out fsrcnn" in err) == (2, True)
+    assert (code, "network can only be passed with a weights file" in err) == (2, True)

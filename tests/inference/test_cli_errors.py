@@ -1,22 +1,27 @@
 """`srblocks-upscale` where something goes wrong: one line, its exit code, and nothing half written."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from helpers.upscaling import called, contents
 from srblocks.inference import batch as jobs
 from srblocks.inference import run as running
 from srblocks.inference.images import ImageFile, write_image
-from upscale.commands import called, contents
 
 
 def test_only_bad_files_are_another_exit_code(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_text("no picture")
+    (tmp_path / "a.png").write_text("no image")
     code, out, err = called(capsys, tmp_path / "a.png", "-o", tmp_path / "big")
     assert (code, err.count("\n")) == (9, 1)
-    assert out == "0 of 1 enlarged x2 by fsrcnn (bundled weights), 1 failed\n"
+    assert (
+        re.sub(r"in [\d.]+ s", "in 0.0 s", out) == "0 of 1 upscaled x2 by fsrcnn (bundled weights) in 0.0 s, 1 failed\n"
+    )
     assert contents(tmp_path / "big") == {}
 
 
@@ -32,7 +37,7 @@ def test_an_interruption_keeps_what_is_finished(
 
     monkeypatch.setattr(running, "run_job", interrupted)
     code, out, err = called(capsys, photos, "-o", tmp_path / "big", "--json")
-    assert (code, err) == (130, "srblocks-upscale: interrupted; --resume goes on with it\n")
+    assert (code, err) == (130, "srblocks-upscale: interrupted; use --resume to continue\n")
     assert [outcome["status"] for outcome in json.loads(out)["outcomes"]] == ["done"]
     assert list(contents(tmp_path / "big")) == ["first.png"]
 
@@ -42,17 +47,17 @@ def test_a_full_disk_ends_it_and_leaves_nothing_half_written(
 ) -> None:
     real = jobs.write_image
 
-    def full(picture: ImageFile, target: Path, **options: object) -> object:
+    def full(image: ImageFile, target: Path, **options: object) -> object:
         if target.suffix == ".png":
-            return real(picture, target, **options)
-        target.write_bytes(b"half a picture")
+            return real(image, target, **options)
+        target.write_bytes(b"half a image")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(jobs, "write_image", full)
     code, out, err = called(capsys, photos, "-o", tmp_path / "big")
     assert (code, list(contents(tmp_path / "big"))) == (3, ["first.png"])
-    assert err.endswith("second.tif cannot be written (No space left on device)\n")
-    assert out.startswith("1 of 2 enlarged")
+    assert err.endswith("second.tif (No space left on device)\n")
+    assert out.startswith("1 of 2 upscaled")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -72,11 +77,11 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work(
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         code, _, err = called(capsys, photos, "-o", out)
-        assert (code, err.startswith(f"srblocks-upscale: {out} cannot be written (")) == (3, True)
+        assert (code, err.startswith(f"srblocks-upscale: cannot write {out} (")) == (3, True)
         assert err.endswith("; choose another -o\n")
 
 
-def test_a_name_that_is_too_long_keeps_no_other_file_from_being_enlarged(
+def test_a_name_that_is_too_long_keeps_no_other_file_from_being_upscaled(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
 ) -> None:
     (photos / ("n" * 248 + ".jpg")).write_bytes((photos / "first.png").read_bytes())
@@ -84,27 +89,30 @@ def test_a_name_that_is_too_long_keeps_no_other_file_from_being_enlarged(
     code, out, err = called(capsys, photos, "-o", tmp_path / "big", "--format", "webp", "--force", "--json")
     report = json.loads(out)
     assert (code, report["done"], report["failed"]) == (10, 3, 1)
-    assert "cannot be written (File name too long)" in err
+    assert "(File name too long)" in err
     assert sorted(contents(tmp_path / "big"), key=len)[:2] == ["first.webp", "summer/second.webp"]
 
 
 @pytest.mark.parametrize(
     "arguments,code,message",
     [
-        ([], 2, "the following arguments are required: INPUT, -o/--out; see srblocks-upscale --help"),
-        (["PHOTOS"], 2, "the following arguments are required: -o/--out"),
-        (["absent.png", "-o", "OUT"], 2, "absent.png is no file or folder; give images, or folders of them"),
-        (["PHOTOS", "-o", "out.gif"], 2, ".gif files are not written; use .png, .jpg"),
+        ([], 2, "parameter INPUTS requires an argument; see srblocks-upscale --help"),
+        (["PHOTOS"], 2, "parameter --out requires an argument; see srblocks-upscale --help"),
+        (["absent.png", "-o", "OUT"], 2, "no such file or directory: absent.png"),
+        (["PHOTOS", "-o", "out.gif"], 2, "cannot write .gif files; use .png, .jpg"),
         (["PHOTOS", "-o", "OUT", "--model", "fsrcn"], 2, "unknown network 'fsrcn'; did you mean fsrcnn"),
-        (["PHOTOS", "-o", "OUT", "--model", "edsr"], 2, "no weights are bundled for edsr"),
-        (["PHOTOS", "-o", "OUT", "--scale", "7"], 2, "no weights are bundled for fsrcnn at scale 7"),
-        (["PHOTOS", "-o", "OUT", "--scale", "two"], 2, "argument --scale: invalid int value: 'two'"),
-        (["PHOTOS", "-o", "OUT", "--tile", "0"], 2, "argument --tile: '0' is no size; give auto, or pixels per side"),
-        (["PHOTOS", "-o", "OUT", "--tile", "10"], 2, "tiles of 10 pixels leave nothing within their halo; give 17"),
-        (["PHOTOS", "-o", "OUT", "--quality", "101"], 2, "argument --quality: '101' is not in 1..100"),
-        (["PHOTOS", "-o", "OUT", "--resume", "--force"], 2, "not allowed with argument"),
-        (["PHOTOS", "-o", "OUT", "--format", "gif"], 2, "argument --format: invalid choice: 'gif'"),
-        (["PHOTOS", "-o", "OUT", "--device", "abacus"], 4, "--device abacus is not available here; use cpu"),
+        (["PHOTOS", "-o", "OUT", "--model", "edsr"], 2, "no bundled weights for edsr"),
+        (["PHOTOS", "-o", "OUT", "--scale", "7"], 2, "fsrcnn does not support scale 7"),
+        (["PHOTOS", "-o", "OUT", "--scale", "two"], 2, 'unable to convert "two" into int'),
+        (["PHOTOS", "-o", "OUT", "--tile", "0"], 2, "must be auto, or the number of pixels such as 256"),
+        (["PHOTOS", "-o", "OUT", "--tile", "10"], 2, "tile must be at least 17 for fsrcnn (bundled weights), got 10"),
+        (["PHOTOS", "-o", "OUT", "--quality", "101"], 2, "--quality"),
+        (["PHOTOS/first.png", "-o", "OUT", "--quality", "50"], 2, "--quality has no effect on PNG; remove it, or use"),
+        (["absent.jpg", "-o", "out.png"], 2, "no such file or directory: absent.jpg"),
+        (["PHOTOS", "-o", "OUT", "--mod", "fsrcnn"], 2, "unknown option: --mod. Did you mean --model?"),
+        (["PHOTOS", "-o", "OUT", "--resume", "--force"], 2, "--resume and --force exclude each other"),
+        (["PHOTOS", "-o", "OUT", "--format", "gif"], 2, 'invalid value "gif" for --format'),
+        (["PHOTOS", "-o", "OUT", "--device", "abacus"], 4, "device abacus is not available; use cpu"),
         (["PHOTOS", "-o", "OUT", "--model", "PHOTOS/notes.txt"], 9, "notes.txt"),
         (["PHOTOS", "-o", "OUT", "--model", "absent.onnx"], 9, "absent.onnx"),
     ],
@@ -112,9 +120,35 @@ def test_a_name_that_is_too_long_keeps_no_other_file_from_being_enlarged(
 def test_wrong_input_is_one_line_and_its_exit_code(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
-    places = {"PHOTOS": str(photos), "OUT": str(tmp_path / "out"), "PHOTOS/notes.txt": str(photos / "notes.txt")}
+    places = {"PHOTOS": str(photos), "OUT": str(tmp_path / "out")}
+    places |= {f"PHOTOS/{name}": str(photos / name) for name in ("notes.txt", "first.png")}
     found, out, err = called(capsys, *(places.get(argument, argument) for argument in arguments))
     assert (found, out, err.count("\n")) == (code, "", 1)
     assert err.startswith("srblocks-upscale: ")
     assert message in err
     assert not (tmp_path / "out").exists()
+
+
+def test_errors_are_json_where_it_was_asked_for(
+    capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
+) -> None:
+    common = [photos, "-o", tmp_path / "out", "--json"]
+    for arguments, code in ((["--scale", "two"], 2), (["--model", "fsrcn"], 2), (["--model", "absent.onnx"], 9)):
+        found, out, err = called(capsys, *common, *arguments)
+        report = json.loads(out)
+        assert (found, report["exit_code"], f"srblocks-upscale: {report['error']}\n") == (code, code, err)
+
+
+def test_the_help_and_wrong_paths_are_answered_without_torch() -> None:
+    code = (
+        "import sys; from srblocks.inference.cli import main as upscale; from srblocks.evaluate.cli import main as score\n"
+        "codes = upscale(['--help']), upscale(['absent', '-o', 'x']), score(['--help']), score(['--data', 'absent'])\n"
+        "assert codes == (0, 2, 0, 2) and 'torch' not in sys.modules and 'PIL' not in sys.modules"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert found.returncode == 0, found.stderr
+    assert found.stderr.splitlines() == [
+        "srblocks-upscale: no such file or directory: absent",
+        "srblocks-evaluate: no such file or directory: absent",
+    ]
+    assert max(map(len, found.stdout.splitlines())) <= 80

@@ -97,10 +97,10 @@ def _fitted(image: ImageFile, name: str) -> tuple[ImageFile, list[str]]:
         image = dataclasses.replace(image, pixels=np.broadcast_to(image.pixels, (height, width, 3)))
         warnings += ["gray converted to RGB"] * (name == "TIFF")
         left_out |= {"icc_profile"} if (image.icc_profile or b"")[16:20] == b"GRAY" else set()
-    if name == "JPEG":
-        left_out |= {field for field in ("exif", "xmp") if len(getattr(image, field) or b"") > _JPEG_SEGMENT}
     warnings += [f"dropped {_WORDS[field]}: not supported by {name}" for field in sorted(left_out)]
-    return dataclasses.replace(image, **dict.fromkeys(left_out)), warnings
+    large = {field for field in ("exif", "xmp") if len(getattr(image, field) or b"") > _JPEG_SEGMENT and name == "JPEG"}
+    warnings += [f"dropped {_WORDS[field]}: too large for JPEG" for field in sorted(large)]
+    return dataclasses.replace(image, **dict.fromkeys(left_out | large)), warnings
 
 
 def _image(samples: Pixels) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Truncated, damaged and oversized pictures are named as such."""
+"""Truncated, damaged and oversized images are named as such."""
 
 import io
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from helpers.images import PROFILE, XMP, exif_block, image_of, noise, written
 from srblocks.inference.images import ImageFile, ImageFileError, read_image, write_image
-from upscale.pictures import PROFILE, XMP, exif_block, noise, picture_of, written
 
 
 def whole_files() -> Iterator[tuple[str, bytes]]:
-    picture = ImageFile(noise(24, 24, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
-    deep = picture_of(noise(24, 24, 4, np.uint16), exif=exif_block(), icc_profile=PROFILE)
+    image = ImageFile(noise(24, 24, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
+    deep = image_of(noise(24, 24, 4, np.uint16), exif=exif_block(), icc_profile=PROFILE)
     for form in ("PNG", "JPEG", "WEBP", "TIFF", "BMP"):
-        yield form, written(picture, form)
+        yield form, written(image, form)
     for form in ("PNG", "TIFF"):
         yield f"deep {form}", written(deep, form)
 
@@ -43,12 +43,12 @@ def test_damage_raises_nothing_else(form: str, data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         del content[data.draw(st.integers(0, len(content))) :]
     try:
-        picture = read_image(io.BytesIO(bytes(content)))
+        image = read_image(io.BytesIO(bytes(content)))
     except ImageFileError:
         return
-    if picture.pixels.size < 10**6:
+    if image.pixels.size < 10**6:
         for target in ("PNG", "JPEG", "TIFF"):
-            write_image(picture, io.BytesIO(), format=target)
+            write_image(image, io.BytesIO(), format=target)
 
 
 def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

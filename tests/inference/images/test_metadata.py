@@ -1,4 +1,4 @@
-"""Metadata of pictures: kept to the byte, or named where a format cannot hold them."""
+"""Metadata of images: kept to the byte, or named where a format cannot hold them."""
 
 import io
 from dataclasses import replace
@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from helpers.images import PROFILE, XMP, exif_block, noise, stream_at_start, written
 from srblocks.inference.images import ImageFile, read_image, write_image
 from srblocks.inference.images.metadata import exif_of_size
-from upscale.pictures import PROFILE, XMP, exif_block, noise, stream_at_start, written
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_metadata_is_kept_to_the_byte(form: str, channels: int) -> None:
     exif = exif_of_size(exif_block(), 20, 30)
-    picture = ImageFile(noise(20, 30, channels), exif=exif, xmp=XMP, icc_profile=PROFILE)
-    found = read_image(io.BytesIO(written(picture, form)))
+    image = ImageFile(noise(20, 30, channels), exif=exif, xmp=XMP, icc_profile=PROFILE)
+    found = read_image(io.BytesIO(written(image, form)))
     assert (found.exif, found.xmp, found.icc_profile) == (exif, XMP, PROFILE)
     again = read_image(io.BytesIO(written(found, form)))
     assert (again.exif, again.xmp, again.icc_profile) == (exif, XMP, PROFILE)
@@ -29,8 +29,8 @@ def test_metadata_is_kept_to_the_byte(form: str, channels: int) -> None:
 
 @pytest.mark.parametrize("first,second", [("JPEG", "TIFF"), ("TIFF", "JPEG"), ("TIFF", "TIFF"), ("PNG", "TIFF")])
 def test_the_tags_survive_a_tiff(first: str, second: str) -> None:
-    picture = ImageFile(noise(20, 30, 3), exif=exif_block(), dpi=(300.0, 300.0), icc_profile=PROFILE, xmp=XMP)
-    found = read_image(io.BytesIO(written(picture, first)))
+    image = ImageFile(noise(20, 30, 3), exif=exif_block(), dpi=(300.0, 300.0), icc_profile=PROFILE, xmp=XMP)
+    found = read_image(io.BytesIO(written(image, first)))
     found = read_image(io.BytesIO(written(found, second)))
     assert found.exif is not None
     exif = Image.Exif()
@@ -44,7 +44,7 @@ def test_the_tags_survive_a_tiff(first: str, second: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_never_turned_twice(orientation: int, tmp_path: Path) -> None:
+def test_a_image_is_never_turned_twice(orientation: int, tmp_path: Path) -> None:
     exif, image = Image.Exif(), Image.fromarray(noise(4, 6, 3))
     exif[0x0112] = orientation
     for suffix in (".png", ".tif", ".jpg"):
@@ -85,13 +85,13 @@ def test_damaged_exif_blocks_stay_as_they_are_or_of_their_length(block: bytes, c
 
 
 def test_metadata_that_a_format_lacks_are_named() -> None:
-    picture = ImageFile(noise(5, 5, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
-    lost = write_image(picture, io.BytesIO(), format="BMP")
-    assert [remark.partition(" left out")[0] for remark in lost] == ["EXIF", "color profile", "XMP"]
-    assert write_image(picture, io.BytesIO(), format="WEBP") == ("resolution (dpi) left out: WEBP cannot hold it",)
-    large = replace(picture, exif=exif_block(thumbnail=bytes(70000)), xmp=XMP * 1000)
+    image = ImageFile(noise(5, 5, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
+    lost = write_image(image, io.BytesIO(), format="BMP")
+    assert lost == tuple(f"dropped {name}: not supported by BMP" for name in ("EXIF", "color profile", "XMP"))
+    assert write_image(image, io.BytesIO(), format="WEBP") == ("dropped resolution (dpi): not supported by WEBP",)
+    large = replace(image, exif=exif_block(thumbnail=bytes(70000)), xmp=XMP * 1000)
     stream = io.BytesIO()
-    remarks = write_image(large, stream, format="JPEG")
-    assert remarks == ("EXIF left out: JPEG cannot hold it", "XMP left out: JPEG cannot hold it")
+    warnings = write_image(large, stream, format="JPEG")
+    assert warnings == ("dropped EXIF: too large for JPEG", "dropped XMP: too large for JPEG")
     assert read_image(stream_at_start(stream)).icc_profile == PROFILE
     assert write_image(large, io.BytesIO(), format="PNG") == ()

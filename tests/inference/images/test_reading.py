@@ -1,4 +1,4 @@
-"""Pictures are read in full depth, as other implementations read them."""
+"""Images are read in full depth, as other implementations read them."""
 
 import io
 import struct
@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
+from helpers.images import SAMPLES, noise, samples_of, stream_at_start, swapped
 from srblocks.inference.images import ImageFileError, read_image
-from upscale.pictures import SAMPLES, noise, samples_of, stream_at_start, swapped
 
 
 def by_opencv(samples: np.ndarray, suffix: str) -> io.BytesIO:
@@ -24,10 +24,10 @@ def by_opencv(samples: np.ndarray, suffix: str) -> io.BytesIO:
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_files_of_opencv_are_read_in_full_depth(suffix: str, channels: int, dtype: type) -> None:
     samples = noise(13, 17, channels, dtype)
-    picture = read_image(by_opencv(samples, suffix))
-    assert picture.pixels.dtype == dtype
-    assert np.array_equal(samples_of(picture), samples)
-    assert (picture.remarks, picture.lossy) == ((), False)
+    image = read_image(by_opencv(samples, suffix))
+    assert image.pixels.dtype == dtype
+    assert np.array_equal(samples_of(image), samples)
+    assert (image.warnings, image.lossy) == ((), False)
 
 
 @pytest.mark.parametrize("options", [{}, {"tile": (16, 32)}, {"compression": "zlib"}, {"rowsperstrip": 3}], ids=str)
@@ -49,10 +49,10 @@ def test_premultiplied_colors_are_divided_by_their_opacity() -> None:
     premultiplied = np.concatenate((multiplied, alpha), 2)
     tifffile.imwrite(stream, premultiplied, photometric="rgb", extrasamples=["assocalpha"])
     stream.seek(0)
-    picture = read_image(stream)
-    assert picture.alpha is not None
-    assert np.array_equal(picture.alpha, alpha)
-    assert np.abs(picture.pixels.astype(int) - color).max() <= 1
+    image = read_image(stream)
+    assert image.alpha is not None
+    assert np.array_equal(image.alpha, alpha)
+    assert np.abs(image.pixels.astype(int) - color).max() <= 1
 
 
 def test_white_is_zero_is_inverted() -> None:
@@ -85,11 +85,11 @@ def test_one_transparent_gray_becomes_alpha(depth: int, key: int) -> None:
     white = 2**depth - 1
     values = np.array([[0, key, white, key, 1, key, 0, white]])
     packed = np.packbits((values[..., None] >> np.arange(depth)[::-1]) & 1).tobytes()
-    picture = read_image(png(0, depth, (1, 8), b"\0" + packed, (b"tRNS", struct.pack(">H", key))))
+    image = read_image(png(0, depth, (1, 8), b"\0" + packed, (b"tRNS", struct.pack(">H", key))))
     full = 65535 if depth == 16 else 255
-    assert picture.alpha is not None
-    assert np.array_equal(picture.alpha[..., 0], np.where(values == key, 0, full))
-    assert np.array_equal(picture.pixels[..., 0], values * (full // white))
+    assert image.alpha is not None
+    assert np.array_equal(image.alpha[..., 0], np.where(values == key, 0, full))
+    assert np.array_equal(image.pixels[..., 0], values * (full // white))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -98,10 +98,10 @@ def test_one_transparent_color_becomes_alpha(dtype: type) -> None:
     samples[1, 2] = samples[2, 0] = [3, 4, 5]
     rows = b"".join(b"\0" + row.astype(samples.dtype.newbyteorder(">")).tobytes() for row in samples)
     depth = 8 * samples.itemsize
-    picture = read_image(png(2, depth, (3, 4), rows, (b"tRNS", struct.pack(">3H", 3, 4, 5))))
-    assert picture.alpha is not None
-    assert np.argwhere(picture.alpha[..., 0] == 0).tolist() == [[1, 2], [2, 0]]
-    assert np.array_equal(picture.pixels, samples)
+    image = read_image(png(2, depth, (3, 4), rows, (b"tRNS", struct.pack(">3H", 3, 4, 5))))
+    assert image.alpha is not None
+    assert np.argwhere(image.alpha[..., 0] == 0).tolist() == [[1, 2], [2, 0]]
+    assert np.array_equal(image.pixels, samples)
 
 
 def test_palettes_become_colors_with_their_opacity() -> None:
@@ -112,8 +112,8 @@ def test_palettes_become_colors_with_their_opacity() -> None:
     assert np.array_equal(read_image(opaque).pixels, colors[indices])
     assert read_image(opaque := io.BytesIO(opaque.getvalue())).alpha is None
     opacity = np.array([0, 90, 255, 255, 255], np.uint8)
-    picture = read_image(png(3, 8, (6, 7), rows, (b"PLTE", colors.tobytes()), (b"tRNS", opacity[:2].tobytes())))
-    assert np.array_equal(samples_of(picture), np.concatenate((colors[indices], opacity[indices][..., None]), 2))
+    image = read_image(png(3, 8, (6, 7), rows, (b"PLTE", colors.tobytes()), (b"tRNS", opacity[:2].tobytes())))
+    assert np.array_equal(samples_of(image), np.concatenate((colors[indices], opacity[indices][..., None]), 2))
 
 
 def test_one_bit_becomes_gray() -> None:
@@ -126,9 +126,9 @@ def test_cmyk_becomes_srgb_without_its_profile() -> None:
     image = Image.fromarray(np.full((8, 8, 3), [200, 60, 30], np.uint8)).convert("CMYK")
     stream = io.BytesIO()
     image.save(stream, "TIFF", icc_profile=b"no profile that can be used")
-    picture = read_image(stream_at_start(stream))
-    assert picture.pixels[4, 4].tolist() == [200, 60, 30]
-    assert (picture.icc_profile, picture.remarks) == (None, ("CMYK became sRGB",))
+    loaded = read_image(stream_at_start(stream))
+    assert loaded.pixels[4, 4].tolist() == [200, 60, 30]
+    assert (loaded.icc_profile, loaded.warnings) == (None, ("CMYK converted to sRGB",))
 
 
 def test_what_reading_leaves_out_is_named(tmp_path: Path) -> None:
@@ -137,37 +137,37 @@ def test_what_reading_leaves_out_is_named(tmp_path: Path) -> None:
         frames[0].save(
             tmp_path / name, save_all=True, append_images=frames[1:], **({"lossless": True} if "w" in name else {})
         )
-        picture = read_image(tmp_path / name)
-        assert picture.remarks == ("only the first of 3 pictures in the file",), name
-        assert np.array_equal(picture.pixels, np.asarray(frames[0])), name
+        image = read_image(tmp_path / name)
+        assert image.warnings == ("only the first of 3 images was read",), name
+        assert np.array_equal(image.pixels, np.asarray(frames[0])), name
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Title", "a title")
     texts.add(b"gAMA", struct.pack(">I", 100000))
     frames[0].save(tmp_path / "text.png", pnginfo=texts)
-    assert read_image(tmp_path / "text.png").remarks == ("text left out: Title", "gamma left out: 1.0")
+    assert read_image(tmp_path / "text.png").warnings == ("dropped text: Title", "dropped gamma: 1.0")
     frames[0].save(tmp_path / "comment.jpg", comment=b"a comment")
-    assert read_image(tmp_path / "comment.jpg").remarks == ("text left out: comment",)
+    assert read_image(tmp_path / "comment.jpg").warnings == ("dropped text: comment",)
 
 
-def test_phones_files_of_several_pictures_are_jpegs(tmp_path: Path) -> None:
+def test_phones_files_of_several_images_are_jpegs(tmp_path: Path) -> None:
     frames = [Image.fromarray(noise(16, 16, 3)) for _ in range(2)]
     frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
-    picture = read_image(tmp_path / "a.jpg")
-    assert (picture.format, picture.lossy, len(picture.remarks)) == ("JPEG", True, 1)
+    image = read_image(tmp_path / "a.jpg")
+    assert (image.format, image.lossy, len(image.warnings)) == ("JPEG", True, 1)
 
 
 @pytest.mark.parametrize(
     "kind,message",
     [
-        ("float", "pixels of the kind F;32F; convert the image to 8 or 16 bits per channel"),
-        ("signed", "pixels of the kind I;16S"),
-        ("signed bytes", "signed pixels; convert the image to 8 or 16 bits per channel without sign"),
-        ("32 bits", "pixels of the kind I;32"),
-        ("planes", "16-bit channels in planes of their own"),
-        ("gif", "no PNG, JPEG, WebP, TIFF or BMP"),
-        ("text", "no PNG, JPEG, WebP, TIFF or BMP"),
-        ("empty", "no PNG, JPEG, WebP, TIFF or BMP"),
-        ("postscript", "no PNG, JPEG, WebP, TIFF or BMP"),
+        ("float", "unsupported pixel type F;32F; convert the image to 8- or 16-bit gray or RGB"),
+        ("signed", "unsupported pixel type I;16S"),
+        ("signed bytes", "signed pixels are not supported; convert the image to unsigned 8 or 16 bits"),
+        ("32 bits", "unsupported pixel type I;32"),
+        ("planes", "planar 16-bit channels are not supported"),
+        ("gif", "not a supported PNG, JPEG, WebP, TIFF or BMP"),
+        ("text", "not a supported PNG, JPEG, WebP, TIFF or BMP"),
+        ("empty", "not a supported PNG, JPEG, WebP, TIFF or BMP"),
+        ("postscript", "not a supported PNG, JPEG, WebP, TIFF or BMP"),
     ],
 )
 def test_other_kinds_are_refused(kind: str, message: str) -> None:
