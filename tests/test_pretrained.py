@@ -14,7 +14,7 @@ from srblocks.inference import from_network
 from srblocks.metrics import psnr
 from srblocks.pretrained import pretrained_path
 from srblocks.registry import UnknownNetworkError
-from srblocks.resize import imresize, downscaled_pair
+from srblocks.resize import downscaled_pair, imresize
 
 
 @pytest.mark.parametrize("scale,decibels", [(2, 36.4), (3, 32.4), (4, 30.1)])

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checkpoints.build import build_on_meta
+from ..checkpoints.build import build_recorded
 from ..color import on_rgb
 from ..network import COLORS, Network
 from ..tiling import CHROMA_RADIUS, automatic_tile, receptive_radius
@@ -128,6 +128,6 @@ def from_artifact(path: str | os.PathLike[str], *, color: str | None = None) -> 
 def _exported_network(model: Any) -> Network | None:
     """Return the network of an artifact on the meta device; None if it is not registered here."""
     try:
-        return build_on_meta(model.name, model.config)
+        return build_recorded(model.name, model.config)
     except Exception:  # an unknown network, or arguments that build none
         return None

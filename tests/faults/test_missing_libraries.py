@@ -103,10 +103,10 @@ def test_without_it_only_what_needs_it_cannot_be_imported(
             "PIL",
             "export",
             ["--torchscript", "--precision", "fp16", "--calibrate", "PICTURES"],
-            "srblocks-export: E401 --calibrate: reading and writing pictures needs Pillow; pip install",
+            "srblocks-export: E401 --calibrate: reading and writing images needs Pillow; pip install",
         ),
-        ("scipy", "export", ["net.mat"], "srblocks-export: E401 net.mat: reading .mat files needs scipy; pip install"),
-        ("PIL", "upscale", ["PICTURES"], "srblocks-upscale: reading and writing pictures needs Pillow; pip install"),
+        ("scipy", "export", ["net.mat"], "srblocks-export: E401 net.mat: .mat files require scipy; pip install"),
+        ("PIL", "upscale", ["PICTURES"], "srblocks-upscale: reading and writing images needs Pillow; pip install"),
         (
             "onnxruntime",
             "upscale",
@@ -117,13 +117,13 @@ def test_without_it_only_what_needs_it_cannot_be_imported(
             "scipy",
             "upscale",
             ["PICTURES", "--model", "net.mat"],
-            "srblocks-upscale: net.mat: reading .mat files needs scipy; pip install",
+            "srblocks-upscale: net.mat: .mat files require scipy; pip install",
         ),
         (
             "PIL",
             "evaluate",
             ["--data", "PICTURES", "--scale", "2"],
-            "srblocks-evaluate: reading and writing pictures needs Pillow; pip install",
+            "srblocks-evaluate: reading and writing images needs Pillow; pip install",
         ),
         (
             "onnxruntime",
@@ -138,7 +138,7 @@ def test_without_it_only_what_needs_it_cannot_be_imported(
 )
 def test_what_needs_it_says_what_to_install(
     bare_commands: Commands,
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     library: str,
     program: str,
@@ -149,7 +149,7 @@ def test_what_needs_it_says_what_to_install(
 
     (tmp_path / "net.onnx").write_bytes(b"not looked into")
     savemat(tmp_path / "net.mat", {"x": 1})
-    given = [str(pictures) if word == "PICTURES" else word for word in arguments]
+    given = [str(images) if word == "PICTURES" else word for word in arguments]
     if program in ("export", "upscale"):
         given += ["-o", str(tmp_path / "out"), *["--verify", "off"] * (program == "export")]
     if program.endswith(".py"):

@@ -96,7 +96,7 @@ def test_the_scale_of_weights_that_serve_several_can_be_chosen(installed: Instal
         assert_same(ModelLoader().load_from_file(path), load_checkpoint(path, scale=3))
     net = create_network("edsr_baseline", scale=2, depth=1).eval()
     assert_same(ModelLoader().load_from_file(saved(net, tmp_path)), net)
-    with pytest.raises(ValueError, match="install: scale=0 is no enlargement"):
+    with pytest.raises(ValueError, match="install: scale must be an integer from 1 to 64, got 0"):
         installed(scale=0)
 
 
@@ -130,11 +130,11 @@ def test_the_configuration_can_be_a_tensor_for_hosts_that_read_files_themselves(
 @pytest.mark.parametrize(
     "recorded,message",
     [
-        ('{"network": "unheard_of", "config": {}}', "builds no network here .*unheard_of"),
-        ('{"network": "fsrcnn", "config": {"scale": 0}}', "builds no network here"),
-        ('{"network": "srcnn", "config": {"scale": 2}}', "not the weights of this SRCNN"),
-        ("{", "its srblocks configuration is unreadable"),
-        ("3", "its srblocks configuration is unreadable"),
+        ('{"network": "unheard_of", "config": {}}', "srblocks configuration .*unheard_of"),
+        ('{"network": "fsrcnn", "config": {"scale": 0}}', "cannot build a network from its srblocks configuration"),
+        ('{"network": "srcnn", "config": {"scale": 2}}', "tensors do not fit this SRCNN"),
+        ("{", "unreadable srblocks configuration"),
+        ("3", "unreadable srblocks configuration"),
     ],
 )
 def test_a_broken_configuration_is_named(installed: Install, recorded: str, message: str, tmp_path: Path) -> None:

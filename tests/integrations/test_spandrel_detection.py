@@ -99,7 +99,7 @@ def test_what_no_tensor_shows_is_asked_for(installed: Install) -> None:
     (variant,) = [each for each in VARIANTS if each.title == "fsrcnn x3"]
     state = filled(variant.used)
     with pytest.raises(
-        CheckpointError, match=r"do not show scale \(2, 3 or 4\).* a scale can also be passed to install"
+        CheckpointError, match=r"do not reveal scale \(2, 3 or 4\).* a scale can also be passed to install"
     ):
         ModelLoader().load_from_state_dict(state)
     installed(scale=3)
@@ -168,7 +168,7 @@ def test_a_plain_state_dict_of_ours_loads_where_it_shows_its_scale(installed: In
     assert_same(ModelLoader().load_from_file(tmp_path / "espcn.pth"), net)
     net = create_network("fsrcnn", scale=3).eval()
     torch.save({f"module.{name}": tensor for name, tensor in net.state_dict().items()}, tmp_path / "fsrcnn.pth")
-    with pytest.raises(CheckpointError, match=r"do not show the scale \(2, 3, 4\)"):
+    with pytest.raises(CheckpointError, match=r"do not reveal scale \(2, 3, 4\)"):
         ModelLoader().load_from_file(tmp_path / "fsrcnn.pth")
     installed(scale=3)
     assert_same(ModelLoader().load_from_file(tmp_path / "fsrcnn.pth"), net)
