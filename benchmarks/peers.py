@@ -37,7 +37,7 @@ _PYTORCH = ("eager", "channels_last", "compile", "TorchScript")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which rows of each side compete; the one with the smallest median represents its side.
+    """The records of each side that compete; the one with the smallest median represents its side.
 
     Attributes:
         name: name in tables.

@@ -125,7 +125,7 @@ def test_wrong_networks_are_refused(tmp_path) -> None:
         ValueError, match=r"on_rgb: expected a network with color y, rgb or ycbcr, got other \(4 channels\)"
     ):
         on_rgb(Bicubic(4, 2))
-    with pytest.raises(ValueError, match=r"OnLuma only runs another network; save that one, its `net`"):
+    with pytest.raises(ValueError, match=r"OnLuma wraps another network; save its attribute net"):
         save_checkpoint(OnLuma(Bicubic(1, 2)), tmp_path / "wrapped.safetensors")
     for channels, color in ((3, "hsv"), (3, "y"), (1, "rgb")):
         with pytest.raises(

@@ -68,7 +68,7 @@ def fences() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["fsrcnn", "carn_m"])
-def test_the_path_from_published_weights_to_an_enlarged_photograph(
+def test_the_path_from_published_weights_to_an_upscaled_photograph(
     network: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,15 +105,15 @@ def test_the_path_from_published_weights_to_an_enlarged_photograph(
     check_what_was_made(network, Path(variables["HELD_OUT"]))
 
 
-def check_what_was_made(network: str, pictures: Path) -> None:
-    """The verified file is of the tuned weights, and the enlarged pictures are those of the network."""
+def check_what_was_made(network: str, images: Path) -> None:
+    """The verified file is of the tuned weights, and the upscaled images are those of the network."""
     net = load_checkpoint("runs/tuned/model.safetensors", network=network)
     (entry,) = json.loads(Path("exported/manifest.json").read_text())["artifacts"]
     assert (entry["model"]["name"], entry["model"]["scale"], entry["artifact"]["file"]) == (network, 2, "tuned.onnx")
     assert entry["verify"]["status"] == "pass"
-    assert sorted(path.name for path in Path("enlarged").iterdir()) == ["0.png", "1.png"]
-    for path in pictures.iterdir():
+    assert sorted(path.name for path in Path("upscaled").iterdir()) == ["0.png", "1.png"]
+    for path in images.iterdir():
         low = torch.from_numpy(np.asarray(Image.open(path)) / np.float32(255)).permute(2, 0, 1)[None]
         with torch.inference_mode():
             high = on_rgb(net)(low)[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
-        np.testing.assert_allclose(np.asarray(Image.open(Path("enlarged") / path.name)), high, atol=0.51)
+        np.testing.assert_allclose(np.asarray(Image.open(Path("upscaled") / path.name)), high, atol=0.51)

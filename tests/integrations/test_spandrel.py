@@ -199,10 +199,10 @@ else:
 
 
 def test_half_precision_is_promised_where_it_was_measured(installed: Install, tmp_path: Path) -> None:
-    text = (REPOSITORY / "srblocks" / "precision" / "README.md").read_text()
+    text = (REPOSITORY / "docs" / "precision.md").read_text()
     rows, drawn = (
         [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines() if " | x" in line]
-        for part in text.split("## Drawn weights")
+        for part in text.split("## Random weights")
     )
     aliases = {"CARN-M": "CARN", "SRGAN": "SRResNet"}
     measured = {aliases.get(name, name): float(row[2]) for row in rows for name in [row[0].split()[0].rstrip(",")]}
