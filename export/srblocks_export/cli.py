@@ -201,7 +201,7 @@ def _open(options: ModelOptions, seed: int) -> tuple["Network", list[str]]:
         ExportError: E201 unknown network, E205 wrong scale, E206 wrong or missing argument, E401 missing library, E901
             invalid weights file, E902 unreadable weights file.
     """
-    from srblocks.checkpoints import WrongScaleError
+    from srblocks.checkpoints import MissingArgumentError, WrongScaleError
     from srblocks.inference.open_model import ModelSource, open_network
     from srblocks.registry import UnknownNetworkError
 
@@ -211,6 +211,8 @@ def _open(options: ModelOptions, seed: int) -> tuple["Network", list[str]]:
         raise ExportError(201, error.cause, error.remedy) from None
     except WrongScaleError as error:
         raise ExportError(205, error.cause, error.remedy) from error
+    except MissingArgumentError as error:
+        raise ExportError(206, error.cause, "use --scale, or --arg NAME=VALUE") from error
     except SRBlocksError as error:
         number = {2: 206, 4: 401, 9: 901}.get(error.exit_code, 100 * error.exit_code)
         raise ExportError(number, error.cause, error.remedy) from error

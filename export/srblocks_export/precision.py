@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from srblocks.color import OnLuma, OnYCbCr, on_rgb
-from srblocks.errors import SRBlocksError
+from srblocks.errors import MissingLibraryError, SRBlocksError
 from srblocks.network import Network
 from srblocks.precision import PRECISIONS, Calibration, calibrate, to_precision
 
@@ -79,8 +79,10 @@ def _images(net: Network, folder: Path) -> Iterator[Tensor]:
         for file in image_files(folder):
             try:
                 image = _center(net, read_image(file), file)
-            except SRBlocksError:
+            except (ExportError, MissingLibraryError):
                 raise
+            except SRBlocksError as error:
+                raise ExportError(903, f"--calibrate: {file}: {error.cause}", error.remedy) from error
             except ValueError as error:
                 raise ExportError(903, f"--calibrate: {file}: {error}", "use 8-bit images") from error
             is_wrapped = isinstance(on_colors, (OnLuma, OnYCbCr))

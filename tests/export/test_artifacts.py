@@ -100,7 +100,7 @@ def test_onnx_has_readable_dimensions_and_the_asked_operator_set(exported: list[
 def test_another_operator_set_than_asked_for_is_an_error(tmp_path: Path) -> None:
     net = create_network("rcan", groups=1, blocks_per_group=1)
     (report,) = export_network(net, ExportConfig(formats=("onnx",), out=tmp_path, opset=17))
-    assert str(report.error).startswith("E501 opset 17 requested but the exporter wrote 18")
+    assert str(report.error).startswith("E501 opset 17 requested, but the exporter wrote 18")
     assert report.path is None
     assert list(tmp_path.iterdir()) == []
 
@@ -191,7 +191,7 @@ def test_any_layout_of_memory_is_taken(exported: list[Path], format_name: str) -
 def test_files_without_our_manifest_are_refused(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.ts"
     torch.jit.save(torch.jit.script(torch.nn.ReLU()), foreign)
-    with pytest.raises(ExportError, match=r"E901 .*foreign.ts cannot be loaded as torchscript \(its records are"):
+    with pytest.raises(ExportError, match=r"E901 .*foreign.ts cannot be loaded as torchscript \(duplicate or compressed entries"):
         runtime.load(foreign)
     with pytest.raises(ExportError, match=r"E901 .* has no known suffix; known suffixes: .ts, .onnx, .pt2"):
         runtime.load(tmp_path / "model.tflite")

@@ -79,7 +79,7 @@ def test_weights_with_branches_for_several_scales_serve_each_of_them(
         torch.testing.assert_close(artifact(lr), net.at_scale(scale)(lr))
     code, _, err = run(capsys, file, "--scale", "8")
     assert code == 2
-    assert "weights of carn_m for x2 or x3 or x4, not for x8" in err
+    assert "weights of carn_m for scale 2 or 3 or 4, not 8" in err
 
 
 def test_a_file_named_like_a_network_does_not_hide_it(

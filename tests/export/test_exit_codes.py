@@ -36,7 +36,7 @@ def test_without_tensorrt_the_verified_onnx_and_the_commands_are_there(
     stem = f"fsrcnn_x2_{precision}_dyn"
     assert code == 4
     assert err.count("E4") == 1
-    assert f"E401 trt: tensorrt not installed, {stem}.onnx is ready; pip install" in err
+    assert f"E401 trt: tensorrt not installed; {stem}.onnx was written; pip install" in err
     assert f"any of them: python -m srblocks_export.formats.tensorrt.trt_engine {stem}.onnx\n" in out
     common = f"trtexec --onnx={stem}.onnx --saveEngine={stem}.engine"
     common += " --minShapes=lr:1x1x8x8 --optShapes=lr:1x1x24x32 --maxShapes=lr:1x1x24x32 --noTF32"
@@ -80,7 +80,7 @@ def test_without_a_gpu_the_message_says_so(
     monkeypatch.setattr(formats.base, "_has_cuda", lambda: False)
     code, _, err = run(capsys, "--trt", "-o", tmp_path, "--verify", "off")
     assert code == 4
-    assert "E402 trt: no usable CUDA device, fsrcnn_x2_fp32_dyn.onnx is ready; build and run it on a machine" in err
+    assert "E402 trt: no usable CUDA device; fsrcnn_x2_fp32_dyn.onnx was written; build and run it on a machine" in err
 
 
 def test_a_tensorrt_that_does_not_load_is_reported_as_that(
@@ -137,7 +137,7 @@ def test_exit_5_another_operator_set(tmp_path: Path, capsys: pytest.CaptureFixtu
         capsys, "rcan", "--arg", "groups=1", "--arg", "blocks_per_group=1", "--opset", "17", "-o", tmp_path
     )
     assert code == 5
-    assert "E501 opset 17 requested but the exporter wrote 18" in err
+    assert "E501 opset 17 requested, but the exporter wrote 18" in err
 
 
 def test_exit_6_too_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +151,7 @@ def test_exit_7_no_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
     monkeypatch.undo()
     tensorrt_standin.install(monkeypatch, "10").faults["no_engine"] = "Cuda Runtime (out of memory)"
     code, _, err = run(capsys, "--trt", "-o", tmp_path, "--verify", "off")
-    assert code == 7
+    assert code == 7, err
     assert "E701 trt: TensorRT: Cuda Runtime (out of memory); lower --max, or raise --workspace" in err
 
 

@@ -166,13 +166,13 @@ def test_calibration_images_that_are_none_are_refused(capsys: pytest.CaptureFixt
     (pictures / "a.png").write_bytes(b"no image")
     code, _, err = run(capsys, *command)
     assert code == 9
-    assert "a.png: no readable image" in err
+    assert "a.png: not a supported" in err
     Image.new("RGB", (9, 7)).save(pictures / "a.png")
     assert "a.png is 9x7; use images of at least 8 per side" in run(capsys, *command)[2]
     assert not (tmp_path / "out").exists()
     odd = Network(scale=1, image_channels=2)
     request = ExportConfig(formats=("pt2",), out=tmp_path, precision="bf16", calibrate=pictures)
-    with pytest.raises(ExportError, match="E206 --calibrate: on_rgb: a network on 2 channels of other; leave it out"):
+    with pytest.raises(ExportError, match=r"E206 --calibrate: on_rgb: .* got other \(2 channels\); remove it"):
         plan_export(odd, request)
 
 

@@ -14,8 +14,7 @@ from srblocks import create_network
 from srblocks.network import Network
 from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network, network_shapes
-from srblocks_export.formats import FORMATS
-from srblocks_export.formats import WriteContext
+from srblocks_export.formats import FORMATS, WriteContext
 from srblocks_export.formats.onnx import exporter as onnx_format
 from srblocks_export.manifest import FILE, CaseInfo, describe
 from srblocks_export.report import exit_code

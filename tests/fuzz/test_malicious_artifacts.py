@@ -24,7 +24,7 @@ def of_program(records: Records, name: str) -> str:
 
 def pickled_inputs(records: Records, mark: Path) -> str:
     records[of_program(records, "sample_inputs/model.pt")] = pickle.dumps(Payload(mark))
-    return "its example inputs are no tensors"
+    return "example inputs must be tensors"
 
 
 def pickled_weights(records: Records, mark: Path) -> str:
@@ -36,7 +36,7 @@ def pickled_weights(records: Records, mark: Path) -> str:
     torch.save(Payload(mark), stream)
     records[name] = json.dumps(config).encode()
     records[of_program(records, f"weights/{first['path_name']}")] = stream.getvalue()
-    return "holds pickled weights"
+    return "contains pickled weights"
 
 
 def pickled_constants(records: Records, mark: Path) -> str:
@@ -81,7 +81,7 @@ def imported_class(records: Records, mark: Path) -> str:
     program = json.loads(records[name])
     program["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = json.dumps(spec)
     records[name] = json.dumps(program).encode()
-    return "takes or gives a 'builtins.dict'"
+    return "takes or returns 'builtins.dict'"
 
 
 ATTACKS = (
@@ -161,7 +161,7 @@ class Rising(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    "kind,message", [(Saving, "calls aten::save, which no export"), (Rising, "has code that runs when it is loaded")]
+    "kind,message", [(Saving, "calls aten::save, which no export"), (Rising, "contains code that runs while loading")]
 )
 def test_torchscript_that_writes_files_is_refused(
     good: dict[str, Path], tmp_path: Path, tally: Counter[str], kind: type, message: str

@@ -9,9 +9,8 @@ from srblocks.network import Network
 
 from ...errors import ExportError
 from ..base import WriteContext
-from . import FORMAT
+from . import FORMAT, runner
 from .lint import check
-from .runner import current_device
 from .trt_engine import EngineError, build_engine, import_tensorrt
 
 
@@ -32,7 +31,7 @@ def write(net: Network, path: Path, context: WriteContext) -> dict[str, Any]:
         raise ExportError(missing.number, cause, missing.remedy)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # with torch_tensorrt imported, TensorRT prints
-            profile, number = None if shapes.static else shapes.profile, current_device().index or 0
+            profile, number = None if shapes.static else shapes.profile, runner.current_device().index or 0
             plan, portability = build_engine(source, profile, context.config.engine, device=number)
     except EngineError as error:
         raise ExportError(error.number, f"trt: {error.cause}", error.remedy) from error

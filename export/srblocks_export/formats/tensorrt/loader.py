@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import ExportError
 from ...manifest import FILE, read_entries
 from ..base import Loaded
-from .runner import Engine, current_device
+from . import runner
 from .trt_engine import EngineError, host_facts, misfit
 
 
@@ -24,13 +24,13 @@ def read(path: Path, *, entry: Mapping[str, Any] | None, cuda_graph: bool, reuse
         raise ExportError(901, f"{path} does not match its manifest entry", "export or build it again")
     portability = manifest["artifact"]["portability"]
     try:
-        reason = misfit(portability, host_facts(current_device().index or 0))
+        reason = misfit(portability, host_facts(runner.current_device().index or 0))
     except EngineError as error:
         raise ExportError(error.number, f"{path}: {error.cause}", error.remedy) from error
     if reason:
         raise ExportError(801, f"{path} was {reason}", "build it again here from its ONNX file")
     compatible = bool(portability["version_compatible"])
-    run = Engine(plan, version_compatible=compatible, cuda_graph=cuda_graph, reuse_output=reuse_output)
+    run = runner.Engine(plan, version_compatible=compatible, cuda_graph=cuda_graph, reuse_output=reuse_output)
     return Loaded(run, manifest, str(run.device))
 
 
