@@ -3,13 +3,13 @@
 import numbers
 
 
-def check_scale(scale: int) -> None:
+def check_scale(scale: object) -> None:
     """Raise an error for a scale factor that an upsampler does not support.
 
     Raises:
         ValueError: `scale` is not an integer >= 2.
     """
-    if not isinstance(scale, numbers.Integral) or isinstance(scale, bool) or scale < 2:
+    if not isinstance(scale, numbers.Integral) or isinstance(scale, bool) or int(scale) < 2:
         raise ValueError(f"scale must be an integer >= 2, got {scale!r}")
 
 
