@@ -217,7 +217,7 @@ def expected_error(failure: Exception) -> SRBlocksError | None:
     if is_out_of_memory(failure):
         return SRBlocksError("not enough memory for the model", exit_code=9)
     if isinstance(failure, OSError):
-        return SRBlocksError(f"cannot read {failure.filename} ({failure.strerror})", exit_code=9)
+        return SRBlocksError(f"{failure.filename} cannot be read ({failure.strerror})", exit_code=9)
     return None
 
 

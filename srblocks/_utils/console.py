@@ -62,4 +62,4 @@ def standard_output() -> Generator[None, None, None]:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         if not isinstance(error, BrokenPipeError):
-            raise OutputError(f"cannot write the output ({error.strerror})") from error
+            raise OutputError(f"the output cannot be written ({error.strerror})") from error

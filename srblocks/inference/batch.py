@@ -148,7 +148,7 @@ def upscale_file(
         with atomic_path(target) as temporary:
             lost = write_image(image, temporary, format=name or image.format, quality=quality)
     except OSError as error:
-        message = f"cannot write {target} ({error.strerror or error})"
+        message = f"{target} cannot be written ({error.strerror or error})"
         raise (
             ImageFileError(message) if error.errno in _FILE_ERRORS else UpscaleError(message, exit_code=3)
         ) from error

@@ -48,12 +48,12 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -
             two inputs, or an image format that cannot be written; 3 if `out` cannot exist.
     """
     for path in inputs:
-        if not _exists(path):
+        if not (path.is_file() or path.is_dir()):
             raise UpscaleError(f"no such file or directory: {path}")
     try:
         is_folder = out.is_dir()
     except OSError as error:
-        raise UpscaleError(f"cannot write {out} ({error.strerror})", "choose another -o", exit_code=3) from error
+        raise UpscaleError(f"{out} cannot be written ({error.strerror})", "choose another -o", exit_code=3) from error
     if out.suffix.lower() in FORMATS and not is_folder:
         _check_single(inputs, out, suffix)
         pairs = [(inputs[0], out)]
@@ -71,13 +71,6 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -
         if (other := taken.setdefault(target, source)).resolve() != source.resolve():
             raise UpscaleError(f"{other} and {source} have the same output {target}", "upscale them separately")
     return [Job(source, target) for target, source in taken.items()]
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.is_file() or path.is_dir()
-    except OSError:  # cannot be a path
-        return False
 
 
 def _check_single(inputs: Sequence[Path], out: Path, suffix: str | None) -> None:

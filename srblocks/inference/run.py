@@ -67,7 +67,7 @@ def _check_writable(folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UpscaleError(f"cannot write {folder} ({error.strerror})", "choose another -o", exit_code=3) from error
+        raise UpscaleError(f"{folder} cannot be written ({error.strerror})", "choose another -o", exit_code=3) from error
 
 
 class _Rate(ProgressColumn):

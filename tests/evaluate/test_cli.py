@@ -17,8 +17,8 @@ from PIL import Image
 from helpers.support import filled, outcome, run
 from srblocks import OnLuma, create_network, load_pretrained, save_checkpoint
 from srblocks.color import rgb_to_y
-from srblocks.evaluate import run as running
 from srblocks.evaluate import evaluate, image_files, means
+from srblocks.evaluate import run as running
 from srblocks.evaluate.cli import main
 from srblocks.inference import from_network
 from srblocks.metrics import psnr, ssim

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.commands import Commands
-from srblocks.inference.images import ImageData, write_image
+from srblocks.inference.images import ImageFile, write_image
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +46,11 @@ def folder(_open_folder: Path, request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pictures(_open_folder: Path) -> Path:
-    """Three pictures of different formats."""
-    made = _open_folder / "pictures"
+def images(_open_folder: Path) -> Path:
+    """Three images of different formats."""
+    made = _open_folder / "images"
     made.mkdir()
     for number, name in enumerate(("a.png", "b.jpg", "c.tif")):
         samples = np.random.default_rng(number).integers(0, 256, (30, 40, 3), np.uint8)
-        write_image(ImageData(samples), made / name)
+        write_image(ImageFile(samples), made / name)
     return made

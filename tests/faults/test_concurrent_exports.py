@@ -48,10 +48,8 @@ def test_all_entries_are_there_and_of_equal_names_one_wins(
         assert sorted(path.name for path in out.iterdir()) == ["a.ts", "b.ts", "c.ts", "manifest.json", "same.ts"]
 
 
-@pytest.mark.parametrize("flags", [["--torchscript"], ["--torchscript", "--pt2"]], ids=" ".join)
-def test_with_force_the_last_one_wins_as_a_whole(
-    commands: Commands, tmp_path: Path, tally: Counter[str], flags: list[str]
-) -> None:
+def test_with_force_the_last_one_wins_as_a_whole(commands: Commands, tmp_path: Path, tally: Counter[str]) -> None:
+    flags = ["--torchscript", "--pt2"]
     for number in range(CASES):
         out = tmp_path / str(number)
         options = [*flags, "--force", "--verify", "off", "-q", "--name", "same", "-o", out]

@@ -78,7 +78,7 @@ def test_a_full_folder_for_temporary_files_is_named(commands: Commands, small: P
 
 def fill_the_cache(left: str, folder: str) -> None:
     """Let AOTInductor find a full disk as soon as it begins to compile."""
-    from srblocks_export.formats.aoti import format as aoti
+    from srblocks_export.formats.aoti import exporter as aoti
 
     def begin(program: object, package: object, device: str, manifest: str, cache: str) -> None:
         leave(folder, left)
@@ -97,15 +97,15 @@ def test_a_disk_that_is_full_while_code_is_compiled_is_no_failed_build(
     assert (files(commands.seen(small)), files(folder)) == ([], [])
 
 
-def test_pictures_that_fit_on_a_disk_stay_when_it_is_full(commands: Commands, small: Path, pictures: Path) -> None:
+def test_images_that_fit_on_a_disk_stay_when_it_is_full(commands: Commands, small: Path, images: Path) -> None:
     commands.run("call", __file__, "leave", small, 20_000)
-    found = commands.run("upscale", pictures, "-o", small / "out")
+    found = commands.run("upscale", images, "-o", small / "out")
     check_one_line(found, 3, f"srblocks-upscale: {small / 'out' / 'b.jpg'} cannot be written ({FULL})")
-    assert found.out.startswith("1 of 3 enlarged")
+    assert found.out.startswith("1 of 3 upscaled")
     assert files(commands.seen(small)) == ["a.png"]
     assert read_image(commands.seen(small) / "out" / "a.png").pixels.shape == (60, 80, 3)
     (commands.seen(small) / "filler").unlink()
-    assert commands.run("upscale", pictures, "-o", small / "out", "--resume", "-q").code == 0
+    assert commands.run("upscale", images, "-o", small / "out", "--resume", "-q").code == 0
     assert files(commands.seen(small)) == ["a.png", "b.jpg", "c.tif"]
 
 
@@ -123,7 +123,7 @@ def test_a_checkpoint_on_a_full_disk_stays_as_it_was(commands: Commands, small: 
 @pytest.mark.parametrize("kind", ["disk", "folder"])
 @pytest.mark.parametrize("below", ["", "new"])
 def test_what_cannot_be_written_is_said_before_the_work(
-    commands: Commands, folder: Path, pictures: Path, kind: str, below: str
+    commands: Commands, folder: Path, images: Path, kind: str, below: str
 ) -> None:
     if kind == "disk" and not commands.can_mount:
         pytest.skip("mounting a read-only disk is not allowed here")
@@ -132,7 +132,7 @@ def test_what_cannot_be_written_is_said_before_the_work(
     reason = "Read-only file system" if kind == "disk" else "Permission denied"
     found = commands.run("export", "--torchscript", "-o", out, nobody=True)
     check_one_line(found, 3, f"E302 {out} cannot be written ({reason}); choose another folder with -o")
-    found = commands.run("upscale", pictures, "-o", out, nobody=True)
+    found = commands.run("upscale", images, "-o", out, nobody=True)
     check_one_line(found, 3, f"{out} cannot be written ({reason}); choose another -o")
     assert found.out == ""
     assert files(folder) == []
@@ -148,10 +148,8 @@ def test_a_file_above_the_limit_of_the_process_is_not_left_half_written(
     assert files(folder) == []
 
 
-def test_pictures_above_the_limit_of_the_process_fail_one_by_one(
-    commands: Commands, folder: Path, pictures: Path
-) -> None:
-    found = commands.run("upscale", pictures, "-o", folder, "-q", limits={"RLIMIT_FSIZE": 13_000})
+def test_images_above_the_limit_of_the_process_fail_one_by_one(commands: Commands, folder: Path, images: Path) -> None:
+    found = commands.run("upscale", images, "-o", folder, "-q", limits={"RLIMIT_FSIZE": 13_000})
     assert (found.code, files(folder)) == (10, ["b.jpg"])
     assert found.err.count("cannot be written (File too large)\n") == 2
 
@@ -171,8 +169,8 @@ COMMANDS = {
 
 
 @pytest.fixture
-def command(request: pytest.FixtureRequest, folder: Path, pictures: Path) -> list[str]:
-    names = {"OUT": str(folder), "PICTURES": str(pictures)}
+def command(request: pytest.FixtureRequest, folder: Path, images: Path) -> list[str]:
+    names = {"OUT": str(folder), "PICTURES": str(images)}
     return [names.get(word, word) for word in COMMANDS[request.param]]
 
 
@@ -193,15 +191,15 @@ def test_a_report_to_a_full_disk_is_an_error_and_the_work_is_kept(
 @pytest.mark.parametrize("stream", ["out", "err"])
 @pytest.mark.parametrize("command", ["export --json", "upscale", "evaluate"], indirect=True)
 def test_streams_that_nobody_reads_do_not_keep_the_work_from_being_done(
-    commands: Commands, folder: Path, pictures: Path, command: list[str], stream: str, where: str
+    commands: Commands, folder: Path, images: Path, command: list[str], stream: str, where: str
 ) -> None:
     if (stream, where) == ("out", "/dev/full"):
         return
-    (pictures / "bad.png").write_text("no picture")  # which is told on standard error
+    (images / "bad.png").write_text("no image")  # which is told on standard error
     try:
         found = commands.run(*command, **{stream: where})
     finally:
-        (pictures / "bad.png").unlink()
+        (images / "bad.png").unlink()
     assert found.code == (0 if command[0] == "export" else 10)
     assert "Traceback" not in found.err
     if "-o" in command:

@@ -13,12 +13,12 @@ from helpers.commands import Commands
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("program", ["export", "upscale"])
 def test_a_command_that_is_asked_to_end_takes_its_temporary_files_along(
-    commands: Commands, pictures: Path, tmp_path: Path, program: str, number: int
+    commands: Commands, images: Path, tmp_path: Path, program: str, number: int
 ) -> None:
     (tmp_path / "temporary").mkdir()
     options = {
         "export": ["--torchscript", "--pt2", "--onnx"],
-        "upscale": [pictures, "--scale", 4, "--tile", 24],
+        "upscale": [images, "--scale", 4, "--tile", 24],
     }[program]
     process = commands.start(program, *options, "-o", tmp_path / "out", temporary=str(tmp_path / "temporary"))
     deadline = time.monotonic() + 60

@@ -137,18 +137,18 @@ def test_an_export_that_is_killed_at_any_access_to_its_files_leaves_whole_ones(
     assert (code, access > 6) == (0, True)
 
 
-def test_a_killed_enlargement_leaves_whole_pictures_and_is_resumed(
-    commands: Commands, pictures: Path, tmp_path: Path, tally: Counter[str]
+def test_killed_upscaling_leaves_whole_images_and_is_resumed(
+    commands: Commands, images: Path, tmp_path: Path, tally: Counter[str]
 ) -> None:
-    assert commands.run("upscale", pictures, "-o", tmp_path / "whole", "-q").code == 0
+    assert commands.run("upscale", images, "-o", tmp_path / "whole", "-q").code == 0
     start = time.monotonic()
-    assert commands.run("upscale", pictures, "-o", tmp_path / "again", "-q").code == 0
+    assert commands.run("upscale", images, "-o", tmp_path / "again", "-q").code == 0
     seconds = time.monotonic() - start
     whole, rounds = contents(tmp_path / "whole"), iter(range(10**6))
     assert contents(tmp_path / "again") == whole
 
     def begin() -> Running:
-        return commands.start("upscale", pictures, "-o", tmp_path / f"out{next(rounds)}", "-q")
+        return commands.start("upscale", images, "-o", tmp_path / f"out{next(rounds)}", "-q")
 
     for number, found in enumerate(killed(begin, 4 * CASES, seconds)):
         assert found.code in (-signal.SIGKILL, 0)
@@ -156,25 +156,25 @@ def test_a_killed_enlargement_leaves_whole_pictures_and_is_resumed(
         out = tmp_path / f"out{number}"
         finished = {name: (out / name).stat().st_mtime_ns for name in contents(out)}
         assert contents(out).items() <= whole.items()
-        assert commands.run("upscale", pictures, "-o", out, "-q", "--resume").code == 0
+        assert commands.run("upscale", images, "-o", out, "-q", "--resume").code == 0
         assert contents(out) == whole
         assert {name: (out / name).stat().st_mtime_ns for name in finished} == finished
-    check_leftovers_go(lambda: commands.run("upscale", pictures, "-o", out, "-q", "--force"), out)
+    check_leftovers_go(lambda: commands.run("upscale", images, "-o", out, "-q", "--force"), out)
 
 
-def test_an_enlargement_that_is_killed_at_any_access_to_its_files_leaves_whole_ones(
-    commands: Commands, pictures: Path, tmp_path: Path, tally: Counter[str]
+def test_upscaling_that_is_killed_at_any_access_to_its_files_leaves_whole_ones(
+    commands: Commands, images: Path, tmp_path: Path, tally: Counter[str]
 ) -> None:
     new, old = tmp_path / "new", tmp_path / "old"
-    assert commands.run("upscale", pictures, "-o", new, "-q").code == 0
-    assert commands.run("upscale", pictures, "-o", old, "-q", "--scale", 3).code == 0
+    assert commands.run("upscale", images, "-o", new, "-q").code == 0
+    assert commands.run("upscale", images, "-o", old, "-q", "--scale", 3).code == 0
     before, after = contents(old), contents(new)
     code, access = -signal.SIGKILL, 0
     while code == -signal.SIGKILL:
         access += STEP
         out = tmp_path / f"out{access}"
         shutil.copytree(old, out)
-        code = commands.run("upscale", pictures, "-o", out, "-q", "--force", die_at=access, below=str(out)).code
+        code = commands.run("upscale", images, "-o", out, "-q", "--force", die_at=access, below=str(out)).code
         tally["commands killed"] += code == -signal.SIGKILL
         assert all(digest in (before[name], after[name]) for name, digest in contents(out).items())
         assert len(contents(out)) == len(after)
@@ -182,14 +182,14 @@ def test_an_enlargement_that_is_killed_at_any_access_to_its_files_leaves_whole_o
 
 
 def test_a_killed_evaluation_leaves_nothing(
-    commands: Commands, pictures: Path, tmp_path: Path, tally: Counter[str]
+    commands: Commands, images: Path, tmp_path: Path, tally: Counter[str]
 ) -> None:
-    before = contents(pictures)
+    before = contents(images)
     for name in ("temporary", "current"):
         (tmp_path / name).mkdir()
 
     def begin() -> Running:
-        options = ["--data", pictures, "--scale", 2, "--json"]
+        options = ["--data", images, "--scale", 2, "--json"]
         return commands.start("evaluate", *options, temporary=str(tmp_path / "temporary"))
 
     start = time.monotonic()
@@ -198,7 +198,7 @@ def test_a_killed_evaluation_leaves_nothing(
     for found in killed(begin, 2 * CASES, seconds):
         assert found.code in (-signal.SIGKILL, 0)
         tally["commands killed"] += found.code == -signal.SIGKILL
-        assert (contents(pictures), list((tmp_path / "temporary").iterdir())) == (before, [])
+        assert (contents(images), list((tmp_path / "temporary").iterdir())) == (before, [])
 
 
 def keep_saving(path: str) -> None:

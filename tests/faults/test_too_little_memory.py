@@ -9,29 +9,29 @@ import pytest
 from helpers.commands import Commands
 from srblocks import create_network, save_checkpoint
 from srblocks._utils.memory import is_out_of_memory
-from srblocks.inference.images import ImageData, write_image
+from srblocks.inference.images import ImageFile, write_image
 
 MEBIBYTE = 2**20
 
 
 @pytest.fixture(scope="module")
 def large(commands: Commands) -> Iterator[Path]:
-    """A small picture, a large one, and a small one."""
+    """A small image, a large one, and a small one."""
     folder = commands.folder / "large"
     folder.mkdir()
     for name, side in (("a.png", 20), ("b.png", 3000), ("c.png", 20)):
-        write_image(ImageData(np.zeros((side, side, 3), np.uint8)), folder / name)
+        write_image(ImageFile(np.zeros((side, side, 3), np.uint8)), folder / name)
     return folder
 
 
 @pytest.mark.parametrize("options", [[], ["--tile", "999999999"]], ids=["tile of its own", "absurd tile"])
-def test_a_picture_that_is_too_large_keeps_no_other_from_being_enlarged(
+def test_an_image_that_is_too_large_keeps_no_other_from_being_upscaled(
     commands: Commands, large: Path, tmp_path: Path, options: list[str]
 ) -> None:
     memory = 60 * MEBIBYTE
     found = commands.run("upscale", large, "-o", tmp_path, "-q", *options, more_memory=memory)
     assert found.code == 10
-    reason = "there is not enough memory for it; give a smaller --tile"
+    reason = "not enough memory; use a smaller --tile"
     assert found.err == f"srblocks-upscale: {large / 'b.png'}: {reason}\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "c.png"]
     found = commands.run("upscale", large / "b.png", "-o", tmp_path / "only", "-q", *options, more_memory=memory)
@@ -41,19 +41,19 @@ def test_a_picture_that_is_too_large_keeps_no_other_from_being_enlarged(
 def test_an_image_that_is_too_large_keeps_no_other_from_being_evaluated(commands: Commands, large: Path) -> None:
     found = commands.run("evaluate", "--data", large, "--scale", 2, "-q", more_memory=60 * MEBIBYTE)
     assert found.code == 10
-    assert found.err == f"srblocks-evaluate: {large / 'b.png'}: there is not enough memory for it; give a smaller one\n"
+    assert found.err == f"srblocks-evaluate: {large / 'b.png'}: not enough memory; use a smaller image\n"
     assert [line.split()[0] for line in found.out.splitlines()[2:5]] == ["a.png", "c.png", "mean"]
 
 
 @pytest.mark.parametrize(
     "arguments,message",
     [
-        (["--shape", "1x1x3000x3000"], "the network needs more memory than there is at 1x1x3000x3000; use a smaller"),
+        (["--shape", "1x1x3000x3000"], "not enough memory to run the network at 1x1x3000x3000; use a smaller"),
         (
             ["--shape", "1x1x3000x3000", "--precision", "fp16"],
-            "the network needs more memory than there is at 1x1x3000",
+            "not enough memory to run the network at 1x1x3000",
         ),
-        (["edsr", "--scale", "2"], "there is not enough memory; free some, or export a smaller network or shape"),
+        (["edsr", "--scale", "2"], "not enough memory; free some memory, or use a smaller network or shape"),
     ],
     ids=" ".join,
 )
@@ -67,14 +67,14 @@ def test_an_export_that_is_too_large_is_said_to_be_and_leaves_nothing(
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 
-def test_weights_that_are_too_large_are_said_to_be(commands: Commands, pictures: Path, tmp_path: Path) -> None:
+def test_weights_that_are_too_large_are_said_to_be(commands: Commands, images: Path, tmp_path: Path) -> None:
     weights = tmp_path / "edsr.safetensors"
     save_checkpoint(create_network("edsr_baseline", scale=2, width=160), weights)
-    for program, rest in (("upscale", [pictures, "-o", tmp_path, "--model"]), ("evaluate", ["--data", pictures])):
+    for program, rest in (("upscale", [images, "-o", tmp_path, "--model"]), ("evaluate", ["--data", images])):
         options = [*rest, *["--scale", 2, "--weights"] * (program == "evaluate"), weights]
         found = commands.run(program, *options, more_memory=8 * MEBIBYTE)
         assert found.code == 9, found.err
-        assert found.err.endswith(": there is not enough memory for the model\n")
+        assert found.err.endswith(": not enough memory for the model\n")
     assert [path.name for path in tmp_path.iterdir()] == [weights.name]
 
 

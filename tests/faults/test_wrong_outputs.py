@@ -1,4 +1,4 @@
-"""Models and backends that give something else than a picture: a clear error, and no file."""
+"""Models and backends that give something else than a image: a clear error, and no file."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,26 +11,33 @@ from hypothesis import strategies as st
 
 from helpers.support import cases
 from srblocks.evaluate import cli as evaluate_command
+from srblocks.evaluate import run as evaluating
 from srblocks.evaluate import evaluate
 from srblocks.inference import Upscaler, WrongOutputError
 from srblocks.inference import cli as command
 from srblocks.inference import run as running
-from srblocks_export.verification.worker import compare
+from srblocks_export.verification.compare import compare
 
 WRONG: dict[str, tuple[Callable[[np.ndarray], object], str]] = {
-    "nan": (lambda sr: np.where(sr == sr[0, 0, 0, 0], np.nan, sr), "values of 14400 that are NaN or infinite"),
-    "infinite": (lambda sr: np.where(sr == sr[0, 0, 0, 0], np.inf, sr), "that are NaN or infinite"),
-    "small": (lambda sr: sr[..., 1:], "gives 1 x 3 x 60 x 79 of float32 instead of 1 x 3 x 60 x 80 of float32"),
-    "of one channel": (lambda sr: sr[:, :1], "gives 1 x 1 x 60 x 80 of float32 instead of 1 x 3 x 60 x 80"),
-    "turned": (lambda sr: sr.transpose(0, 1, 3, 2), "gives 1 x 3 x 80 x 60 of float32 instead of"),
-    "without batch": (lambda sr: sr[0], "gives 3 x 60 x 80 of float32 instead of"),
-    "bytes": (lambda sr: (255 * sr).astype(np.uint8), "gives 1 x 3 x 60 x 80 of uint8 instead of"),
-    "nothing": (lambda sr: None, "gives one of object instead of"),
+    "nan": (lambda sr: np.where(sr == sr[0, 0, 0, 0], np.nan, sr), "returned NaN or infinity in"),
+    "infinite": (lambda sr: np.where(sr == sr[0, 0, 0, 0], np.inf, sr), "returned NaN or infinity in"),
+    "small": (
+        lambda sr: sr[..., 1:],
+        "returned float32 of shape (1, 3, 60, 79), expected float32 of shape (1, 3, 60, 80)",
+    ),
+    "of one channel": (
+        lambda sr: sr[:, :1],
+        "returned float32 of shape (1, 1, 60, 80), expected float32 of shape (1, 3, 60, 80)",
+    ),
+    "turned": (lambda sr: sr.transpose(0, 1, 3, 2), "returned float32 of shape (1, 3, 80, 60), expected"),
+    "without batch": (lambda sr: sr[0], "returned float32 of shape (3, 60, 80), expected"),
+    "bytes": (lambda sr: (255 * sr).astype(np.uint8), "returned uint8 of shape (1, 3, 60, 80), expected"),
+    "nothing": (lambda sr: None, "returned object of shape (), expected"),
 }
 
 
 def wrong(change: Callable[[np.ndarray], object], only: int | None = None) -> Upscaler:
-    """Doubles pixels, and then does something else with the pictures, or with one of them."""
+    """Doubles pixels, and then does something else with the images, or with one of them."""
     number = iter(range(10**6))
 
     def run(batch: np.ndarray) -> object:
@@ -46,8 +53,8 @@ def model(request: pytest.FixtureRequest) -> tuple[Callable[[np.ndarray], object
 
 
 @pytest.mark.parametrize("model", WRONG, indirect=True)
-def test_the_picture_fails_with_a_reason_and_no_file_is_written(
-    model: tuple, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_image_fails_with_a_reason_and_no_file_is_written(
+    model: tuple, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change, message = model
     for only, code in ((None, 9), (1, 10)):
@@ -55,9 +62,9 @@ def test_the_picture_fails_with_a_reason_and_no_file_is_written(
         out = tmp_path / str(code)
         out.mkdir()
         (out / "b.jpg").write_text("what was there")
-        assert command.main([str(pictures), "-o", str(out), "-q", "--force"]) == code
+        assert command.main([str(images), "-o", str(out), "-q", "--force"]) == code
         err = capsys.readouterr().err
-        assert f"srblocks-upscale: {pictures / 'b.jpg'}: the model gives" in err
+        assert f"srblocks-upscale: {images / 'b.jpg'}: the model returned" in err
         assert message in err
         assert (out / "b.jpg").read_text() == "what was there"
         assert len(list(out.iterdir())) == (1 if code == 9 else 3)
@@ -65,20 +72,20 @@ def test_the_picture_fails_with_a_reason_and_no_file_is_written(
 
 @pytest.mark.parametrize("model", WRONG, indirect=True)
 def test_the_image_is_not_scored(
-    model: tuple, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: tuple, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change, _ = model
     for only, code in ((None, 9), (1, 10)):
-        monkeypatch.setattr(evaluate_command, "open_upscaler", lambda *_, only=only: wrong(change, only))
-        assert evaluate_command.main(["--data", str(pictures), "--scale", "2"]) == code
+        monkeypatch.setattr(evaluating, "open_upscaler", lambda *_, only=only: wrong(change, only))
+        assert evaluate_command.main(["--data", str(images), "--scale", "2"]) == code
         out, err = capsys.readouterr()
-        assert f"srblocks-evaluate: {pictures / 'b.jpg'}: the model gives" in err
+        assert f"srblocks-evaluate: {images / 'b.jpg'}: the model returned" in err
         assert [line.split()[0] for line in out.splitlines()[2:5]] == ([] if code == 9 else ["a.png", "c.tif", "mean"])
-    with pytest.raises(ValueError, match=r"a.png: the model gives"):
-        list(evaluate(wrong(change), [pictures / "a.png"]))
+    with pytest.raises(ValueError, match=r"a.png: the model returned"):
+        list(evaluate(wrong(change), [images / "a.png"]))
 
 
-def test_no_other_shape_becomes_a_picture(tally: Counter[str]) -> None:
+def test_no_other_shape_becomes_a_image(tally: Counter[str]) -> None:
     right = (1, 3, 12, 10)
     sides = st.integers(0, 13)
 
@@ -87,11 +94,11 @@ def test_no_other_shape_becomes_a_picture(tally: Counter[str]) -> None:
     def check(shape: tuple[int, ...]) -> None:
         tally["wrong outputs"] += shape != right
         odd = Upscaler("the model", lambda _: np.zeros(shape, np.float32), 2, "rgb")
-        for call, kind in ((odd, np.float32), (odd.enlarge, np.uint8)):
+        for call, kind in ((odd, np.float32), (odd.upscale, np.uint8)):
             if shape == right:
                 assert call(np.zeros((6, 5, 3), kind)).shape == (12, 10, 3)
             else:
-                with pytest.raises(WrongOutputError, match="the model gives"):
+                with pytest.raises(WrongOutputError, match="the model returned"):
                     call(np.zeros((6, 5, 3), kind))
 
     check()
@@ -112,4 +119,4 @@ def test_no_other_shape_becomes_a_picture(tally: Counter[str]) -> None:
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_the_verification_knows_what_is_wrong(change: Callable[[np.ndarray], np.ndarray], problem: str) -> None:
     reference = np.ones((1, 1, 4, 4), np.float32)
-    assert compare(change(reference), reference, spread=1.0)["problem"] == problem
+    assert compare(change(reference), reference, spread=1.0).problem == problem

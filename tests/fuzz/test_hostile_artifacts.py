@@ -1,4 +1,4 @@
-"""Artifacts that are damaged, malicious, or say what is not so: each runs rightly or is refused; no code runs."""
+"""Damaged artifacts and tampered manifests run correctly or are rejected; no code is executed."""
 
 import io
 import json
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from helpers.hostile import LR, assert_refused, changed, damaged, records_of, zipped
 from helpers.support import PORTABLE, cases, filled
 from srblocks import create_network
-from srblocks.inference import UpscaleError, from_artifact
+from srblocks.errors import SRBlocksError
+from srblocks.inference import from_artifact
 from srblocks_export import runtime
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError, InputError
@@ -86,15 +87,15 @@ def with_manifest(source: Path, manifest: Any, path: Path) -> None:
 def test_any_manifest_is_taken_or_refused(
     good: dict[str, Path], tmp_path: Path, tally: Counter[str], data: st.DataObject
 ) -> None:
-    """Not only by the runtime: what enlarges images by the artifact also believes its manifest."""
+    """The runtime and the upscaler both read the manifest."""
     tally["tampered manifests"] += 1
     path = tmp_path / "tampered.onnx"
     with_manifest(good["onnx"], data.draw(changed(runtime.load(good["onnx"]).manifest.to_dict())), path)
     assert_refused_or_right(path)
     try:
         upscaler = from_artifact(path)
-    except UpscaleError as error:
-        assert error.code in (2, 9)
+    except SRBlocksError as error:
+        assert error.exit_code in (2, 9)
         return
     channels = 1 if upscaler.color == "y" else 3
     try:

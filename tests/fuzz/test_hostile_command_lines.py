@@ -1,6 +1,5 @@
 """Command lines of random words: each command ends with a code that it documents, and in one line where it is wrong."""
 
-import argparse
 import io
 import re
 import sys
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.support import cases
+from srblocks._utils.cli import flags
 from srblocks.evaluate import cli as evaluate
 from srblocks.inference import cli as upscale
 from srblocks_export import cli as export
@@ -58,11 +58,6 @@ WORDS += [
 HOSTILE_DEPTHS = ["depth=" + "9" * 30, "depth=100000000", "width=100000", "scale=3", "depth=1e400", "kernel_sizes=[9]"]
 
 
-def options(parser: argparse.ArgumentParser) -> list[str]:
-    hidden = {"-h", "--help"}
-    return [name for action in parser._actions for name in action.option_strings if name not in hidden]
-
-
 def lines(names: list[str]) -> st.SearchStrategy[list[str]]:
     word = st.sampled_from([*WORDS, *HOSTILE_DEPTHS]) | st.text(max_size=8)
     pair = st.tuples(st.sampled_from(names), word).map(list) | st.tuples(st.sampled_from(names)).map(list)
@@ -92,20 +87,20 @@ def assert_documented(code: int, err: str, epilog: str, words: list[str]) -> Non
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to be in, with a picture, in which relative names may be written."""
+    """A folder to be in, with a image, in which relative names may be written."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    Image.new("RGB", (6, 5)).save("picture.png")
+    Image.new("RGB", (6, 5)).save("image.png")
     Path("broken.onnx").write_bytes(b"\x08\x08")
     Path("broken.pth").write_bytes(b"PK\x03\x04")
     return tmp_path
 
 
-FILES = st.sampled_from(["picture.png", "broken.onnx", "broken.pth", "missing", "."])
+FILES = st.sampled_from(["image.png", "broken.onnx", "broken.pth", "missing", "."])
 
 
 @cases(120)
-@given(words=lines(options(export.build_parser())))
+@given(words=lines(flags(export.build_app())))
 def test_srblocks_export(
     place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str]
 ) -> None:
@@ -116,7 +111,7 @@ def test_srblocks_export(
 
 
 @cases(60)
-@given(words=lines([*options(upscale.build_parser())]), files=st.lists(FILES, max_size=2))
+@given(words=lines(flags(upscale.APP)), files=st.lists(FILES, max_size=2))
 def test_srblocks_upscale(
     place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], files: list[str]
 ) -> None:
@@ -126,7 +121,7 @@ def test_srblocks_upscale(
 
 
 @cases(60)
-@given(words=lines([*options(evaluate.build_parser())]), file=FILES)
+@given(words=lines(flags(evaluate.APP)), file=FILES)
 def test_srblocks_evaluate(
     place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], file: str
 ) -> None:

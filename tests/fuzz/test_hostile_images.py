@@ -1,4 +1,4 @@
-"""Pictures that are damaged or absurd: each is read rightly, and can then be written, or is a ImageFileError."""
+"""Images that are damaged or absurd: each is read rightly, and can then be written, or is a ImageFileError."""
 
 import io
 import struct
@@ -26,11 +26,11 @@ def good(form: str, *, deep: bool) -> bytes:
     exif = Image.Exif()
     exif[274], exif[306] = 6, "2026:01:01 00:00:00"
     profile = bytes(16) + b"RGB XYZ " + bytes(200)
-    picture = ImageFile(
+    image = ImageFile(
         pixels, None, form, exif=exif.tobytes()[6:], xmp=b"<x:xmpmeta/>", icc_profile=profile, dpi=(72.0, 72.0)
     )
     stream = io.BytesIO()
-    write_image(picture, stream, format=form)
+    write_image(image, stream, format=form)
     return stream.getvalue()
 
 
@@ -39,23 +39,23 @@ GOOD = {(form, deep): good(form, deep=deep) for form in FORMS for deep in (False
 
 @cases(300)
 @given(kind=st.sampled_from(sorted(GOOD)), target=st.sampled_from(FORMS), data=st.data())
-def test_a_damaged_picture_is_read_and_written_again_or_refused(
+def test_a_damaged_image_is_read_and_written_again_or_refused(
     kind: tuple[str, bool], target: str, data: st.DataObject, tally: Counter[str]
 ) -> None:
     tally["damaged files"] += 1
     content = data.draw(damaged(GOOD[kind]))
     try:
-        picture = read_image(io.BytesIO(content))
+        image = read_image(io.BytesIO(content))
     except ImageFileError as error:
         assert "\n" not in str(error)
         assert len(str(error)) < 500
         return
-    height, width, channels = picture.pixels.shape
+    height, width, channels = image.pixels.shape
     assert channels in (1, 3)
-    assert picture.pixels.dtype in (np.uint8, np.uint16)
+    assert image.pixels.dtype in (np.uint8, np.uint16)
     if height * width < 2**20:
         stream = io.BytesIO()
-        write_image(picture, stream, format=target)
+        write_image(image, stream, format=target)
         sides = read_image(stream).pixels.shape[:2]  # a TIFF file is read upright
         assert sides == (height, width) or (target == "TIFF" and sides == (width, height))
 
@@ -66,11 +66,11 @@ def test_a_damaged_picture_is_read_and_written_again_or_refused(
 )
 def test_any_metadata_are_written_or_named(place: str, block: bytes, form: str, tally: Counter[str]) -> None:
     tally["damaged files"] += 1
-    picture = ImageFile(np.zeros((4, 5, 3), np.uint8), **{place: block})
+    image = ImageFile(np.zeros((4, 5, 3), np.uint8), **{place: block})
     stream = io.BytesIO()
-    remarks = write_image(picture, stream, format=form)
+    warnings = write_image(image, stream, format=form)
     kept = getattr(read_image(stream), place)
-    assert kept == block or not block or remarks or form == "TIFF" or place == "exif"
+    assert kept == block or not block or warnings or form == "TIFF" or place == "exif"
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -116,7 +116,7 @@ BOMBS = {
 
 
 def test_bombs_are_refused_before_they_get_memory(tmp_path: Path, tally: Counter[str]) -> None:
-    """Each takes less than 100 MiB of a fresh process, which can still read a plain picture afterwards."""
+    """Each takes less than 100 MiB of a fresh process, which can still read a plain image afterwards."""
     for number, content in enumerate(BOMBS.values()):
         (tmp_path / f"{number:02}").write_bytes(content)
     (tmp_path / "plain").write_bytes(png(4, 4))

@@ -27,7 +27,7 @@ PROGRAMS = {
     "evaluate": ("srblocks.evaluate.cli", "main"),
     "call": ("commands", "call"),
 }
-EVERYTHING = ["srblocks_export.command", "srblocks.inference.run", "srblocks.evaluate.cli"]
+EVERYTHING = ["srblocks_export.export", "srblocks_export.report", "srblocks.inference.run", "srblocks.evaluate.run"]
 SECONDS = 240
 _START = "import sys; sys.path[:] = sys.argv[2:]; from commands import serve; serve(sys.argv[1])"
 # A small disk and one that is read-only, which only the server and what it starts see.

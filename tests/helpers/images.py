@@ -1,4 +1,4 @@
-"""Pictures, and what stands in their files."""
+"""Images, and what stands in their files."""
 
 import io
 import struct
@@ -28,17 +28,17 @@ def seen_by_opencv(content: bytes) -> np.ndarray:
     return swapped(found.reshape(*found.shape[:2], -1))
 
 
-def written(picture: ImageFile, form: str, quality: int | None = None) -> bytes:
+def written(image: ImageFile, form: str, quality: int | None = None) -> bytes:
     stream = io.BytesIO()
-    write_image(picture, stream, format=form, quality=quality)
+    write_image(image, stream, format=form, quality=quality)
     return stream.getvalue()
 
 
-def samples_of(picture: ImageFile) -> np.ndarray:
-    return picture.pixels if picture.alpha is None else np.concatenate((picture.pixels, picture.alpha), 2)
+def samples_of(image: ImageFile) -> np.ndarray:
+    return image.pixels if image.alpha is None else np.concatenate((image.pixels, image.alpha), 2)
 
 
-def picture_of(samples: np.ndarray, **facts: object) -> ImageFile:
+def image_of(samples: np.ndarray, **facts: object) -> ImageFile:
     if samples.shape[2] % 2:
         return ImageFile(samples, **facts)
     return ImageFile(samples[..., :-1], samples[..., -1:], **facts)

@@ -113,7 +113,7 @@ def test_what_is_lost_is_told(upscaler: Upscaler, tmp_path: Path) -> None:
     assert lost == ("16 bits rounded to 8 for JPEG", "transparency replaced by white: not supported by JPEG")
 
 
-def test_a_image_that_becomes_too_large_is_refused_before_the_work(tmp_path: Path) -> None:
+def test_an_image_that_becomes_too_large_is_refused_before_the_work(tmp_path: Path) -> None:
     write_image(ImageFile(np.zeros((1, 33000, 3), np.uint8)), tmp_path / "a.jpg")
     idle = Upscaler("idle", lambda _: pytest.fail("the network ran"), 2, "rgb")
     with pytest.raises(ImageFileError, match="JPEG supports sides of up to 65500 pixels, got 66000x2"):
@@ -158,7 +158,7 @@ def test_files_that_cannot_be_read_have_a_reason(upscaler: Upscaler, tmp_path: P
 def test_an_output_that_cannot_be_written_ends_it(upscaler: Upscaler, tmp_path: Path) -> None:
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UpscaleError, match="cannot write") as caught:
+    with pytest.raises(UpscaleError, match="cannot be written") as caught:
         run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "file" / "b.png"))
     assert caught.value.exit_code == 3
 
@@ -199,7 +199,7 @@ def test_what_one_name_cannot_be_is_the_failure_of_one_file(
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     monkeypatch.setattr(jobs, "write_image", refuse)
     outcome = run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "b.png"))
-    assert outcome.reason == f"cannot write {tmp_path / 'b.png'} ({os.strerror(number)})"
+    assert outcome.reason == f"{tmp_path / 'b.png'} cannot be written ({os.strerror(number)})"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO])
@@ -213,7 +213,7 @@ def test_what_the_disk_refuses_ends_it(
 
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     monkeypatch.setattr(jobs, "write_image", refuse)
-    with pytest.raises(UpscaleError, match="cannot write") as caught:
+    with pytest.raises(UpscaleError, match="cannot be written") as caught:
         run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "b.png"))
     assert caught.value.exit_code == 3
 
@@ -245,7 +245,7 @@ def test_an_interruption_while_writing_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_a_image_of_a_size_that_the_network_does_not_take_is_said_to_be_mirrored() -> None:
+def test_an_image_of_a_size_that_the_network_does_not_take_is_said_to_be_mirrored() -> None:
     thirds = Upscaler("thirds", lambda batch: batch.repeat(2, 2).repeat(2, 3), 2, "rgb", size_multiple=3, radius=0)
     for side, padded in ((9, False), (10, True)):
         image = upscale_image(thirds, ImageFile(np.zeros((side, 9, 3), np.uint8)))

@@ -56,7 +56,7 @@ def test_a_full_disk_ends_it_and_leaves_nothing_half_written(
     monkeypatch.setattr(jobs, "write_image", full)
     code, out, err = called(capsys, photos, "-o", tmp_path / "big")
     assert (code, list(contents(tmp_path / "big"))) == (3, ["first.png"])
-    assert err.endswith("second.tif (No space left on device)\n")
+    assert err.endswith("second.tif cannot be written (No space left on device)\n")
     assert out.startswith("1 of 2 upscaled")
 
 
@@ -77,7 +77,7 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work(
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         code, _, err = called(capsys, photos, "-o", out)
-        assert (code, err.startswith(f"srblocks-upscale: cannot write {out} (")) == (3, True)
+        assert (code, err.startswith(f"srblocks-upscale: {out} cannot be written (")) == (3, True)
         assert err.endswith("; choose another -o\n")
 
 
@@ -89,7 +89,7 @@ def test_a_name_that_is_too_long_keeps_no_other_file_from_being_upscaled(
     code, out, err = called(capsys, photos, "-o", tmp_path / "big", "--format", "webp", "--force", "--json")
     report = json.loads(out)
     assert (code, report["done"], report["failed"]) == (10, 3, 1)
-    assert "(File name too long)" in err
+    assert "cannot be written (File name too long)" in err
     assert sorted(contents(tmp_path / "big"), key=len)[:2] == ["first.webp", "summer/second.webp"]
 
 
@@ -141,7 +141,8 @@ def test_errors_are_json_where_it_was_asked_for(
 
 def test_the_help_and_wrong_paths_are_answered_without_torch() -> None:
     code = (
-        "import sys; from srblocks.inference.cli import main as upscale; from srblocks.evaluate.cli import main as score\n"
+        "import sys\nfrom srblocks.inference.cli import main as upscale\n"
+        "from srblocks.evaluate.cli import main as score\n"
         "codes = upscale(['--help']), upscale(['absent', '-o', 'x']), score(['--help']), score(['--data', 'absent'])\n"
         "assert codes == (0, 2, 0, 2) and 'torch' not in sys.modules and 'PIL' not in sys.modules"
     )

@@ -44,7 +44,7 @@ def test_the_tags_survive_a_tiff(first: str, second: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_image_is_never_turned_twice(orientation: int, tmp_path: Path) -> None:
+def test_an_image_is_never_turned_twice(orientation: int, tmp_path: Path) -> None:
     exif, image = Image.Exif(), Image.fromarray(noise(4, 6, 3))
     exif[0x0112] = orientation
     for suffix in (".png", ".tif", ".jpg"):
