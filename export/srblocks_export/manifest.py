@@ -5,7 +5,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +103,7 @@ class TensorInfo:
         """
         if not isinstance(data["color"], str):
             raise TypeError("color of the input must be a string")
-        known: dict[str, Any] = {"name": "lr", **_known(cls, data), "shapes": Shapes.from_dict(dict(data))}
+        known: dict[str, Any] = {**_known(cls, data), "shapes": Shapes.from_dict(dict(data))}
         return cls(**known)
 
 
@@ -304,8 +304,15 @@ class Manifest:
 
 
 def _known(cls: Any, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of `data` that are fields of a dataclass."""
-    return {key: data[key] for key in cls.__dataclass_fields__ if key in data}
+    """Return the entries of `data` that are fields of a dataclass.
+
+    Raises:
+        ValueError: a required field is missing.
+    """
+    for entry in fields(cls):
+        if entry.name not in data and entry.default is MISSING and entry.default_factory is MISSING:
+            raise ValueError(f"no {entry.name}")
+    return {entry.name: data[entry.name] for entry in fields(cls) if entry.name in data}
 
 
 def describe(net: "Network", shapes: Shapes) -> Manifest:

@@ -135,15 +135,6 @@ def test_a_static_shape_is_in_the_name_and_kept(capsys: pytest.CaptureFixture[st
         artifact(np.zeros((1, 1, 20, 12), np.float32))
 
 
-@pytest.mark.slow
-def test_two_exports_to_one_folder_at_once_share_the_manifest(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "srblocks_export.cli", "--torchscript", "--verify", "off", "-o", str(tmp_path)]
-    jobs = [subprocess.Popen([*command, "--name", f"job{number}"]) for number in range(3)]
-    assert [job.wait(120) for job in jobs] == [0, 0, 0]
-    entries = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
-    assert [entry["artifact"]["file"] for entry in entries] == ["job0.ts", "job1.ts", "job2.ts"]
-
-
 @pytest.mark.parametrize("arguments,code", [(["--help"], 0), (["--nonsense"], 2), (["--shape", "x"], 2)])
 def test_help_and_wrong_flags_come_without_importing_torch(arguments: list[str], code: int, tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")

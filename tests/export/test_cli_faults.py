@@ -17,7 +17,11 @@ from srblocks_export.runtime import load
     [
         (["edsr_basline"], 2, "E201 unknown network 'edsr_basline'; did you mean edsr_baseline or mdsr_baseline"),
         (["vdsr", "--scale", "7"], 2, "E205 vdsr does not support scale 7; use 2, 3, 4"),
-        (["vdsr", "--scale", "two"], 2, 'E200 invalid value for --scale: unable to convert "two" into int; see srblocks-export --help'),
+        (
+            ["vdsr", "--scale", "two"],
+            2,
+            'E200 invalid value for --scale: unable to convert "two" into int; see srblocks-export --help',
+        ),
         (
             ["--shape", "banana"],
             2,

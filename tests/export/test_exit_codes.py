@@ -25,7 +25,9 @@ SIZES = ["--min", "1x1x8x8", "--max", "1x1x24x32"]
 def _no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide TensorRT, even if it is installed."""
     absent = formats.base.importlib.util.find_spec
-    monkeypatch.setattr(formats.base.importlib.util, "find_spec", lambda name: None if "tensorrt" in name else absent(name))
+    monkeypatch.setattr(
+        formats.base.importlib.util, "find_spec", lambda name: None if "tensorrt" in name else absent(name)
+    )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -141,10 +143,10 @@ def test_exit_5_another_operator_set(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_exit_6_too_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = run(capsys, "--tolerance", "0", "-o", tmp_path, "--verify", "one")
+    code, _, err = run(capsys, "--torchscript", "--tolerance", "0", "-o", tmp_path, "--verify", "one")
     assert code == 6
-    assert "E601 onnx: at 1x1x" in err
-    assert [path.name for path in tmp_path.iterdir()] == ["fsrcnn_x2_fp32_dyn.onnx.rejected"]
+    assert "E601 torchscript: at 1x1x" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["fsrcnn_x2_fp32_dyn.ts.rejected"]
 
 
 def test_exit_7_no_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

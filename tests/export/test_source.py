@@ -117,9 +117,10 @@ def test_weights_that_serve_all_scales_warn_when_none_is_chosen(
 def test_weights_that_record_their_scale_keep_it(
     source: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    options = ["--torchscript", "--verify", "off"]
     save_checkpoint(create_network("vdsr", scale=4, depth=2, width=4), tmp_path / "ours.safetensors")
-    assert run(capsys, *source, tmp_path / "ours.safetensors", "--verify", "off", "-o", tmp_path, "-q") == (0, "", "")
-    assert load(tmp_path / "vdsr_x4_fp32_dyn.onnx").scale == 4
+    assert run(capsys, *source, tmp_path / "ours.safetensors", *options, "-o", tmp_path, "-q") == (0, "", "")
+    assert load(tmp_path / "vdsr_x4_fp32_dyn.ts").scale == 4
 
 
 def test_weights_for_several_scales_say_which_one_is_exported(

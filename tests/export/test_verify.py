@@ -1,4 +1,4 @@
-"""The verification finds what is wrong, and what it finds keeps the artifact from its final name."""
+"""Verification: wrong outputs are found, and a rejected artifact never gets its final name."""
 
 import json
 from pathlib import Path
@@ -22,6 +22,8 @@ from srblocks_export.shapes import Shapes
 from srblocks_export.verification.compare import compare
 from srblocks_export.verification.inputs import References, rejected_shapes, verification_shapes
 from srblocks_export.verification.process import Worker
+
+pytestmark = pytest.mark.usefixtures("one_verifier")
 
 
 @pytest.fixture
