@@ -169,7 +169,7 @@ class Crops:
 
 
 class Training:
-    """Training state, all of which a checkpoint restores."""
+    """Training state; a checkpoint stores all of it."""
 
     def __init__(self, args: argparse.Namespace, fabric: Fabric) -> None:
         self.args, self.fabric, self.step = args, fabric, 0
