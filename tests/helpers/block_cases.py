@@ -110,7 +110,7 @@ def upsampler(build: Callable[[], nn.Module], scale: int, **options: object) -> 
 
 
 def framework(build: Callable[[], nn.Module], channels: int = 3, **options: object) -> BlockCase:
-    """Return the case of a x2 network."""
+    """Return the case of an x2 network."""
     return BlockCase(build, maps(channels, 2), maps(channels), **options)
 
 

@@ -1,4 +1,4 @@
-"""As much of CUDA as running an engine needs, imitated on the CPU, and engines made and run there."""
+"""Fake CUDA on the CPU, as far as running an engine needs it, and exports of engines with it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from srblocks_export.verification.process import Worker
 
 
 class Stream:
-    """A CUDA stream: what it waits for, in order, and which one is the current one."""
+    """Fake CUDA stream: logs its waits and knows the current stream."""
 
     log: ClassVar[list[tuple[Any, ...]]] = []
     stack: ClassVar[list["Stream"]] = []
@@ -47,7 +47,7 @@ class Stream:
 
 
 class Event:
-    """A CUDA event: the stream that it was recorded on."""
+    """Fake CUDA event: knows the stream it was recorded on."""
 
     recorded: int | None = None
 
@@ -56,7 +56,7 @@ class Event:
 
 
 class Graph:
-    """A CUDA graph: what was enqueued while it was captured, again."""
+    """Fake CUDA graph: replays the captured calls."""
 
     def __init__(self) -> None:
         self.work: list[Any] = []
@@ -67,7 +67,7 @@ class Graph:
 
 
 def imitate(monkeypatch: pytest.MonkeyPatch, major: str, stream: int = 7) -> Standin:
-    """TensorRT and as much of CUDA as running an engine needs; verification stays in this process."""
+    """Install fake TensorRT and CUDA; verification runs in this process."""
     standin = tensorrt_standin.install(monkeypatch, major)
     Stream.log.clear()
     Stream.stack[:] = [Stream(stream)]
@@ -88,7 +88,7 @@ def imitate(monkeypatch: pytest.MonkeyPatch, major: str, stream: int = 7) -> Sta
         Stream.stack[-1] = stream
 
     standin.current = lambda: Stream.stack[-1].cuda_stream
-    monkeypatch.setattr(trt_runner, "_ALIGNMENT", 64)  # that of torch's memory on the CPU
+    monkeypatch.setattr(trt_runner, "_ALIGNMENT", 64)  # alignment of torch's CPU memory
     monkeypatch.setattr(trt_runner, "on_device", lambda device: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: Stream.stack[-1])
     monkeypatch.setattr(torch.cuda, "set_stream", set_stream)
@@ -106,6 +106,6 @@ def small_network() -> Network:
 
 
 def export_engine(folder: Path, net: Network | None = None, **options: Any) -> list[ArtifactReport]:
-    """Export to an ONNX file and an engine, of `small_network` if no network is given, up to 2 images of 40x40."""
+    """Export a network (default: `small_network`) to an ONNX file and an engine for up to 2 images of 40x40."""
     request = ExportConfig(formats=("trt",), out=folder, **{"maximum": (2, 1, 40, 40)} | options)
     return export_network(net or small_network(), request)

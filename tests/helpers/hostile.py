@@ -1,4 +1,4 @@
-"""Damage and malice for tests: bytes and JSON values changed at random, archives put together anew, payloads."""
+"""Corrupt and malicious files for tests: randomly mutated bytes and JSON values, rebuilt archives, payloads."""
 
 import io
 import json
@@ -33,16 +33,16 @@ ODD = [
     {},
 ]
 ODD += [[0] * 500, [[[[[]]]]], {"a": {"b": [1]}}, "../../etc/passwd", "depth", [10**9] * 4, "1", -(10**30)]
-"""Values that nobody expects."""
+"""Unexpected values."""
 
 FAR = 2**31
 
 LR = np.linspace(0, 1, 30, dtype=np.float32).reshape(1, 1, 5, 6)
-"""An image for the artifacts."""
+"""Input image for the artifacts."""
 
 
 class Payload:
-    """Unpickling this creates a file."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class Payload:
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Content with some bytes changed, left out, doubled, moved or cut off, a third of the time in its first 600."""
+    """Return content with bytes changed, removed, inserted, moved or cut off, a third of the time in its first 600."""
     changed = bytearray(content)
     for _ in range(draw(st.integers(1, 3))):
         near = draw(st.integers(0, 2)) == 0
@@ -81,11 +81,11 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
 
 @st.composite
 def changed(draw: st.DrawFn, value: Any) -> Any:
-    """A JSON value with one to three entries, wherever they stand, left out, made odd or copied to another place."""
+    """Return a JSON value with one to three entries at any depth removed, replaced or overwritten by other entries."""
     copy = json.loads(json.dumps(value))
     for _ in range(draw(st.integers(1, 3))):
         places = [(copy, key) for key in copy] if isinstance(copy, dict) else []
-        for inner, key in places:  # grows while it is gone through
+        for inner, key in places:  # grows during the iteration
             inside = inner[key]
             if isinstance(inside, dict):
                 places += [(inside, each) for each in inside]
@@ -106,13 +106,13 @@ def changed(draw: st.DrawFn, value: Any) -> Any:
 
 
 def records_of(path: Path) -> dict[str, bytes]:
-    """The records of a zip archive."""
+    """Return the records of a zip archive."""
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 def zipped(records: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """A zip archive of records, whose checksums are right."""
+    """Return a zip archive of records with valid checksums."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, content in records.items():
@@ -121,7 +121,7 @@ def zipped(records: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> 
 
 
 def assert_refused(path: Path, *messages: str) -> None:
-    """See that a file is refused in one line that holds the messages."""
+    """Assert that a file is rejected with a one-line error that contains the messages."""
     with pytest.raises(ExportError, match=rf"E901 .*{path.name}") as caught:
         runtime.load(path)(LR)
     assert "\n" not in str(caught.value)

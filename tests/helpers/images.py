@@ -1,4 +1,4 @@
-"""Images, and what stands in their files."""
+"""Test images and image files."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ def noise(height: int, width: int, channels: int, dtype: type = np.uint8) -> np.
 
 
 def swapped(samples: np.ndarray) -> np.ndarray:
-    """OpenCV's order of channels."""
+    """Return an image with its channels in OpenCV's order, or back."""
     return samples if samples.shape[2] == 1 else samples[..., [2, 1, 0, 3][: samples.shape[2]]]
 
 
@@ -45,7 +45,7 @@ def image_of(samples: np.ndarray, **facts: object) -> ImageFile:
 
 
 def exif_block(order: str = "<", *, side_kind: str = "H", thumbnail: bytes = b"\xff\xd8thumbnail\xff\xd9") -> bytes:
-    """A camera's block: orientation 6, a maker's note, the size 30 x 20, rules, and a thumbnail."""
+    """Return the EXIF block of a camera: orientation 6, maker note, size 30 x 20, interoperability IFD, thumbnail."""
     name, note = b"Camera\0\0", b"maker's note, in a format of its own"
     ifd0, camera = 8, 8 + 2 + 3 * 12 + 4
     notes = camera + 2 + 4 * 12 + 4

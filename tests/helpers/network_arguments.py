@@ -26,7 +26,7 @@ _NUMBERS: Mapping[str, st.SearchStrategy[object]] = {
     "value_range": st.sampled_from((1.0, 255.0, 2.5)),
     "res_scale": st.sampled_from((1.0, 0.1, 0.37)),
 }
-"""By argument name; other integers are 1 or 2, flags are either, and Literal arguments one of their choices."""
+"""Values by argument name; other integers are 1 or 2, flags are random, and Literal arguments one of their choices."""
 
 _SPECIAL: Mapping[tuple[str, str], st.SearchStrategy[object]] = {
     ("dbpn", "recursions"): st.sampled_from((None, 1, 2)),
@@ -39,7 +39,7 @@ _SPECIAL: Mapping[tuple[str, str], st.SearchStrategy[object]] = {
     ("srresnet", "bias"): st.sampled_from((None, True, False)),
     ("vdsr", "depth"): st.integers(2, 4),
 }
-"""By the start of the network's name and the argument."""
+"""Values by the start of the network's name and the argument name."""
 
 
 def choices(spec: NetworkSpec) -> dict[str, tuple[str, ...]]:

@@ -17,16 +17,16 @@ from srblocks.networks import network_spec
 from srblocks.rewrites import REWRITES
 
 EXACT = 1e-12
-"""Largest difference in float64, relative to the output's standard deviation."""
+"""Maximum difference in float64, relative to the output's standard deviation."""
 
 _AMPLIFIED = {"SAN": 100 * EXACT}
-"""The square root of SAN's covariances amplifies rounding: one in the image can change its output by 7e-12."""
+"""The square root of SAN's covariances amplifies rounding errors: one in the input can change the output by 7e-12."""
 
 
 def around(
     body: nn.Module | None = None, *, channels: int = 6, out_channels: int | None = None, **slots: Any
 ) -> Network:
-    """An x2 network around a body in which nothing else can be rewritten; keyword arguments replace slots."""
+    """Return an x2 network in which only `body` can be rewritten; keyword arguments replace slots."""
     out_channels = channels if out_channels is None else out_channels
     arguments = {
         "scale": 2,
@@ -40,7 +40,7 @@ def around(
 
 
 def image(net: Network, height: int, width: int, *, batch: int = 2) -> Tensor:
-    """Random images of this size, rounded up to a valid one, with the dtype of the network."""
+    """Return random images of this size, rounded up to a valid one, with the dtype of the network."""
     step, generator = net.size_multiple, torch.Generator().manual_seed(height * 100 + width)
     sides = [-(-max(side, net.min_size) // step) * step for side in (height, width)]
     return torch.rand(batch, net.image_channels, *sides, generator=generator, dtype=torch.float64).to(
@@ -49,7 +49,7 @@ def image(net: Network, height: int, width: int, *, batch: int = 2) -> Tensor:
 
 
 def exactness(net: Network) -> float:
-    """The largest difference that counts as rounding."""
+    """Return the maximum difference that counts as rounding."""
     return _AMPLIFIED.get(type(net).__name__, EXACT)
 
 
@@ -74,30 +74,30 @@ def checked(net: Network, *sizes: tuple[int, int], **options: Any) -> Network:
 
 
 def names(net: Network) -> set[str]:
-    """The rewrites that were applied."""
+    """Return the rewrites that were applied."""
     assert net.rewrites is not None
     return {decision.rewrite for decision in net.rewrites.applied}
 
 
 def reasons(net: Network, rewrite: str) -> list[str]:
-    """The reasons for which a rewrite kept modules."""
+    """Return the reasons why a rewrite kept modules."""
     assert net.rewrites is not None
     return [decision.reason for decision in net.rewrites.declined if decision.rewrite == rewrite]
 
 
 def all_but(rewrite: str) -> set[str]:
-    """All rewrites except one, for `without=`."""
+    """Return all rewrites except one, for `without=`."""
     return set(REWRITES) - {rewrite}
 
 
 @cache
 def pair(name: str, scale: int) -> tuple[Network, Network]:
-    """A network of the registry and its optimized version; do not modify them."""
+    """Return a registered network and its optimized version; do not modify them."""
     net = small_network(network_spec(name), scale)
     return net, optimize(net)
 
 
 def shared_tensors(one: nn.Module, other: nn.Module) -> Iterator[str]:
-    """Names of tensors of one module that share memory with the other."""
+    """Yield the names of tensors of one module that share memory with the other."""
     held = {tensor.data_ptr() for tensor in other.state_dict().values()}
     yield from (name for name, tensor in one.state_dict().items() if tensor.data_ptr() in held)

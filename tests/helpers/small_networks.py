@@ -45,7 +45,7 @@ def randomize(net: Network) -> Network:
 
 
 def narrow_arguments(spec: NetworkSpec) -> dict[str, int]:
-    """Return the arguments that make the network narrow, of those that it has."""
+    """Return the arguments of the network that make it narrow."""
     defaults = spec.arguments()
     return {name: width for name, width in _NARROW.items() if name in defaults and (defaults[name] or 0) > width}
 

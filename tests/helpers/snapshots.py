@@ -1,4 +1,4 @@
-"""Snapshots of networks: numbers and names that must not change unnoticed, one JSON file each in tests/snapshots."""
+"""Snapshots of networks (parameters, multiply-accumulates, state-dict keys), one JSON file each in tests/snapshots."""
 
 import json
 import math
@@ -19,7 +19,7 @@ SIDE = 24
 
 
 def on_meta(name: str, **arguments: object) -> Network:
-    """Return a network in eval mode, without memory for its weights."""
+    """Return a network on the meta device, in eval mode."""
     with torch.device("meta"):
         return create_network(name, **arguments).eval()
 
@@ -69,12 +69,12 @@ def read_snapshot(name: str) -> dict[str, Any]:
 
 
 def recorded(name: str, scale: int, figure: str) -> int:
-    """Return a figure of the recorded snapshot, "parameters" or "macs"."""
+    """Return a number of the recorded snapshot, "parameters" or "macs"."""
     return read_snapshot(name)["scales"][str(scale)][figure]
 
 
 def write_snapshot(name: str, snapshot: dict[str, Any]) -> None:
-    """Record a snapshot, one shape or figure per line."""
+    """Write a snapshot, one shape or number per line."""
     FOLDER.mkdir(exist_ok=True)
     text = json.dumps(snapshot, indent=1)
     text = re.sub(r"\[\s+([^]]*?)\s+\]", lambda shape: f"[{' '.join(shape[1].split())}]", text)

@@ -30,17 +30,17 @@ FACTS = Path(__file__).parents[1] / "data"
 TENSORRT = ("8.6", "10.0", "10.15", "11.0", "11.5")
 PORTABLE = [name for name, row in FORMATS.items() if row.portable]
 CASES = int(os.environ.get("SRBLOCKS_CASES", "1"))
-"""How many times as many cases as usual the tests of properties, faults and damaged files try: `make test-thorough`."""
+"""Factor for the number of random cases in property, fault and fuzz tests, set by `make test-thorough`."""
 
 
 def cases(count: int) -> settings:
-    """Settings of a test that tries that many random cases, times `CASES`; always the same ones in the usual suite."""
+    """Return hypothesis settings for `count` random cases, times `CASES`; the default suite is deterministic."""
     health = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
     return settings(max_examples=count * CASES, deadline=None, derandomize=CASES == 1, suppress_health_check=health)
 
 
 class Unshuffled(Network):
-    """Works on 2x2 blocks of pixels, so that H and W must be even."""
+    """Network that requires even H and W."""
 
     def __init__(self) -> None:
         super().__init__(scale=2, image_channels=1, min_size=3, size_multiple=2)
@@ -51,12 +51,12 @@ class Unshuffled(Network):
 
 
 def facts(name: str) -> dict:
-    """A JSON file of published figures."""
+    """Return the content of a JSON file with published numbers."""
     return json.loads((FACTS / name).read_text())
 
 
 def data_folder() -> Path | None:
-    """The folder of published images and weights; None where the variable is not set."""
+    """Return the folder of published images and weights; None if the variable is not set."""
     value = os.environ.get("SRBLOCKS_DATA")
     return Path(value) if value else None
 
@@ -83,7 +83,7 @@ def fill(net: nn.Module) -> None:
 
 
 def pattern(kind: str, shape: tuple[int, ...], start: int = 0) -> Tensor:
-    """The values of the published fill rule, from element `start` on."""
+    """Return the values of the published fill rule, starting at element `start`."""
     j = torch.arange(1 + start, 1 + start + math.prod(shape), dtype=torch.float64)
     wave = torch.sin(j * 12.9898) * 43758.5453
     u = (2 * (wave - wave.floor()) - 1).view(shape)
@@ -93,9 +93,9 @@ def pattern(kind: str, shape: tuple[int, ...], start: int = 0) -> Tensor:
 
 
 def filled_by_name(tensors: list[tuple[str, list[int], str | list[float]]]) -> dict[str, Tensor]:
-    """A state dict of which every tensor has its own values, which depend on its name.
+    """Return a state dict whose values depend on the names of the tensors.
 
-    Kinds are those of the fill rule, "keep" for a fresh norm's statistics and counters, and values themselves.
+    Kinds are those of the fill rule, "keep" for the initial statistics and counters of a norm, or a list of values.
     """
     state: dict[str, Tensor] = {}
     for name, shape, kind in tensors:
@@ -126,7 +126,7 @@ def trained_alike(net: Network, gain: float = 1.0) -> Network:
 
 
 def wave_image(shape: tuple[int, ...]) -> Tensor:
-    """The published test input in [0, 1], float64."""
+    """Return the published test input in [0, 1], float64."""
     i = torch.arange(math.prod(shape), dtype=torch.float64)
     return (0.5 + 0.45 * torch.sin(0.05 * i)).view(shape)
 
@@ -138,7 +138,7 @@ def filled(net: Network) -> Network:
 
 
 def authors_state(row: str) -> dict[str, Tensor]:
-    """A recorded layout, filled by name, in single precision."""
+    """Return a state dict in a recorded layout, filled by name, in float32."""
     tensors = filled_by_name(facts("layouts.json")[row]["tensors"])
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
@@ -158,7 +158,7 @@ def write_artifact(
 
 
 def summary(output: Tensor) -> dict[str, float]:
-    """The statistics and pixels that are published of an output."""
+    """Return the statistics and pixels of an output that are compared with published ones."""
     _, _, height, width = output.shape
     found = {
         "mean": output.mean(),
@@ -171,7 +171,7 @@ def summary(output: Tensor) -> dict[str, float]:
 
 
 def relative_error(value: Tensor, reference: Tensor) -> float:
-    """Largest error relative to the reference's standard deviation."""
+    """Return the maximum error relative to the standard deviation of the reference."""
     return float(((value - reference).abs().max() / reference.std()).detach())
 
 
@@ -185,7 +185,7 @@ def generated(name: str, document: str = README) -> str:
 def outcome(
     main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str], *arguments: object
 ) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error of a command."""
+    """Run a command and return its exit code, standard output and standard error."""
     try:
         code = main([str(argument) for argument in arguments])
     except SystemExit as stop:
@@ -195,4 +195,4 @@ def outcome(
 
 
 run = partial(outcome, main)
-"""The exporter's command."""
+"""Run srblocks-export."""

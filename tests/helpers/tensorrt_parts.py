@@ -1,4 +1,4 @@
-"""The classes of the stand-in for `tensorrt`: what their methods record, refuse and give."""
+"""Classes of the fake `tensorrt` module."""
 
 import ctypes
 import json
@@ -11,7 +11,7 @@ import onnxruntime
 
 
 class Part:
-    """Base class: the name of the class and the stand-in (`tensorrt_standin.Standin`) that it belongs to."""
+    """Base class, with the name of the real class and the fake module (`tensorrt_standin.Standin`) it belongs to."""
 
     NAME: str
     _here: Any
@@ -134,7 +134,7 @@ class Parser(Part):
 
     def get_error(self, number: int) -> Any:
         said = {"desc": lambda: self._here.faults["refuses"]}
-        if "get_layer_output_tensor" in type(self).surface:  # 8.6 gives the number of the node alone
+        if "get_layer_output_tensor" in type(self).surface:  # 8.6 has only the index of the node
             said |= {"node_name": lambda: "body/fold_1", "node_operator": lambda: "Col2Im"}
         return type("ParserError", (), {name: staticmethod(value) for name, value in said.items()})()
 
@@ -284,6 +284,6 @@ PARTS = (Builder, Parser, Runtime, Network, Config, Profile, Engine, Context, Te
 
 
 def memory(address: int, shape: tuple[int, ...]) -> Any:
-    """The float32 values at an address."""
+    """Return the float32 values at an address."""
     count = math.prod(shape)
     return np.ctypeslib.as_array((ctypes.c_float * count).from_address(address)).reshape(shape)

@@ -1,8 +1,8 @@
-"""A stand-in for `tensorrt`, for contract tests without a GPU: it has the names of 8.6, 10 or 11, and no others.
+"""Fake `tensorrt` for contract tests without a GPU, with exactly the names of version 8.6, 10 or 11.
 
-`data/tensorrt.json` lists the names of the real bindings, read from 8.6.0, 10.15.1 and 11.4.0. What a version lacks
-raises AttributeError here as it does there. An engine "runs" by onnxruntime on the memory whose addresses it is given.
-What this proves is that our calls are right in name, order and arguments; evidence comes from TensorRT.
+`data/tensorrt.json` lists the names of the real bindings, extracted from 8.6.0, 10.15.1 and 11.4.0. Names that a
+version lacks raise AttributeError. An engine runs in onnxruntime, on the memory at the addresses passed to it. The
+tests verify the names, order and arguments of our calls; only TensorRT itself can show that they work.
 """
 
 import enum
@@ -23,7 +23,7 @@ MAJORS = list(SURFACES)
 
 
 class _Limited:
-    """An object with the names of its class in the version that stands in, beside private ones."""
+    """Object that allows only the names of its class in the faked version, and private ones."""
 
     surface: frozenset[str]
 
@@ -39,14 +39,14 @@ class _Limited:
 
 
 class Standin:
-    """The module, and what was done with it.
+    """Fake module and a record of the calls.
 
     Attributes:
-        module: what `import tensorrt` gives.
-        calls: name and arguments of the calls that a test may ask after, in order.
-        faults: what goes wrong: "no_cuda", "refuses", "no_engine", "no_context", "not_taken", "not_run".
-        capturing: calls put off while a CUDA graph is captured; None when none is.
-        current: gives what the current CUDA stream is.
+        module: the module for `import tensorrt`.
+        calls: names and arguments of the recorded calls, in order.
+        faults: faults to simulate: "no_cuda", "refuses", "no_engine", "no_context", "not_taken", "not_run".
+        capturing: deferred calls during the capture of a CUDA graph, otherwise None.
+        current: function that returns the current CUDA stream.
     """
 
     def __init__(self, major: str) -> None:
@@ -68,16 +68,16 @@ class Standin:
 
     @property
     def made(self) -> list[str]:
-        """Names of the calls."""
+        """Names of the recorded calls."""
         return [str(call[0]) for call in self.calls]
 
     def arguments(self, name: str) -> list[tuple[Any, ...]]:
-        """Arguments of every call of that name."""
+        """Return the arguments of every call of that name."""
         return [call[1:] for call in self.calls if call[0] == name]
 
 
 def install(monkeypatch: pytest.MonkeyPatch, major: str) -> Standin:
-    """Let `import tensorrt` give a stand-in on a machine that seems to have a GPU of compute capability 9.0."""
+    """Replace `tensorrt` by a fake, on a machine that seems to have a GPU of compute capability 9.0."""
     standin = Standin(major)
     monkeypatch.setitem(sys.modules, "tensorrt", standin.module)
     monkeypatch.setattr("srblocks_export.formats.tensorrt.trt_engine.host.compute_capability", lambda number=0: "9.0")

@@ -1,9 +1,9 @@
-"""A stand-in for `torch_tensorrt`, for contract tests without a GPU: its functions take what a recorded version takes.
+"""Fake `torch_tensorrt` for contract tests without a GPU, with the function parameters of a recorded version.
 
-`data/torch_tensorrt.json` lists the parameters of the real functions, which `surface` reads from their sources. What a
-version does not name raises TypeError here, also where the real one would ignore it silently. An "engine" is a part of
-the graph that PyTorch runs on the CPU. What this proves is that our calls are right in name and arguments, and that
-what is done with their results is; evidence comes from TensorRT.
+`data/torch_tensorrt.json` lists the parameters of the real functions, extracted from their sources by `surface`.
+Parameters that a version lacks raise TypeError, even where the real function would silently ignore them. An engine is
+a part of the graph that PyTorch runs on the CPU. The tests verify the names and arguments of our calls and the handling
+of their results; only TensorRT itself can show that they work.
 """
 
 import ast
@@ -25,7 +25,7 @@ from helpers.support import facts
 
 SURFACES = facts("torch_tensorrt.json")
 VERSIONS = list(SURFACES)
-# By what torch_tensorrt keeps of them: its functions, and where they are.
+# The functions and the files that define them.
 _FUNCTIONS = {
     "compile": "dynamo/_compiler.py",
     "export": "dynamo/_exporter.py",
@@ -38,7 +38,7 @@ _GIVEN_PARTS = ("_run_on_acc", "_run_on_gpu_")
 
 
 def surface(read: Callable[[str], str]) -> dict[str, Any]:
-    """Find the parts of torch_tensorrt's sources that we rely on; `read` returns the text of a file of the package."""
+    """Extract the API that we rely on from torch_tensorrt's sources; `read` returns the text of a file."""
     constants = _constants(read("_version.py"))
     found: dict[str, Any] = {"tensorrt": constants["__tensorrt_version__"], "functions": {}}
     for name, file in _FUNCTIONS.items():
@@ -62,7 +62,7 @@ def surface(read: Callable[[str], str]) -> dict[str, Any]:
 
 
 def version_of(read: Callable[[str], str]) -> str:
-    """The version that the sources say they are."""
+    """Return the version that the sources declare."""
     return str(_constants(read("_version.py"))["__version__"])
 
 
@@ -78,7 +78,7 @@ def _parameters(function: ast.FunctionDef) -> dict[str, Any]:
 
 
 def _keys(function: ast.AST) -> Iterable[str]:
-    """The keywords that a function with **kwargs asks for."""
+    """Yield the keywords that a function reads from **kwargs."""
     for node in ast.walk(function):
         if isinstance(node, ast.Compare) and _is_kwargs(node.comparators[-1]) and isinstance(node.left, ast.Constant):
             yield node.left.value
@@ -102,18 +102,18 @@ def _constants(source: str) -> dict[str, Any]:
 
 
 class Engine(nn.Module):
-    """Stands where the real compilation puts a module around an engine."""
+    """Fake of the module that wraps an engine."""
 
     def __init__(self, part: nn.Module) -> None:
         super().__init__()
-        self.part = [part]  # out of sight, as a plan is
+        self.part = [part]  # in a list, so that it is not a submodule, like a real engine
 
     def forward(self, *inputs: Any) -> Any:
         return self.part[0](*inputs)
 
 
 class Input:
-    """The sizes of an input, with the keywords of the version that stands in."""
+    """Fake input specification, with the keywords of the faked version."""
 
     known: frozenset[str]
 
@@ -127,15 +127,15 @@ class Input:
 
 
 class Standin:
-    """The module, and what was done with it.
+    """Fake module and a record of the calls.
 
     Attributes:
-        module: what `import torch_tensorrt` gives.
-        calls: function and arguments, in order.
-        unsupported: operators that no engine has.
-        fault: raised by the function of that name.
-        tuned: the size that engines are quickest at, found where the real compilation finds it.
-        cached: what the timing cache held ahead of a compilation.
+        module: the module for `import torch_tensorrt`.
+        calls: functions and arguments, in order.
+        unsupported: operators that engines do not support.
+        fault: exceptions to raise, by function name.
+        tuned: the shape that engines are optimized for, from the place where the real compilation takes it.
+        cached: content of the timing cache before a compilation.
     """
 
     def __init__(self, version: str) -> None:
@@ -159,7 +159,7 @@ class Standin:
         self.unsupported_error = type(self.surface["unsupported"], (RuntimeError,), {})
 
     def called(self, name: str) -> dict[str, Any]:
-        """The arguments of the one call of that function."""
+        """Return the arguments of the only call of that function."""
         (arguments,) = [arguments for function, arguments in self.calls if function == name]
         return arguments
 
@@ -173,7 +173,7 @@ class Standin:
             assert len(arguments) == len(positional) + len(keywords)
             self.calls.append((name, arguments))
             print(f"torch_tensorrt prints in {name}")
-            getLogger("torch_tensorrt.dynamo").warning("a remark of %s", name)
+            getLogger("torch_tensorrt.dynamo").warning("a warning of %s", name)
             warnings.warn("`use_explicit_typing` is deprecated.", DeprecationWarning, stacklevel=2)
             if name in self.fault:
                 getLogger("torch_tensorrt [TensorRT Conversion Context]").error("TensorRT's own words\nand more")
@@ -206,7 +206,7 @@ class Standin:
         return self._partition(graph)
 
     def _partition(self, graph: torch.fx.GraphModule) -> torch.fx.GraphModule:
-        """Split into parts named as the real partitioner does, and put engines in the place of what they can run."""
+        """Split the graph into parts with the names of the real partitioner, and replace supported parts by engines."""
         number, before = 0, None
         place: dict[torch.fx.Node, str] = {}
         for node in graph.graph.nodes:
@@ -249,7 +249,7 @@ def _refuse(name: str, keywords: Iterable[str], known: Iterable[str]) -> None:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, version: str) -> Standin:
-    """Put the stand-in in the place of torch_tensorrt, and the CPU in the place of CUDA."""
+    """Replace torch_tensorrt by a fake, and CUDA by the CPU."""
     standin = Standin(version)
     monkeypatch.setitem(sys.modules, "torch_tensorrt", standin.module)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)

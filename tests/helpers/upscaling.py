@@ -1,4 +1,4 @@
-"""The upscaler's command, and what it leaves in a folder."""
+"""Run srblocks-upscale and read the files that it wrote."""
 
 import sys
 from functools import partial
