@@ -55,7 +55,8 @@ def speedups(rows: Sequence[Row]) -> Iterator[tuple[str, str, str, float, bool]]
 def markdown(record: Record) -> str:
     """Return one table row per case: the speedup in every backend and the reduction of activation memory."""
     found = list(speedups(record.rows))
-    labels = sorted({label for _, _, label, _, _ in found}, key=lambda label: (label == LAYOUT, label != EAGER))
+    labels = list(dict.fromkeys(label for _, _, label, _, _ in found))
+    labels.sort(key=lambda label: (label == LAYOUT, label != EAGER))
     memory = {f"{row['network']} x{row['scale']}": f"{row['ratio']:.2f}" for row in record.parameters["memory"]}
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for case, name, label, ratio, noisy in found:

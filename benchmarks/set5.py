@@ -47,15 +47,20 @@ def markdown(record: Record) -> str:
     return table(["Set5, luma", *(f"x{scale}" for scale in SCALES)], ([name, *cells] for name, cells in rows.items()))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    args = parser("Evaluate the bundled weights on Set5.").parse_args(arguments)
-    folder = data_folder("images/Set5") / "images" / "Set5"
+def measure(folder: Path) -> Record:
+    """Score bicubic interpolation and the bundled FSRCNN at every scale."""
     record = Record.start("set5")
     for scale in SCALES:
         record.rows.append({"method": "bicubic", "scale": scale, **asdict(bicubic(folder, scale))})
     for scale in SCALES:
         record.rows.append({"method": "FSRCNN (bundled)", "scale": scale, **asdict(bundled(folder, "fsrcnn", scale))})
+    return record
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parser("Evaluate the bundled weights on Set5.").parse_args(arguments)
+    record = measure(data_folder("images/Set5") / "images" / "Set5")
     print(markdown(record))
     if args.json:
         print(f"written to {record.write(args.json)}")

@@ -96,17 +96,17 @@ def main() -> int:
         table.add_column(column)
     upscaled = bicubic
     for report in reports:
-        if report.error or not report.entry or not report.verification or not report.path:
+        if report.error or not report.manifest or not report.verification or not report.path:
             console.print(f"{report.format}: {report.error}", style="red", markup=False)
             continue
         artifact = runtime.load(report.path)
         upscaled = upscale(artifact, lr)
         result = luma_psnr(upscaled, original)
         least, median = milliseconds(artifact, (1, 3, height, width))
-        sizes = ", ".join("x".join(map(str, case["shape"])) for case in report.verification.cases)
+        sizes = ", ".join("x".join(map(str, case.shape)) for case in report.verification.cases)
         table.add_row(
             report.path.name,
-            f"{report.entry['artifact']['bytes'] / 1000:.0f} kB",
+            f"{report.manifest.artifact.bytes / 1000:.0f} kB",
             sizes,
             f"{report.verification.max_error:.1e}",
             f"{result:.2f} dB",

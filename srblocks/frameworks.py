@@ -16,12 +16,17 @@ from .network import Network
 class PreUpsampling(Network):
     """``lr -> upsampler -> head -> body -> tail (+ upsampled lr) -> sr``: all layers work at high resolution.
 
+    Wang et al., TPAMI 2020, arXiv:1902.06068, Fig. 2.
+
     Args:
         upsampler: image to image, upscales by `scale`; it determines `min_size`.
         head: image to features.
         body: features to features.
         tail: features to image.
         image_skip: add the upsampled image to the output of `tail`.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1].
 
     Examples:
         >>> from srblocks import InterpolateUp, conv
@@ -80,6 +85,8 @@ class PreUpsampling(Network):
 class PostUpsampling(Network):
     """``lr -> head -> body (+ head) -> upsampler -> tail (+ upscaled lr) -> sr``: the layers work at low resolution.
 
+    Wang et al., TPAMI 2020, arXiv:1902.06068, Fig. 2.
+
     Args:
         head: image to features.
         body: features to features.
@@ -88,6 +95,9 @@ class PostUpsampling(Network):
         long_skip: add the output of `head` to the output of `body`.
         image_skip: upsampler whose image is added to the output of `tail`; None for none.
         min_size: minimum H and W; raised to that of `image_skip`.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1].
 
     Examples:
         >>> from srblocks import PixelShuffleUp, conv
@@ -153,6 +163,8 @@ class PostUpsampling(Network):
 class ProgressiveUpsampling(Network):
     """``lr -> head -> level -> level ... -> sr``: each level upscales the features and the image.
 
+    Wang et al., TPAMI 2020, arXiv:1902.06068, Fig. 2.
+
     Args:
         head: image to features.
         levels: one or more modules ``(features, image) -> (features, image)``, such as `LaplacianLevel`.
@@ -161,6 +173,9 @@ class ProgressiveUpsampling(Network):
 
     Raises:
         ValueError: `levels` is empty.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1].
 
     Examples:
         >>> from srblocks import LaplacianLevel, conv
@@ -217,6 +232,8 @@ class ProgressiveUpsampling(Network):
 class IterativeUpsampling(Network):
     """``lr -> head -> up (-> down -> up) ... -> tail -> sr``: alternating up- and downscaling.
 
+    Wang et al., TPAMI 2020, arXiv:1902.06068, Fig. 2.
+
     The units are densely connected: each receives all previous outputs at its input resolution, and `tail` receives all
     high-resolution features.
 
@@ -233,6 +250,9 @@ class IterativeUpsampling(Network):
 
     Raises:
         ValueError: `ups` and `downs` differ in length.
+
+    Shape:
+        ``(N, image_channels, H, W) -> (N, image_channels, scale * H, scale * W)``, values in [0, 1].
 
     Examples:
         >>> from srblocks import DownProjection, UpProjection, conv

@@ -23,11 +23,11 @@ EXAMPLE = REPOSITORY / "examples" / "ray_upscale.py"
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Pictures of several kinds in a tree, and a bad one."""
+    """Images of several kinds in a tree, and a bad one."""
     samples = np.random.default_rng(0).integers(0, 65536, (24, 31, 4)).astype(np.uint16)
     shallow = (samples >> 8).astype(np.uint8)
     (tmp_path / "photos" / "summer").mkdir(parents=True)
-    for name, picture in {
+    for name, image in {
         "deep.png": ImageFile(samples[..., :3], samples[..., 3:]),
         "GRAY.TIF": ImageFile(samples[..., :1]),
         "summer/photo.jpg": ImageFile(shallow[..., :3]),
@@ -36,9 +36,9 @@ def photos(tmp_path: Path) -> Path:
         "_under.png": ImageFile(shallow[..., :3]),
         ".hidden.png": ImageFile(shallow[..., :3]),
     }.items():
-        write_image(picture, tmp_path / "photos" / name)
-    (tmp_path / "photos" / "summer" / "broken.png").write_text("no picture")
-    (tmp_path / "photos" / "notes.txt").write_text("no picture either")
+        write_image(image, tmp_path / "photos" / name)
+    (tmp_path / "photos" / "summer" / "broken.png").write_text("no image")
+    (tmp_path / "photos" / "notes.txt").write_text("no image either")
     return tmp_path / "photos"
 
 
@@ -58,7 +58,7 @@ def test_two_workers_write_what_the_command_writes(photos: Path, tmp_path: Path)
     assert main([str(photos), "-o", str(tmp_path / "one"), "--scale", "3", "-q"]) == 10
     found = with_ray(tmp_path, photos.as_uri(), tmp_path / "many", "--scale", "3", "--workers", "2")
     assert (found.returncode, found.stdout) == (10, "6 of 7 upscaled\n"), found.stderr
-    assert f"{photos / 'summer' / 'broken.png'}: no readable image: no PNG, JPEG" in found.stderr
+    assert f"{photos / 'summer' / 'broken.png'}: not a supported PNG, JPEG" in found.stderr
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
     assert len(contents(tmp_path / "one")) == 6
 
@@ -83,7 +83,7 @@ def refused(arguments: list[object], capsys: pytest.CaptureFixture[str], monkeyp
 @pytest.mark.parametrize(
     "target", ["photos", "photos/", "photos/../photos", "photos/big", "link", "link/big", ".", "in"]
 )
-def test_no_picture_is_overwritten_or_becomes_one_of_the_next_run(
+def test_no_image_is_overwritten_or_becomes_one_of_the_next_run(
     photos: Path,
     tmp_path: Path,
     target: str,
@@ -100,17 +100,17 @@ def test_no_picture_is_overwritten_or_becomes_one_of_the_next_run(
     monkeypatch.chdir(tmp_path)
     for source in (photos, photos.as_uri()):
         for address in (target, f"file://{tmp_path}/{target}"):
-            assert "give another target" in refused([source, address], capsys, monkeypatch)
+            assert "must not overlap" in refused([source, address], capsys, monkeypatch)
     assert contents(tmp_path) == before
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_source_without_pictures_is_said(
+def test_a_source_without_images_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "notes.txt").write_text("no picture")
-    assert "holds no images" in refused([tmp_path, tmp_path / "out"], capsys, monkeypatch)
-    assert "is one file" in refused([tmp_path / "notes.txt", tmp_path / "out"], capsys, monkeypatch)
+    (tmp_path / "notes.txt").write_text("no image")
+    assert "no images in" in refused([tmp_path, tmp_path / "out"], capsys, monkeypatch)
+    assert "is a file" in refused([tmp_path / "notes.txt", tmp_path / "out"], capsys, monkeypatch)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -120,14 +120,14 @@ def test_buckets_are_apart_unless_one_lies_in_the_other(photos: Path, tmp_path: 
     example, store = runpy.run_path(str(EXAMPLE)), SubTreeFileSystem(str(tmp_path.parent), LocalFileSystem())
     bucket = tmp_path.name
     source = f"{bucket}/photos"
-    names = example["listed"](store, source)
-    assert names == example["listed"](LocalFileSystem(), str(photos))
+    names = example["list_images"](store, source)
+    assert names == example["list_images"](LocalFileSystem(), str(photos))
     assert {"_under.png", "summer/photo.jpg"} < {*names}
     for target, apart in {source: False, f"{source}/big": False, f"{source}2": True, bucket: True}.items():
         assert example["are_apart"]((store, source), (store, target), names) is apart
     assert not example["are_apart"]((store, source), (store, bucket), ["photos/a.png", "a.png"])
     assert example["are_apart"]((store, source), (LocalFileSystem(), source), names)
-    assert example["real"](store, "photos//summer/") == "photos/summer"
+    assert example["canonical"](store, "photos//summer/") == "photos/summer"
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -141,5 +141,5 @@ def test_an_object_store_gets_whole_files(photos: Path, tmp_path: Path) -> None:
     worker.filesystem, worker.folder = SubTreeFileSystem(str(tmp_path / "bucket"), LocalFileSystem()), "summer"
     assert worker({"name": "deep.png"}) == {"path": str(photos / "deep.png"), "failure": ""}
     assert contents(tmp_path / "bucket") == {"summer/deep.png": contents(tmp_path / "one")["deep.png"]}
-    assert worker({"name": "summer/broken.png"})["failure"].startswith("no readable image: no PNG, JPEG")
+    assert worker({"name": "summer/broken.png"})["failure"].startswith("not a supported PNG, JPEG")
     assert "absent.png" in worker({"name": "absent.png"})["failure"]

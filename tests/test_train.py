@@ -77,7 +77,10 @@ def test_a_run_is_neither_overwritten_nor_resumed_as_another_network(
 ) -> None:
     example(*run_of(images, tmp_path, "--steps", "2"))
     before = (tmp_path / "model.safetensors").read_bytes()
-    for arguments, message in (([], "holds a run already"), (["--resume", "--scale", "3"], "another network or scale")):
+    for arguments, message in (
+        ([], "already contains a run"),
+        (["--resume", "--scale", "3"], "another network or scale"),
+    ):
         with pytest.raises(SystemExit):
             example(*run_of(images, tmp_path, "--steps", "4", *arguments))
         assert message in capsys.readouterr().err

@@ -39,7 +39,7 @@ class Short(LapSRN):
         self.unused = nn.Conv2d(1, 1, 1)
 
 
-register(NetworkSpec(name="short", build=Short, paper="", framework="progressive", size_requirements={4: SizeRequirements(radius=9)}))
+register(NetworkSpec(name="short", build=Short, paper="", size_requirements={4: SizeRequirements(radius=9)}))
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 '''
@@ -143,4 +143,4 @@ def test_a_batch_that_cannot_be_shared_is_refused(
     with pytest.raises(SystemExit) as stop:
         alone(script, monkeypatch, *arguments("fsrcnn_s", images, tmp_path, "--scale", "2"))
     assert stop.value.code == 2
-    assert "--batch 4 cannot be shared by 3 processes; use a multiple" in capsys.readouterr().err
+    assert "--batch must be a multiple of the 3 processes, got 4" in capsys.readouterr().err

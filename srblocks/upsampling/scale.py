@@ -9,7 +9,7 @@ def check_scale(scale: object) -> None:
     Raises:
         ValueError: `scale` is not an integer >= 2.
     """
-    if not isinstance(scale, numbers.Integral) or isinstance(scale, bool) or int(scale) < 2:
+    if isinstance(scale, bool) or not isinstance(scale, numbers.Integral) or int(scale) < 2:
         raise ValueError(f"scale must be an integer >= 2, got {scale!r}")
 
 
