@@ -66,9 +66,18 @@ def ssim(image: ArrayLike, reference: ArrayLike, *, crop_border: int = 0) -> flo
     return sum(_ssim(*pair) for pair in pairs) / len(pairs)
 
 
+def decibels(mean_squared_error: float) -> float:
+    """Return the PSNR of a mean squared error for a peak of 1; infinity for an error of 0.
+
+    Examples:
+        >>> decibels(0.01)
+        20.0
+    """
+    return 10 * math.log10(1 / mean_squared_error) if mean_squared_error else math.inf
+
+
 def _psnr(image: Image, reference: Image) -> float:
-    error = float(np.mean((image - reference) ** 2))
-    return 10 * math.log10(1 / error) if error else math.inf
+    return decibels(float(np.mean((image - reference) ** 2)))
 
 
 def _ssim(image: Image, reference: Image) -> float:

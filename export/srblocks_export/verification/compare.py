@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from srblocks.metrics import decibels
+
 from ..manifest import CaseInfo
 
 _IMAGE_SPREAD = 0.25
@@ -23,7 +25,7 @@ def compare(sr: Any, reference: Any, spread: float) -> CaseInfo:
         return CaseInfo(shape, problem=f"{int((~np.isfinite(sr)).sum())} values are NaN or infinite")
     difference = sr.astype(np.float64) - reference
     mean_square = float((difference**2).mean())
-    psnr = -10 * math.log10(mean_square) if mean_square else None
+    psnr = decibels(mean_square) if mean_square else None
     return CaseInfo(shape, float(np.abs(difference).max()) / spread, psnr)
 
 

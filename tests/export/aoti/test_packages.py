@@ -52,7 +52,7 @@ def test_half_precision_is_close_to_the_network_and_takes_any_strides(precision:
     assert report.error is None
     assert report.path is not None
     half = load(report.path)
-    assert half.manifest["precision"]["compute"] == {"bf16": "bfloat16", "fp16": "float16"}[precision]
+    assert half.manifest.precision.compute == {"bf16": "bfloat16", "fp16": "float16"}[precision]
     lr = torch.rand(2, 3, 9, 14)
     assert torch.equal(half(lr.to(memory_format=torch.channels_last)), half(lr))
 
