@@ -36,6 +36,20 @@ def remove_leftovers(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
+def prepare_folder(folder: Path, *others: Path) -> None:
+    """Create a folder, check that it is writable, and remove old temporary files there and in other folders.
+
+    Raises:
+        OSError: the folder is not writable.
+    """
+    probe = temporary_name(folder / "probe")
+    folder.mkdir(parents=True, exist_ok=True)
+    probe.touch()
+    probe.unlink()
+    for each in (folder, *others):
+        remove_leftovers(each)
+
+
 def publish(temporary: Path, path: Path) -> None:
     """Move a complete file to its final path, with the default permissions of new files."""
     if os.name == "posix":

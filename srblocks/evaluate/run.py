@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from .._utils.console import echo_error, standard_output
-from ..inference.adapters import from_artifact
+from ..inference.artifacts import from_artifact
 from ..inference.errors import UpscaleError
 from ..inference.open_model import ModelSource, open_upscaler
 from ..inference.upscaler import Upscaler

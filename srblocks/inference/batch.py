@@ -175,6 +175,7 @@ class Outcome:
         seconds: duration.
         warnings: what was not kept, `PADDED` and `APPROXIMATE`.
         reason: why it failed.
+        approximate: whether the result differs from upscaling without tiles.
     """
 
     job: Job
@@ -183,11 +184,7 @@ class Outcome:
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
     reason: str | None = None
-
-    @property
-    def is_approximate(self) -> bool:
-        """Whether the result differs from upscaling without tiles."""
-        return APPROXIMATE in self.warnings
+    approximate: bool = False
 
 
 def run_job(
@@ -211,4 +208,5 @@ def run_job(
     except Exception as error:  # one bad file must not stop the others
         return Outcome(job, "failed", reason=failure_reason(error, "use a smaller --tile"))
     height, width = image.pixels.shape[:2]
-    return Outcome(job, "done", (width, height), time.perf_counter() - start, image.warnings)
+    seconds, approximate = time.perf_counter() - start, APPROXIMATE in image.warnings
+    return Outcome(job, "done", (width, height), seconds, image.warnings, approximate=approximate)

@@ -18,9 +18,9 @@ from ..networks import network_name, network_spec
 from ..pretrained import DEFAULT_NETWORK, list_pretrained, pretrained_path
 from ..registry import NetworkSpec, UnknownNetworkError
 from ..rewrites import optimize
-from .adapters import from_artifact, from_network, runtime_of
+from .artifacts import from_artifact, runtime_of
 from .errors import UpscaleError
-from .upscaler import Upscaler
+from .upscaler import Upscaler, from_network
 
 PathLike = str | os.PathLike[str]
 

@@ -31,7 +31,7 @@ class Job:
         return self.has_target() and self.target.stat().st_mtime >= self.source.stat().st_mtime
 
 
-def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -> list[Job]:
+def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None, overwrite: bool = True) -> list[Job]:
     """Return one job per image, in the order of the inputs and of the names inside folders.
 
     Files keep their names in the folder `out`. Folders are searched recursively, without hidden files and without
@@ -42,10 +42,11 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -
         inputs: files and folders.
         out: output folder or file.
         suffix: suffix of the outputs; None for that of each input.
+        overwrite: accept outputs that exist.
 
     Raises:
         UpscaleError: exit code 2 for an input that is missing or has no images, an output that is an input or that of
-            two inputs, or an image format that cannot be written; 3 if `out` cannot exist.
+            two inputs, or an image format that cannot be written; 3 if `out` cannot exist, or an output exists.
     """
     for path in inputs:
         if not (path.is_file() or path.is_dir()):
@@ -63,6 +64,11 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -
         pairs = [(source, out / name) for path in inputs for source, name in _images(path, out)]
         if suffix:
             pairs = [(source, target.with_suffix(suffix)) for source, target in pairs]
+    return _jobs(pairs, overwrite=overwrite)
+
+
+def _jobs(pairs: Sequence[tuple[Path, Path]], *, overwrite: bool) -> list[Job]:
+    """Return one job per output; see `plan_jobs` for the errors."""
     sources = {source.resolve() for source, _ in pairs}
     taken: dict[Path, Path] = {}
     for source, target in pairs:
@@ -70,7 +76,13 @@ def plan_jobs(inputs: Sequence[Path], out: Path, *, suffix: str | None = None) -
             raise UpscaleError(f"{target} is an input, which is never overwritten", "choose another -o")
         if (other := taken.setdefault(target, source)).resolve() != source.resolve():
             raise UpscaleError(f"{other} and {source} have the same output {target}", "upscale them separately")
-    return [Job(source, target) for target, source in taken.items()]
+    jobs = [Job(source, target) for target, source in taken.items()]
+    existing = [] if overwrite else [job.target for job in jobs if job.has_target()]
+    if existing:
+        others = f"and {len(existing) - 1} other outputs exist" if len(existing) > 1 else "exists"
+        remedy = "use --resume to continue, --force to overwrite, or another -o"
+        raise UpscaleError(f"{existing[0]} {others}", remedy, exit_code=3)
+    return jobs
 
 
 def _check_single(inputs: Sequence[Path], out: Path, suffix: str | None) -> None:

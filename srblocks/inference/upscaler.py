@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from .._utils.rounding import round_up
-from ..tiling import Window, halo_of, least_tile, windows
+from ..color import on_rgb
+from ..network import Network
+from ..tiling import Window, automatic_tile, halo_of, least_tile, receptive_radius, windows
 from .errors import UpscaleError, WrongOutputError
 
 Image = NDArray[Any]
@@ -199,3 +202,32 @@ class Upscaler:
         """Return the smallest H and W that the model accepts and the image fits into."""
         height, width = (max(least, side) for side, least in zip(size, self.min_size, strict=True))
         return round_up(height, self.size_multiple), round_up(width, self.size_multiple)
+
+
+def from_network(net: Network, name: str, *, device: str = "cpu") -> Upscaler:
+    """Return the upscaler of a network, which is moved to the device in float32 and put into eval mode.
+
+    Networks on luma work on luma; networks on other color spaces are converted to RGB, see `srblocks.on_rgb`.
+    """
+    net = (net if net.color == "y" else on_rgb(net)).to(device).float().eval()
+    radius = receptive_radius(net)
+    return Upscaler(
+        name,
+        runner(net, device),
+        net.scale,
+        net.color,
+        (net.min_size, net.min_size),
+        net.size_multiple,
+        radius=radius,
+        tile=automatic_tile(net, radius),
+    )
+
+
+def runner(net: Network, device: str) -> Callable[[NDArray[np.float32]], Image]:
+    """Return the function on arrays of a network."""
+
+    def run(batch: NDArray[np.float32]) -> Image:
+        with torch.inference_mode():
+            return net(torch.from_numpy(batch).to(device)).cpu().numpy()
+
+    return run

@@ -93,7 +93,7 @@ def test_a_disk_that_is_full_while_code_is_compiled_is_no_failed_build(
     patch = [__file__, "fill_the_cache", "8192", str(small)]
     options = ["--aoti", "--verify", "off", "-q", "-o", folder]
     found = commands.run("export", *options, temporary=str(small), patch=patch)
-    check_one_line(found, 3, f"E302 aoti: the folder for temporary files cannot be written ({FULL}); free some space")
+    check_one_line(found, 3, f"E302 aoti: the folder for temporary files is not writable ({FULL}); free some space")
     assert (files(commands.seen(small)), files(folder)) == ([], [])
 
 

@@ -22,7 +22,7 @@ NEEDED_BY = {
     "tensorrt": (),
     "torch_tensorrt": (),
     "openvino": (),
-    "PIL": ("srblocks.inference.images", "srblocks.inference.batch", "srblocks.inference.run"),
+    "PIL": ("srblocks.inference.images", "srblocks.inference.batch"),
     "scipy": (),
     "timm": ("srblocks.integrations.timm",),
     "huggingface_hub": ("srblocks.integrations.hub",),

@@ -1,4 +1,4 @@
-"""Models and backends that give something else than a image: a clear error, and no file."""
+"""Models and backends that give something else than an image: a clear error, and no file."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from helpers.support import cases
 from srblocks.evaluate import cli as evaluate_command
-from srblocks.evaluate import run as evaluating
 from srblocks.evaluate import evaluate
-from srblocks.inference import Upscaler, WrongOutputError
+from srblocks.evaluate import run as evaluating
+from srblocks.inference import Upscaler, WrongOutputError, open_model
 from srblocks.inference import cli as command
-from srblocks.inference import run as running
 from srblocks_export.verification.compare import compare
 
 WRONG: dict[str, tuple[Callable[[np.ndarray], object], str]] = {
@@ -23,11 +22,11 @@ WRONG: dict[str, tuple[Callable[[np.ndarray], object], str]] = {
     "infinite": (lambda sr: np.where(sr == sr[0, 0, 0, 0], np.inf, sr), "returned NaN or infinity in"),
     "small": (
         lambda sr: sr[..., 1:],
-        "returned float32 of shape (1, 3, 60, 79), expected float32 of shape (1, 3, 60, 80)",
+        "returned float32 of shape (1, 3, 60, 79), expected",
     ),
     "of one channel": (
         lambda sr: sr[:, :1],
-        "returned float32 of shape (1, 1, 60, 80), expected float32 of shape (1, 3, 60, 80)",
+        "returned float32 of shape (1, 1, 60, 80), expected",
     ),
     "turned": (lambda sr: sr.transpose(0, 1, 3, 2), "returned float32 of shape (1, 3, 80, 60), expected"),
     "without batch": (lambda sr: sr[0], "returned float32 of shape (3, 60, 80), expected"),
@@ -58,7 +57,7 @@ def test_the_image_fails_with_a_reason_and_no_file_is_written(
 ) -> None:
     change, message = model
     for only, code in ((None, 9), (1, 10)):
-        monkeypatch.setattr(running, "open_upscaler", lambda *_, only=only, **__: wrong(change, only))
+        monkeypatch.setattr(open_model, "open_upscaler", lambda *_, only=only, **__: wrong(change, only))
         out = tmp_path / str(code)
         out.mkdir()
         (out / "b.jpg").write_text("what was there")

@@ -87,7 +87,7 @@ def assert_documented(code: int, err: str, epilog: str, words: list[str]) -> Non
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to be in, with a image, in which relative names may be written."""
+    """A folder to be in, with an image, in which relative names may be written."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     Image.new("RGB", (6, 5)).save("image.png")

@@ -1,6 +1,6 @@
-"""The commands in processes that a test can kill, starve and lock out.
+"""Run the commands in processes with limited resources, faults and signals.
 
-Each is a fork of a server that has imported everything, so that it costs what the command does.
+Each command is a fork of a server that has already imported everything, so that tests do not pay for imports.
 """
 
 import contextlib
@@ -27,16 +27,16 @@ PROGRAMS = {
     "evaluate": ("srblocks.evaluate.cli", "main"),
     "call": ("commands", "call"),
 }
-EVERYTHING = ["srblocks_export.export", "srblocks_export.report", "srblocks.inference.run", "srblocks.evaluate.run"]
+EVERYTHING = ["srblocks_export.export", "srblocks_export.report", "srblocks.inference.batch", "srblocks.evaluate.run"]
 SECONDS = 240
 _START = "import sys; sys.path[:] = sys.argv[2:]; from commands import serve; serve(sys.argv[1])"
-# A small disk and one that is read-only, which only the server and what it starts see.
+# A small and a read-only file system, visible only to the server and its children.
 _MOUNT = 'mount -t tmpfs -o size=1m none "$0/small" && mount -t tmpfs -o ro,size=64k none "$0/read-only" && exec "$@"'
 
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """Result of a command: its exit code (negative for a signal) and its output."""
+    """Result of a command: exit code (negative for a signal) and output."""
 
     code: int
     out: str
@@ -44,18 +44,18 @@ class Finished:
 
 
 class Running:
-    """A command that has begun."""
+    """A running command."""
 
     def __init__(self, server: "Commands", pid: int, texts: Path) -> None:
         self.pid = pid
         self._server, self._texts = server, texts
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal; the process may have ended, but its number stays taken until `wait`."""
+        """Send a signal; the process may have ended, but its PID is not reused before `wait`."""
         os.kill(self.pid, number)
 
     def wait(self) -> Finished:
-        """Wait for its end."""
+        """Wait for the command to end, and return its result."""
         code = self._server.ask({"wait": self.pid})
         out, err = (
             (self._texts / name).read_text() if (self._texts / name).exists() else "" for name in ("out", "err")
@@ -64,13 +64,13 @@ class Running:
 
 
 class Commands:
-    """Starts commands as forks of one process; use it as a context manager.
+    """Context manager that starts commands as forks of one server process.
 
     Args:
-        folder: for what it needs; `small` below it is a disk of 1 MiB and `read-only` one that takes nothing, where
-            mounting is allowed.
-        modules: what every command finds imported.
-        warm: whether formats are exported once beforehand, so that what they import is there.
+        folder: working folder; where mounting is allowed, its subfolder `small` is a file system of 1 MiB and
+            `read-only` is read-only.
+        modules: modules that the server imports.
+        warm: export every format once in the server, so that their lazy imports are done, too.
     """
 
     def __init__(self, folder: Path, modules: Sequence[str] = EVERYTHING, *, warm: bool = True) -> None:
@@ -102,11 +102,11 @@ class Commands:
         self._process.communicate()
 
     def seen(self, path: Path) -> Path:
-        """The path of what lies on one of the server's own disks, as this process sees it."""
+        """Return the path in this process of a file on a file system of the server."""
         return Path(f"/proc/{self._process.pid}/root{path}")
 
     def ask(self, request: dict[str, Any]) -> int:
-        """Put a question to the server."""
+        """Send a request to the server and return its answer."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request) + "\n")
         ready, _, _ = select.select([self._process.stdout], [], [], SECONDS)
@@ -116,12 +116,12 @@ class Commands:
         return int(self._process.stdout.readline())
 
     def start(self, program: str, *arguments: object, **conditions: Any) -> Running:
-        """Begin a command.
+        """Start a command.
 
         Args:
-            program: of `PROGRAMS`; "call" takes a file of Python, the name of a function there and its arguments.
-            arguments: its command line.
-            conditions: what it finds, see `_prepare`.
+            program: key of `PROGRAMS`; "call" takes a Python file, the name of a function in it and its arguments.
+            arguments: command-line arguments.
+            conditions: environment of the command, see `_prepare`.
         """
         self._count += 1
         texts = self.folder / f"texts{self._count}"
@@ -131,12 +131,12 @@ class Commands:
         return Running(self, self.ask(request | {"conditions": conditions}), texts)
 
     def run(self, program: str, *arguments: object, **conditions: Any) -> Finished:
-        """Run a command to its end."""
+        """Run a command and return its result."""
         return self.start(program, *arguments, **conditions).wait()
 
 
 def serve(settings: str) -> None:
-    """Answer requests: start a command (its process number) or wait for one (its exit code)."""
+    """Answer requests: start a command (answer: its PID) or wait for one (answer: its exit code)."""
     chosen = json.loads(settings)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -166,7 +166,7 @@ def _main(program: str, arguments: list[str]) -> int:
 
 
 def _child(request: dict[str, Any]) -> int:
-    """Do what a fresh interpreter does with a script of an entry point."""
+    """Run a command like the script of an entry point in a fresh interpreter."""
     os.setsid()
     try:
         _prepare(Path(request["texts"]), **request["conditions"])
@@ -200,27 +200,27 @@ def _prepare(
     die_at: int | None = None,
     below: str = "/",
 ) -> None:
-    """Make the conditions of a command.
+    """Set up the environment of a command.
 
     Args:
-        texts: folder for its standard output and standard error.
-        out: file for the one instead, or "closed".
-        err: file for the other, or "closed".
-        temporary: the folder for temporary files; its own by default.
-        limits: of `resource`, by their names there.
-        more_memory: bytes of address space beyond what is in use.
-        nobody: be a user without rights.
-        absent: modules that are not installed.
-        patch: a file, the name of a function there that is called first, and its arguments.
-        current: the current folder.
-        die_at: be killed ahead of this access to files, counted from 1.
-        below: where accesses count.
+        texts: folder for the standard output and standard error.
+        out: file for the standard output instead, or "closed".
+        err: file for the standard error instead, or "closed".
+        temporary: folder for temporary files; default: `texts`.
+        limits: resource limits by their names in `resource`.
+        more_memory: limit of the address space, in bytes on top of the current use.
+        nobody: run as an unprivileged user.
+        absent: modules that appear not to be installed.
+        patch: a Python file, the name of a function in it that is called first, and its arguments.
+        current: working directory.
+        die_at: kill the process before its n-th file access, counted from 1.
+        below: folder in which accesses count.
     """
     _redirect(out or str(texts / "out"), err or str(texts / "err"))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if current:
         os.chdir(current)
-    os.environ["TMPDIR"] = temporary or str(texts)  # where what a killed command leaves goes with the test
+    os.environ["TMPDIR"] = temporary or str(texts)  # leftovers of killed commands are removed with the test
     tempfile.tempdir = None
     if absent:
         sys.meta_path[:] = [_Without(sys.meta_path[:], set(absent))]
@@ -251,7 +251,7 @@ def _redirect(out: str, err: str) -> None:
 
 
 class _Without:
-    """Finds every module but those."""
+    """Import finder that hides some modules."""
 
     def __init__(self, finders: list[Any], absent: set[str]) -> None:
         self._finders, self._absent = finders, absent
@@ -270,7 +270,7 @@ class _Without:
 
 
 def _die(number: int, below: str) -> None:
-    """Be killed ahead of an access to files: opening, renaming, removing, making folders, changing rights."""
+    """Kill this process before its n-th file access: open, rename, remove, mkdir or chmod."""
     left = number
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:
@@ -286,7 +286,7 @@ def _die(number: int, below: str) -> None:
 
 
 def call(arguments: list[str]) -> int:
-    """Call a function of a file with words."""
+    """Call a function of a Python file with strings as arguments."""
     file, name, *words = arguments
     runpy.run_path(file)[name](*words)
     return 0

@@ -235,7 +235,7 @@ def test_an_interruption_while_writing_leaves_nothing(
     from srblocks.inference import batch as jobs
 
     def interrupt(image: ImageFile, target: Path, **_: object) -> None:
-        target.write_bytes(b"half a image")
+        target.write_bytes(b"half an image")
         raise KeyboardInterrupt
 
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")

@@ -11,7 +11,6 @@ import pytest
 
 from helpers.upscaling import called, contents
 from srblocks.inference import batch as jobs
-from srblocks.inference import run as running
 from srblocks.inference.images import ImageFile, write_image
 
 
@@ -28,14 +27,14 @@ def test_only_bad_files_are_another_exit_code(capsys: pytest.CaptureFixture[str]
 def test_an_interruption_keeps_what_is_finished(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = running.run_job
+    real = jobs.run_job
 
     def interrupted(upscaler: object, job: object, **options: object) -> object:
         if (tmp_path / "big" / "first.png").exists():
             raise KeyboardInterrupt
         return real(upscaler, job, **options)
 
-    monkeypatch.setattr(running, "run_job", interrupted)
+    monkeypatch.setattr(jobs, "run_job", interrupted)
     code, out, err = called(capsys, photos, "-o", tmp_path / "big", "--json")
     assert (code, err) == (130, "srblocks-upscale: interrupted; use --resume to continue\n")
     assert [outcome["status"] for outcome in json.loads(out)["outcomes"]] == ["done"]
@@ -50,7 +49,7 @@ def test_a_full_disk_ends_it_and_leaves_nothing_half_written(
     def full(image: ImageFile, target: Path, **options: object) -> object:
         if target.suffix == ".png":
             return real(image, target, **options)
-        target.write_bytes(b"half a image")
+        target.write_bytes(b"half an image")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(jobs, "write_image", full)
@@ -73,7 +72,7 @@ def test_a_full_device_has_its_own_name_in_every_format(suffix: str, tmp_path: P
 def test_an_output_that_cannot_be_written_is_said_before_the_work(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "run_job", lambda *_, **__: pytest.fail("it began"))
+    monkeypatch.setattr(jobs, "run_job", lambda *_, **__: pytest.fail("it began"))
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         code, _, err = called(capsys, photos, "-o", out)

@@ -10,7 +10,7 @@ except ImportError as error:
 from ..formats import FORMATS as FORMATS
 from .image import ImageFile as ImageFile
 from .image import ImageFileError as ImageFileError
-from .image import check_size as check_size
 from .reading import image_size as image_size
 from .reading import read_image as read_image
+from .writing import check_size as check_size
 from .writing import write_image as write_image

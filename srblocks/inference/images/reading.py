@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
 from ..formats import FORMATS
-from .image import ImageFile, ImageFileError, Pixels
-from .metadata import exif_of, resolution
+from .image import ImageFile, ImageFileError, Pixels, exif_of, resolution
 
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 

@@ -15,8 +15,7 @@ from PIL import Image, PngImagePlugin, TiffTags
 from PIL import TiffImagePlugin as Tiff
 
 from ..formats import FORMATS
-from .image import ImageFile, ImageFileError, Pixels, check_size
-from .metadata import HEADER, exif_of_size, tiff_directory
+from .image import HEADER, ImageFile, ImageFileError, Pixels, exif_of_size, tiff_directory
 
 _KEPT_BY = {
     "exif": ("PNG", "JPEG", "WEBP", "TIFF"),
@@ -25,9 +24,25 @@ _KEPT_BY = {
     "dpi": ("PNG", "JPEG", "TIFF", "BMP"),
 }
 _WORDS = {"exif": "EXIF", "xmp": "XMP", "icc_profile": "color profile", "dpi": "resolution (dpi)"}
+_MAX_SIDE = {"JPEG": 65500, "WEBP": 16383}
 _JPEG_SEGMENT = 65000
 """EXIF and XMP are one segment each of a JPEG file, of less than 64 KiB."""
 _DEEP_TO_BYTE = ((np.arange(65536) + 128) // 257).astype(np.uint8)
+
+
+def check_size(format: str, height: int, width: int) -> None:
+    """Raise if a format cannot hold an image of this size.
+
+    Raises:
+        ImageFileError: a side is too long.
+
+    Examples:
+        >>> check_size("JPEG", 3000, 4000)
+    """
+    longest = _MAX_SIDE.get(format)
+    if longest and max(height, width) > longest:
+        cause = f"{format} supports sides of up to {longest} pixels, got {width}x{height}"
+        raise ImageFileError(cause, "write PNG or TIFF")
 
 
 def write_image(

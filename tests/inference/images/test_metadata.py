@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from helpers.images import PROFILE, XMP, exif_block, noise, stream_at_start, written
 from srblocks.inference.images import ImageFile, read_image, write_image
-from srblocks.inference.images.metadata import exif_of_size
+from srblocks.inference.images.image import exif_of_size
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])

@@ -23,7 +23,7 @@ from helpers.images import (
     written,
 )
 from srblocks.inference.images import ImageFile, ImageFileError, check_size, read_image, write_image
-from srblocks.inference.images.metadata import exif_of_size
+from srblocks.inference.images.image import exif_of_size
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""Upscalers of networks and of exported artifacts."""
+"""Upscalers of exported artifacts."""
 
 import contextlib
 import os
@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..checkpoints.build import build_recorded
 from ..color import on_rgb
 from ..network import COLORS, Network
-from ..tiling import CHROMA_RADIUS, automatic_tile, receptive_radius
+from ..tiling import CHROMA_RADIUS, automatic_tile
 from .errors import UpscaleError
-from .upscaler import Image, Upscaler
+from .upscaler import Image, Upscaler, runner
 
 
 class _Runtime(Protocol):
@@ -54,33 +53,6 @@ class _AsNetwork(Network):
         return self.run(lr)
 
 
-def from_network(net: Network, name: str, *, device: str = "cpu") -> Upscaler:
-    """Return the upscaler of a network, which is moved to the device in float32 and put into eval mode.
-
-    Networks on luma work on luma; networks on other color spaces are converted to RGB, see `srblocks.on_rgb`.
-    """
-    net = (net if net.color == "y" else on_rgb(net)).to(device).float().eval()
-    radius = receptive_radius(net)
-    return Upscaler(
-        name,
-        _runner(net, device),
-        net.scale,
-        net.color,
-        (net.min_size, net.min_size),
-        net.size_multiple,
-        radius=radius,
-        tile=automatic_tile(net, radius),
-    )
-
-
-def _runner(net: Network, device: str) -> Callable[[NDArray[np.float32]], Image]:
-    def run(batch: NDArray[np.float32]) -> Image:
-        with torch.inference_mode():
-            return net(torch.from_numpy(batch).to(device)).cpu().numpy()
-
-    return run
-
-
 def from_artifact(path: str | os.PathLike[str], *, color: str | None = None) -> Upscaler:
     """Return the upscaler of an exported artifact.
 
@@ -109,7 +81,7 @@ def from_artifact(path: str | os.PathLike[str], *, color: str | None = None) -> 
     radius, twin = artifact.receptive_radius, _exported_network(artifact.manifest.model)
     if own != (color or ("y" if own == "y" else "rgb")):
         whole = on_rgb(_AsNetwork(run_one, artifact.scale, own, min(least), artifact.shapes.multiple))
-        run, twin = _runner(whole, "cpu"), twin and on_rgb(twin)
+        run, twin = runner(whole, "cpu"), twin and on_rgb(twin)
         radius = None if radius is None else max(radius, CHROMA_RADIUS)
         own, least = whole.color, [max(side, whole.min_size) for side in least]
     return Upscaler(
