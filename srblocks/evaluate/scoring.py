@@ -1,4 +1,4 @@
-"""PSNR and SSIM of images as in published results, see `srblocks.metrics`."""
+"""PSNR and SSIM of images, as in published results, see `srblocks.metrics`."""
 
 import math
 from collections.abc import Iterator, Sequence
