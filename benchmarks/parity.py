@@ -1,6 +1,5 @@
 """Random weights that make output comparisons meaningful, and the comparison itself."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor, nn
 
 from srblocks import create_network
 from srblocks._utils.rounding import round_up
+from srblocks.metrics import decibels
 from srblocks.network import Network
 from srblocks_export.config import TOLERANCES
 
@@ -108,4 +108,4 @@ def psnr(output: Tensor, reference: Tensor, *, peak: float | None = None) -> flo
     """Return the PSNR in decibels; the peak defaults to the range of the reference; infinite for equal outputs."""
     error = float((output.double() - reference.double()).square().mean())
     span = float(reference.max() - reference.min()) if peak is None else peak
-    return 10 * math.log10(span**2 / error) if error else math.inf
+    return decibels(error / span**2)

@@ -1,6 +1,5 @@
 """`Upscaler`: a model of any kind as a function on images, H x W x C."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._utils.rounding import round_up
 from ..color import on_rgb
+from ..metrics import decibels
 from ..network import Network
 from ..tiling import Window, automatic_tile, halo_of, least_tile, receptive_radius, windows
 from .errors import UpscaleError, WrongOutputError
@@ -139,9 +139,8 @@ class Upscaler:
         halo = self._halo(halo, half)
         whole, parts = (self.upscale(crop, tile=each, halo=halo).astype(np.float64) for each in (side, half))
         difference = np.abs(whole - parts) / np.iinfo(pixels.dtype).max
-        mean = float(np.square(difference).mean())
-        psnr = -10 * math.log10(mean) if mean else math.inf
-        return TilingError(height, width, half, float(difference.max()), psnr)
+        mean_squared_error = float(np.square(difference).mean())
+        return TilingError(height, width, half, float(difference.max()), decibels(mean_squared_error))
 
     def check_tile(self, tile: int | None) -> None:
         """Raise if tiles are not larger than their halo.
