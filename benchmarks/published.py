@@ -57,6 +57,13 @@ def score(data: Path, row: Row, scale: int) -> Score:
     return means(list(evaluate(from_network(net, network_name(net)), image_files(data / "images" / row.images))))
 
 
+def measure(data: Path, row: Row, scale: int) -> dict[str, Any]:
+    """Return the result of one set of weights at one scale, next to the published one."""
+    published = row.published.get(scale)
+    values = {"title": row.title, "images": row.images, "scale": scale, "published_psnr": published}
+    return {**values, **asdict(score(data, row, scale))}
+
+
 def cell(row: dict[str, Any]) -> str:
     """Return PSNR in decibels / SSIM, with the published PSNR in parentheses."""
     published = f" ({row['published_psnr']})" if row["published_psnr"] else ""
@@ -79,9 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record = Record.start("published")
     for row in ROWS:
         for scale in row.files:
-            values = {"title": row.title, "images": row.images, "scale": scale}
-            values["published_psnr"] = row.published.get(scale)
-            record.rows.append({**values, **asdict(score(data, row, scale))})
+            record.rows.append(measure(data, row, scale))
     print(markdown(record))
     if args.json:
         print(f"written to {record.write(args.json)}")

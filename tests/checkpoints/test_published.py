@@ -10,7 +10,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 import published
-from helpers.support import PORTABLE, README, generated, run
+from helpers.support import PORTABLE, REPOSITORY, generated, run
 from srblocks import ESPCN, PixelShuffleUp, PostUpsampling, conv, load_checkpoint
 from srblocks.evaluate import evaluate, image_files, means
 from srblocks.inference import from_artifact
@@ -24,6 +24,7 @@ GOLDENS = {
     "carn_m_x4": ("carn_m.pth", 4),
     "srgan_leftthomas_x2": ("srgan_leftthomas_netG_epoch_2_100_a.pth", 2),
 }
+DOCUMENT = (REPOSITORY / "docs" / "networks.md").read_text()
 PSNR = {
     "VDSR, twtygqyy": {2: 37.653, 3: 33.773, 4: 31.453},
     "LapSRN, twtygqyy (x4; x2 is its first level)": {2: 37.368, 4: 31.645},
@@ -73,10 +74,10 @@ def test_every_format_reproduces_the_authors_output(
     ids=lambda value: getattr(value, "title", f"x{value}"),
 )
 def test_the_published_psnr_is_reproduced_and_documented(row: published.Row, scale: int, data: Path) -> None:
-    figures = published.measure(data, row, scale)
-    assert figures.psnr == pytest.approx(PSNR[row.title][scale], abs=0.01)
-    table = {line.split("|")[1].strip(): line.split("|")[3:6] for line in generated("published", README).splitlines()}
-    assert table[row.title][scale - 2].strip() == published.cell(row, scale, figures)
+    result = published.measure(data, row, scale)
+    assert result["psnr"] == pytest.approx(PSNR[row.title][scale], abs=0.01)
+    table = {line.split("|")[1].strip(): line.split("|")[3:6] for line in generated("published", DOCUMENT).splitlines()}
+    assert table[row.title][scale - 2].strip() == published.cell(result)
 
 
 @pytest.mark.slow

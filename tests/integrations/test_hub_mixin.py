@@ -78,13 +78,13 @@ def test_what_would_not_come_back_is_not_written(tmp_path: Path) -> None:
     altered = Assembled()
     altered.head = conv(3, 6, 5)
     for net, message in (
-        (plain, "PostUpsampling is (in no registry row|not registered)"),
+        (plain, "PostUpsampling is not a registered network"),
         (slots, "Slots: constructor arguments must be numbers, strings or lists .*'head'"),
         (altered, "Assembled\\(\\*\\*config\\): .*1 of another shape, first head.weight"),
-        (optimize(small()), "an optimized network (has no configuration|cannot be saved)"),
+        (optimize(small()), "an optimized network cannot be saved"),
         (
             optimize(filled(First(depth=1, width=8))),
-            "First: an optimized network (has no configuration|cannot be saved)",
+            "First: an optimized network cannot be saved",
         ),
     ):
         with pytest.raises(ValueError, match=message):

@@ -68,7 +68,7 @@ def test_the_entry_says_what_the_package_is_bound_to(folder: Path, package: Path
     }
     assert entry["verify"]["status"] == "pass"
     assert entry["verify"]["max_error"] < TOLERANCE
-    embedded = load(package).manifest
+    embedded = load(package).manifest.to_dict()
     assert embedded == json.loads(metadata["srblocks"])
     assert embedded["schema"] == SCHEMA
     assert embedded == {key: entry[key] for key in ("schema", "model", "io", "precision", "rewrites")}
