@@ -1,4 +1,4 @@
-"""`srblocks-evaluate` as its users meet it."""
+"""The `srblocks-evaluate` command."""
 
 import json
 import os
@@ -31,7 +31,7 @@ called = partial(outcome, main)
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Two smooth images of odd sizes, and a text beside them."""
+    """Two smooth images of odd sizes, and a text file."""
     folder = tmp_path / "images"
     folder.mkdir()
     for name, (height, width) in {"first.png": (41, 50), "second.bmp": (38, 45)}.items():
@@ -50,7 +50,7 @@ def edsr(tmp_path: Path) -> Path:
 
 
 def deep_png(height: int, width: int) -> bytes:
-    """A PNG of three channels of 16 bits, which Pillow cannot write."""
+    """Return a 16-bit RGB PNG file, which Pillow cannot write."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
@@ -67,7 +67,7 @@ def opened(path: Path, scale: int) -> np.ndarray:
     return rgb[: rgb.shape[0] // scale * scale, : rgb.shape[1] // scale * scale]
 
 
-def test_figures_on_luma_are_those_of_the_protocol(capsys: pytest.CaptureFixture[str], images: Path) -> None:
+def test_scores_on_luma(capsys: pytest.CaptureFixture[str], images: Path) -> None:
     code, out, err = called(capsys, "fsrcnn", "--data", images, "--scale", 2, "--json")
     assert (code, err) == (0, "")
     report = json.loads(out)
@@ -83,9 +83,7 @@ def test_figures_on_luma_are_those_of_the_protocol(capsys: pytest.CaptureFixture
     assert (report["scale"], report["color"], report["failed"]) == (2, "y", {})
 
 
-def test_figures_of_color_networks_come_from_8_bit_images(
-    capsys: pytest.CaptureFixture[str], images: Path, edsr: Path
-) -> None:
+def test_scores_on_rgb(capsys: pytest.CaptureFixture[str], images: Path, edsr: Path) -> None:
     code, out, _ = called(capsys, "--weights", edsr, "--data", images / "first.png", "--scale", 3, "--json")
     assert code == 0
     report = json.loads(out)
@@ -99,7 +97,7 @@ def test_figures_of_color_networks_come_from_8_bit_images(
     assert "8 bits" in report["protocol"]
 
 
-def test_the_table_names_network_images_mean_and_protocol(capsys: pytest.CaptureFixture[str], images: Path) -> None:
+def test_table(capsys: pytest.CaptureFixture[str], images: Path) -> None:
     code, out, err = called(capsys, "--data", images, "--scale", 3)
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -110,7 +108,7 @@ def test_the_table_names_network_images_mean_and_protocol(capsys: pytest.Capture
 
 
 @pytest.mark.parametrize("color,suffix", [("y", ".onnx"), ("rgb", ".ts"), ("y", ".pt2")])
-def test_an_artifact_has_the_figures_of_its_network(
+def test_artifact_scores_match_its_network(
     color: str, suffix: str, capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path
 ) -> None:
     flag = {".onnx": "--onnx", ".ts": "--torchscript", ".pt2": "--pt2"}[suffix]
@@ -125,7 +123,7 @@ def test_an_artifact_has_the_figures_of_its_network(
     assert found["mean"]["ssim"] == pytest.approx(reference.ssim, abs=0.0001)
 
 
-def test_an_artifact_of_fixed_size_scores_what_fits(
+def test_static_artifact_scores_images_that_fit(
     capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path
 ) -> None:
     options = ["--torchscript", "--verify", "off", "-o", tmp_path]
@@ -141,9 +139,7 @@ def test_an_artifact_of_fixed_size_scores_what_fits(
     assert [score["image"] for score in json.loads(out)["images"]] == ["second.bmp"]
 
 
-def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
-    capsys: pytest.CaptureFixture[str], images: Path
-) -> None:
+def test_bad_images_do_not_stop_the_others(capsys: pytest.CaptureFixture[str], images: Path) -> None:
     (images / "broken.png").write_bytes((images / "first.png").read_bytes()[:200])
     (images / "text.jpg").write_text("no image")
     Image.fromarray(np.zeros((30, 30), np.uint16)).save(images / "deep.png")
@@ -162,9 +158,7 @@ def test_images_that_cannot_be_scored_are_named_and_the_others_scored(
     assert called(capsys, "--data", images, "--scale", 2)[0] == 9
 
 
-def test_the_scale_is_that_of_the_weights_unless_they_serve_any(
-    capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path
-) -> None:
+def test_scale_of_the_weights(capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path) -> None:
     (images / "._first.png").write_bytes(b"hidden")
     for name, scale in (("espcn", 3), ("vdsr", 1)):
         save_checkpoint(create_network(name, scale=scale), tmp_path / f"{name}.safetensors")
@@ -200,7 +194,7 @@ def test_the_scale_is_that_of_the_weights_unless_they_serve_any(
         (["--scale", "two"], 2, 'unable to convert "two" into int; see srblocks-evaluate --help'),
     ],
 )
-def test_wrong_input_is_said_in_one_line(
+def test_usage_errors(
     arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str], images: Path
 ) -> None:
     data = [] if "--data" in arguments else ["--data", images]
@@ -210,7 +204,7 @@ def test_wrong_input_is_said_in_one_line(
     assert err.count("\n") == 1
 
 
-def test_weights_of_another_scale_or_without_an_argument_are_a_matter_of_usage(
+def test_wrong_scale_and_missing_argument_are_usage_errors(
     capsys: pytest.CaptureFixture[str], images: Path, edsr: Path, tmp_path: Path
 ) -> None:
     code, _, err = called(capsys, "--weights", edsr, "--scale", 2, "--data", images)
@@ -227,15 +221,13 @@ def test_weights_of_another_scale_or_without_an_argument_are_a_matter_of_usage(
     assert called(capsys, *arguments)[0] == 0
 
 
-def test_an_artifact_is_of_one_scale(capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path) -> None:
+def test_scale_of_an_artifact(capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path) -> None:
     assert run(capsys, "--torchscript", "--name", "net", "--verify", "off", "-o", tmp_path)[0] == 0
     code, _, err = called(capsys, "--artifact", tmp_path / "net.ts", "--scale", 3, "--data", images)
     assert (code, "net.ts has scale 2, not 3; remove --scale" in err) == (2, True)
 
 
-def test_an_interruption_ends_it_quietly(
-    capsys: pytest.CaptureFixture[str], images: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interruption(capsys: pytest.CaptureFixture[str], images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -243,7 +235,7 @@ def test_an_interruption_ends_it_quietly(
     assert called(capsys, "--data", images, "--scale", 2) == (130, "", "srblocks-evaluate: interrupted\n")
 
 
-def test_the_module_escapes_names_that_a_terminal_cannot_show(images: Path) -> None:
+def test_module_escapes_unprintable_names(images: Path) -> None:
     (images / "first.png").rename(images / "f\u00fcrst\n.png")
     arguments = [sys.executable, "-m", "srblocks.evaluate", "--data", str(images), "--scale", "4"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
@@ -253,7 +245,7 @@ def test_the_module_escapes_names_that_a_terminal_cannot_show(images: Path) -> N
     assert "'f\\xfcrst\\n.png' " in found.stdout
 
 
-def test_errors_are_json_where_it_was_asked_for(capsys: pytest.CaptureFixture[str], images: Path) -> None:
+def test_errors_as_json(capsys: pytest.CaptureFixture[str], images: Path) -> None:
     for arguments, code in ((["--scale", "two"], 2), (["--data", "nowhere"], 2), (["--weights", "x.pth"], 9)):
         found, out, err = called(capsys, "--data", images, *arguments, "--json")
         report = json.loads(out)

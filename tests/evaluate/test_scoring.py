@@ -15,7 +15,7 @@ SIDES = st.integers(1, 40)
 
 @settings(max_examples=60, deadline=None)
 @given(height=SIDES, width=SIDES, least=st.tuples(st.integers(1, 12), st.integers(1, 12)), multiple=st.integers(1, 5))
-def test_sizes_that_a_network_does_not_take_are_mirrored_and_cropped(
+def test_unsupported_sizes_are_padded_and_cropped(
     height: int, width: int, least: tuple[int, int], multiple: int
 ) -> None:
     seen: list[np.ndarray] = []
@@ -33,7 +33,7 @@ def test_sizes_that_a_network_does_not_take_are_mirrored_and_cropped(
         assert max(smallest, side) <= taken < max(smallest, side) + multiple
 
 
-def test_values_beyond_black_and_white_are_clipped() -> None:
+def test_output_is_clipped() -> None:
     upscale = Upscaler("wide", lambda batch: 4 * batch - 2, 1, "y")
     assert upscale(np.array([[0.1, 0.6, 0.9]])[..., None])[..., 0] == pytest.approx(np.array([[0, 0.4, 1]]))
 
@@ -44,7 +44,7 @@ def test_networks_on_other_colors_are_wrapped_and_luma_stays_luma() -> None:
     assert (luma.color, other.color) == ("y", "rgb")
 
 
-def test_a_trained_networks_mode_and_precision_do_not_matter() -> None:
+def test_mode_and_precision_of_the_network_do_not_matter() -> None:
     net = filled(create_network("srresnet", scale=2, depth=1, width=4)).double().train()
     low = np.random.default_rng(1).random((6, 5, 3))
     first = from_network(net, "net")(low)
@@ -52,18 +52,18 @@ def test_a_trained_networks_mode_and_precision_do_not_matter() -> None:
     assert not net.training
 
 
-def test_equal_images_have_no_finite_figure_and_small_ones_no_similarity() -> None:
+def test_equal_and_small_images() -> None:
     image = np.random.default_rng(0).random((30, 30))
     assert compare(image, image, 2) == Score("", math.inf, pytest.approx(1.0))
     assert compare(image[:14], image[:14] * 0.9, 2).ssim is None
 
 
-def test_means_leave_out_what_is_missing() -> None:
+def test_means_skip_missing_ssim() -> None:
     assert means([Score("a", 30.0, 0.8), Score("b", 20.0, None)]) == Score("mean", 25.0, 0.8)
     assert means([Score("b", 20.0, None)]).ssim is None
 
 
-def test_an_image_within_its_border_is_refused() -> None:
+def test_too_small_image_is_rejected() -> None:
     upscale = from_network(create_network("fsrcnn", scale=4), "fsrcnn")
     with pytest.raises(ValueError, match="crop_border must be >= 0 and leave pixels of 8x8 images, got 4"):
         score(upscale, np.zeros((8, 8, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""Images through networks: the values, and what becomes of a file."""
+"""Upscaling of images and files."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ def upscaler() -> Upscaler:
 
 
 def by_hand(pixels: np.ndarray) -> np.ndarray:
-    """The bundled FSRCNN x2 on RGB, rounded."""
+    """Return the rounded output of the bundled FSRCNN x2 on RGB."""
     white = np.iinfo(pixels.dtype).max
     lr = torch.from_numpy(pixels.astype(np.float32) / np.float32(white)).permute(2, 0, 1)[None].contiguous()
     with torch.no_grad():
@@ -35,7 +35,7 @@ def by_hand(pixels: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("white", [255, 65535])
-def test_colors_are_what_the_network_gives_rounded_in_their_depth(upscaler: Upscaler, white: int) -> None:
+def test_colors_match_the_network_in_8_and_16_bits(upscaler: Upscaler, white: int) -> None:
     image = ImageFile(waves(31, 22, white=white))
     upscaled = upscale_image(upscaler, image).pixels
     assert upscaled.dtype == image.pixels.dtype
@@ -43,7 +43,7 @@ def test_colors_are_what_the_network_gives_rounded_in_their_depth(upscaler: Upsc
 
 
 @pytest.mark.parametrize("white", [255, 65535])
-def test_gray_goes_through_the_network_as_rgb_and_becomes_gray_again(upscaler: Upscaler, white: int) -> None:
+def test_gray_is_upscaled_as_rgb(upscaler: Upscaler, white: int) -> None:
     gray = waves(100, 40, 1, white=white)
     upscaled = upscale_image(upscaler, ImageFile(gray)).pixels
     luma = by_hand(np.repeat(gray, 3, axis=2)) @ np.array([0.299, 0.587, 0.114])
@@ -73,7 +73,7 @@ def test_large_images_with_transparency_are_upscaled_in_tiles(upscaler: Upscaler
     assert tiles.warnings == ()
 
 
-def test_tiles_of_a_network_that_sees_all_are_said_to_be_approximate(upscaler: Upscaler) -> None:
+def test_approximate_tiles_are_reported(upscaler: Upscaler) -> None:
     sees_all = replace(upscaler, radius=None, tile=128)
     assert upscale_image(sees_all, ImageFile(waves(40, 130))).warnings == (APPROXIMATE,)
     assert upscale_image(sees_all, ImageFile(waves(40, 120))).warnings == ()
@@ -81,7 +81,7 @@ def test_tiles_of_a_network_that_sees_all_are_said_to_be_approximate(upscaler: U
 
 
 @pytest.mark.parametrize("form,suffix", [("PNG", ".png"), ("JPEG", ".jpg"), ("TIFF", ".tif"), ("WEBP", ".webp")])
-def test_bytes_become_what_the_file_would_hold(upscaler: Upscaler, tmp_path: Path, form: str, suffix: str) -> None:
+def test_upscale_bytes_matches_upscale_file(upscaler: Upscaler, tmp_path: Path, form: str, suffix: str) -> None:
     source, target = tmp_path / f"a{suffix}", tmp_path / "below" / f"b{suffix}"
     write_image(ImageFile(waves(20, 30), waves(20, 30, 1) if form != "JPEG" else None), source)
     upscale_file(upscaler, source, target)
@@ -91,7 +91,7 @@ def test_bytes_become_what_the_file_would_hold(upscaler: Upscaler, tmp_path: Pat
     assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
-def test_metadata_stay_and_state_the_new_size(upscaler: Upscaler, tmp_path: Path) -> None:
+def test_metadata_is_kept_with_the_new_size(upscaler: Upscaler, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     exif.get_ifd(0x8769).update({0xA002: 30, 0xA003: 20, 0x9003: "2026:11:21 10:00:00"})
@@ -107,13 +107,13 @@ def test_metadata_stay_and_state_the_new_size(upscaler: Upscaler, tmp_path: Path
         assert (image.info["icc_profile"], image.info["dpi"]) == (profile, (300, 300))
 
 
-def test_what_is_lost_is_told(upscaler: Upscaler, tmp_path: Path) -> None:
+def test_losses_are_reported(upscaler: Upscaler, tmp_path: Path) -> None:
     write_image(ImageFile(waves(9, 9, white=65535), waves(9, 9, 1, white=65535)), tmp_path / "a.png")
     lost = upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.jpg").warnings
     assert lost == ("16 bits rounded to 8 for JPEG", "transparency replaced by white: not supported by JPEG")
 
 
-def test_an_image_that_becomes_too_large_is_refused_before_the_work(tmp_path: Path) -> None:
+def test_too_large_outputs_are_rejected_first(tmp_path: Path) -> None:
     write_image(ImageFile(np.zeros((1, 33000, 3), np.uint8)), tmp_path / "a.jpg")
     idle = Upscaler("idle", lambda _: pytest.fail("the network ran"), 2, "rgb")
     with pytest.raises(ImageFileError, match="JPEG supports sides of up to 65500 pixels, got 66000x2"):
@@ -137,7 +137,7 @@ def broken(error: BaseException) -> Upscaler:
         (KeyError("name"), "KeyError: 'name'"),
     ],
 )
-def test_a_job_that_fails_says_why_and_leaves_nothing(tmp_path: Path, error: Exception, reason: str) -> None:
+def test_failed_job_has_a_reason_and_no_output(tmp_path: Path, error: Exception, reason: str) -> None:
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     (tmp_path / "b.png").write_text("what was there")
     outcome = run_job(broken(error), Job(tmp_path / "a.png", tmp_path / "b.png"))
@@ -146,7 +146,7 @@ def test_a_job_that_fails_says_why_and_leaves_nothing(tmp_path: Path, error: Exc
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_files_that_cannot_be_read_have_a_reason(upscaler: Upscaler, tmp_path: Path) -> None:
+def test_unreadable_files_have_a_reason(upscaler: Upscaler, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     reasons = [
         run_job(upscaler, Job(tmp_path / name, tmp_path / "b.png")).reason for name in ("text.png", "absent.png")
@@ -155,7 +155,7 @@ def test_files_that_cannot_be_read_have_a_reason(upscaler: Upscaler, tmp_path: P
     assert reasons[1] == "No such file or directory"
 
 
-def test_an_output_that_cannot_be_written_ends_it(upscaler: Upscaler, tmp_path: Path) -> None:
+def test_unwritable_output_raises(upscaler: Upscaler, tmp_path: Path) -> None:
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     (tmp_path / "file").write_text("")
     with pytest.raises(UpscaleError, match="cannot be written") as caught:
@@ -173,7 +173,7 @@ def test_an_output_that_cannot_be_written_ends_it(upscaler: Upscaler, tmp_path: 
         "\U0001f408" * 62 + ".png",
     ],
 )
-def test_names_of_every_length_that_a_file_can_have_are_written(upscaler: Upscaler, tmp_path: Path, name: str) -> None:
+def test_file_names_of_any_length(upscaler: Upscaler, tmp_path: Path, name: str) -> None:
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     assert run_job(upscaler, Job(tmp_path / "a.png", tmp_path / "out" / name)).status == "done"
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
@@ -188,7 +188,7 @@ def test_a_temporary_name_shows_what_it_is_for() -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG])
-def test_what_one_name_cannot_be_is_the_failure_of_one_file(
+def test_errors_of_one_file_do_not_raise(
     upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     from srblocks.inference import batch as jobs
@@ -203,7 +203,7 @@ def test_what_one_name_cannot_be_is_the_failure_of_one_file(
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO])
-def test_what_the_disk_refuses_ends_it(
+def test_errors_of_the_disk_raise(
     upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     from srblocks.inference import batch as jobs
@@ -218,7 +218,7 @@ def test_what_the_disk_refuses_ends_it(
     assert caught.value.exit_code == 3
 
 
-def test_a_name_that_cannot_be_is_no_finished_output(upscaler: Upscaler, tmp_path: Path) -> None:
+def test_impossible_name_is_not_finished(upscaler: Upscaler, tmp_path: Path) -> None:
     write_image(ImageFile(waves(5, 5)), tmp_path / "a.png")
     job = Job(tmp_path / "a.png", tmp_path / ("n" * 252 + ".png"))
     assert (job.has_target(), job.is_finished()) == (False, False)
@@ -229,9 +229,7 @@ def test_a_name_that_cannot_be_is_no_finished_output(upscaler: Upscaler, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "folder.png"]
 
 
-def test_an_interruption_while_writing_leaves_nothing(
-    upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_write_leaves_no_file(upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from srblocks.inference import batch as jobs
 
     def interrupt(image: ImageFile, target: Path, **_: object) -> None:
@@ -245,7 +243,7 @@ def test_an_interruption_while_writing_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_an_image_of_a_size_that_the_network_does_not_take_is_said_to_be_mirrored() -> None:
+def test_padding_is_reported() -> None:
     thirds = Upscaler("thirds", lambda batch: batch.repeat(2, 2).repeat(2, 3), 2, "rgb", size_multiple=3, radius=0)
     for side, padded in ((9, False), (10, True)):
         image = upscale_image(thirds, ImageFile(np.zeros((side, 9, 3), np.uint8)))

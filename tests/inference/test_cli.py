@@ -1,4 +1,4 @@
-"""`srblocks-upscale` as its users meet it."""
+"""The `srblocks-upscale` command."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from srblocks.inference.batch import upscale_image
 from srblocks.inference.images import read_image
 
 
-def test_a_folder_becomes_a_folder(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
+def test_folder_is_upscaled_into_a_folder(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
     code, out, err = called(capsys, photos, "-o", tmp_path / "big", "--scale", 3)
     assert (code, err) == (0, "")
     assert re.fullmatch(r"2 of 2 upscaled x3 by fsrcnn \(bundled weights\) in [\d.]+ s\n", out)
@@ -36,9 +36,7 @@ def test_a_folder_becomes_a_folder(capsys: pytest.CaptureFixture[str], photos: P
         assert np.abs(found.pixels.astype(int) - expected.pixels).max() <= steps, name
 
 
-def test_what_became_of_every_file_is_told_as_json(
-    capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
-) -> None:
+def test_json_report_lists_every_file(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
     (photos / "broken.jpg").write_text("no image")
     arguments = [photos, "-o", tmp_path / "big", "--format", "jpg", "--json"]
     code, out, err = called(capsys, *arguments)
@@ -61,7 +59,7 @@ def test_what_became_of_every_file_is_told_as_json(
 
 
 @pytest.mark.parametrize("color,flag,suffix", [("y", "--torchscript", ".ts"), ("rgb", "--onnx", ".onnx")])
-def test_an_artifact_gives_what_its_network_gives(
+def test_artifact_matches_its_network(
     color: str, flag: str, suffix: str, capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
 ) -> None:
     assert run(capsys, "--color", color, flag, "--name", "net", "--verify", "off", "-o", tmp_path)[0] == 0
@@ -71,7 +69,7 @@ def test_an_artifact_gives_what_its_network_gives(
     assert np.abs(found - expected).max() <= 1
 
 
-def test_weights_of_ones_own(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
+def test_custom_weights(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
     net = filled(create_network("edsr_baseline", scale=2, depth=1, width=4))
     save_checkpoint(net, tmp_path / "own.safetensors")
     code, out, _ = called(
@@ -82,7 +80,7 @@ def test_weights_of_ones_own(capsys: pytest.CaptureFixture[str], photos: Path, t
     assert np.abs(read_image(tmp_path / "a.png").pixels.astype(int) - expected).max() <= 1
 
 
-def test_existing_outputs_are_kept_unless_asked_for(
+def test_existing_outputs_are_kept_without_force(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
 ) -> None:
     big = tmp_path / "big"
@@ -101,9 +99,7 @@ def test_existing_outputs_are_kept_unless_asked_for(
     assert called(capsys, photos, "-o", photos, "--force")[0] == 2
 
 
-def test_resuming_skips_what_is_finished_and_not_older(
-    capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
-) -> None:
+def test_resume_skips_finished_outputs(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
     big = tmp_path / "big"
     (big / "summer").mkdir(parents=True)
     (big / "first.png").write_text("finished")
@@ -118,7 +114,7 @@ def test_resuming_skips_what_is_finished_and_not_older(
     assert read_image(big / "first.png").pixels.shape == (40, 62, 3)
 
 
-def test_a_terminal_sees_how_far_it_is(photos: Path, tmp_path: Path) -> None:
+def test_progress_bar(photos: Path, tmp_path: Path) -> None:
     (photos / "odd\n[bold]:smile:.png").write_text("no image")
     leader, follower = pty.openpty()
     arguments = [*COMMAND, str(photos), "-o", str(tmp_path / "big")]
@@ -135,9 +131,7 @@ def test_a_terminal_sees_how_far_it_is(photos: Path, tmp_path: Path) -> None:
     assert "odd\\n[bold]:smile:.png': not a supported PNG, JPEG" in shown
 
 
-def test_only_the_tiles_of_a_network_that_sees_all_are_approximate(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_tiles_of_global_networks_are_approximate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     net = filled(create_network("rcan", scale=2, width=8, groups=1, blocks_per_group=1, reduction=4))
     save_checkpoint(net, tmp_path / "own.safetensors")
     Image.fromarray(waves(90, 100)).save(tmp_path / "a.png")
@@ -148,9 +142,7 @@ def test_only_the_tiles_of_a_network_that_sees_all_are_approximate(
         assert ("approximate: upscaled in tiles by a network with a global receptive field" in err) is approximate
 
 
-def test_what_tiles_change_is_measured_on_the_first_such_image(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_tiling_error_is_measured_on_the_first_such_image(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     net = create_network("rcan", scale=2, width=16, groups=1, blocks_per_group=2)
     save_checkpoint(net, tmp_path / "rcan.safetensors")
     for name, side in (("fits.png", 60), ("large.png", 100)):
@@ -170,9 +162,7 @@ def test_what_tiles_change_is_measured_on_the_first_such_image(
     assert json.loads(out)["approximation"] is None
 
 
-def test_arguments_that_weights_do_not_show_are_asked_for_and_given(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_missing_arguments_are_requested(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     torch.save(authors_state("FSRCNN 56-12-4 Y x2"), tmp_path / "net.pth")
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "a.png")
     options = [tmp_path / "a.png", "-o", tmp_path / "out", "--model", tmp_path / "net.pth", "-q"]
@@ -185,9 +175,7 @@ def test_arguments_that_weights_do_not_show_are_asked_for_and_given(
     assert (code, "arguments can only be passed with a weights file" in err) == (2, True)
 
 
-def test_weights_that_do_not_show_their_network_take_its_name(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_network_option_names_the_network_of_weights(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     torch.save(create_network("edsr_baseline", scale=2, depth=1).state_dict(), tmp_path / "net.pth")
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "a.png")
     options = [tmp_path / "a.png", "-o", tmp_path / "out", "--model", tmp_path / "net.pth", "-q", "--arg", "depth=1"]

@@ -1,4 +1,4 @@
-"""`srblocks-upscale` where something goes wrong: one line, its exit code, and nothing half written."""
+"""Errors of `srblocks-upscale`: one line, exit code, and no partial file."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from srblocks.inference import batch as jobs
 from srblocks.inference.images import ImageFile, write_image
 
 
-def test_only_bad_files_are_another_exit_code(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_exit_code_if_every_image_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no image")
     code, out, err = called(capsys, tmp_path / "a.png", "-o", tmp_path / "big")
     assert (code, err.count("\n")) == (9, 1)
@@ -24,7 +24,7 @@ def test_only_bad_files_are_another_exit_code(capsys: pytest.CaptureFixture[str]
     assert contents(tmp_path / "big") == {}
 
 
-def test_an_interruption_keeps_what_is_finished(
+def test_interruption_keeps_finished_outputs(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = jobs.run_job
@@ -41,7 +41,7 @@ def test_an_interruption_keeps_what_is_finished(
     assert list(contents(tmp_path / "big")) == ["first.png"]
 
 
-def test_a_full_disk_ends_it_and_leaves_nothing_half_written(
+def test_full_disk_leaves_no_partial_file(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = jobs.write_image
@@ -61,7 +61,7 @@ def test_a_full_disk_ends_it_and_leaves_nothing_half_written(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
-def test_a_full_device_has_its_own_name_in_every_format(suffix: str, tmp_path: Path) -> None:
+def test_full_device_is_reported_in_every_format(suffix: str, tmp_path: Path) -> None:
     (tmp_path / f"a{suffix}").symlink_to("/dev/full")
     for white in (255, 65535):
         with pytest.raises(OSError, match="No space left on device"):
@@ -69,7 +69,7 @@ def test_a_full_device_has_its_own_name_in_every_format(suffix: str, tmp_path: P
             write_image(ImageFile(samples.astype(np.uint8 if white == 255 else np.uint16)), tmp_path / f"a{suffix}")
 
 
-def test_an_output_that_cannot_be_written_is_said_before_the_work(
+def test_unwritable_output_is_reported_first(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "run_job", lambda *_, **__: pytest.fail("it began"))
@@ -80,7 +80,7 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work(
         assert err.endswith("; choose another -o\n")
 
 
-def test_a_name_that_is_too_long_keeps_no_other_file_from_being_upscaled(
+def test_too_long_names_do_not_stop_other_files(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
 ) -> None:
     (photos / ("n" * 248 + ".jpg")).write_bytes((photos / "first.png").read_bytes())
@@ -116,7 +116,7 @@ def test_a_name_that_is_too_long_keeps_no_other_file_from_being_upscaled(
         (["PHOTOS", "-o", "OUT", "--model", "absent.onnx"], 9, "absent.onnx"),
     ],
 )
-def test_wrong_input_is_one_line_and_its_exit_code(
+def test_usage_errors(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     places = {"PHOTOS": str(photos), "OUT": str(tmp_path / "out")}
@@ -128,9 +128,7 @@ def test_wrong_input_is_one_line_and_its_exit_code(
     assert not (tmp_path / "out").exists()
 
 
-def test_errors_are_json_where_it_was_asked_for(
-    capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
-) -> None:
+def test_errors_as_json(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
     common = [photos, "-o", tmp_path / "out", "--json"]
     for arguments, code in ((["--scale", "two"], 2), (["--model", "fsrcn"], 2), (["--model", "absent.onnx"], 9)):
         found, out, err = called(capsys, *common, *arguments)
@@ -138,7 +136,7 @@ def test_errors_are_json_where_it_was_asked_for(
         assert (found, report["exit_code"], f"srblocks-upscale: {report['error']}\n") == (code, code, err)
 
 
-def test_the_help_and_wrong_paths_are_answered_without_torch() -> None:
+def test_help_and_wrong_paths_need_no_torch() -> None:
     code = (
         "import sys\nfrom srblocks.inference.cli import main as upscale\n"
         "from srblocks.evaluate.cli import main as score\n"

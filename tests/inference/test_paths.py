@@ -1,4 +1,4 @@
-"""Which file becomes which."""
+"""Planning of input and output paths."""
 
 import os
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_folders_keep_their_trees(tree: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_outputs_inside_the_input_are_no_inputs(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_inside_the_input_are_not_inputs(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tree / "big").mkdir()
     (tree / "big" / "a.png").write_text("")
     assert names(plan_jobs([tree], tree / "big"), tree / "big")[:2] == ["B.JPG", "a.png"]
@@ -48,7 +48,7 @@ def test_outputs_inside_the_input_are_no_inputs(tree: Path, monkeypatch: pytest.
     assert len(plan_jobs([tree], tree / "elsewhere")) == 5
 
 
-def test_one_file_can_have_a_name_of_its_own(tree: Path, tmp_path: Path) -> None:
+def test_single_output_file(tree: Path, tmp_path: Path) -> None:
     assert plan_jobs([tree / "a.png"], tmp_path / "x.jpg") == [Job(tree / "a.png", tmp_path / "x.jpg")]
     (tmp_path / "folder.png").mkdir()
     assert plan_jobs([tree / "a.png"], tmp_path / "folder.png")[0].target == tmp_path / "folder.png" / "a.png"
@@ -60,7 +60,7 @@ def test_one_file_can_have_a_name_of_its_own(tree: Path, tmp_path: Path) -> None
     assert plan_jobs([tree / "a.png"], tmp_path / "x.v2")[0].target == tmp_path / "x.v2" / "a.png"
 
 
-def test_one_file_by_two_names_is_upscaled_once(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_inputs_are_upscaled_once(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree)
     assert plan_jobs([Path("a.png"), tree / "a.png"], tmp_path / "x") == [Job(Path("a.png"), tmp_path / "x" / "a.png")]
     assert len(plan_jobs([Path(), tree, Path("../in")], tmp_path / "x")) == 4
@@ -92,7 +92,7 @@ def test_links_to_folders_are_not_followed(tree: Path, tmp_path: Path) -> None:
         (["empty"], "out", None, "no images in empty; images end in .png, .jpg"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
+def test_ambiguous_paths_are_rejected(
     tree: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str], out: str, suffix: str | None, message: str
 ) -> None:
     monkeypatch.chdir(tree)
@@ -114,7 +114,7 @@ def test_formats_that_cannot_be_written_are_rejected(tree: Path) -> None:
             plan_jobs([tree / "a.png"], Path(f"x{suffix}"))
 
 
-def test_an_output_is_finished_when_it_is_no_older_than_its_input(tmp_path: Path) -> None:
+def test_output_is_finished_unless_older_than_its_input(tmp_path: Path) -> None:
     job = Job(tmp_path / "a.png", tmp_path / "b.png")
     job.source.write_text("")
     assert not job.is_finished()

@@ -1,4 +1,4 @@
-"""Images in tiles against images as a whole; opening networks, weights and artifacts."""
+"""Tiled against untiled upscaling; opening networks, weights and artifacts."""
 
 import copy
 import dataclasses
@@ -26,7 +26,7 @@ def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
 
 
 def whole(net: Network, pixels: np.ndarray) -> np.ndarray:
-    """The image through the network at once, in double precision, not rounded."""
+    """Return the output of the network on the entire image, in float64, not rounded."""
     lr = torch.from_numpy(pixels.astype(np.float64) / np.iinfo(pixels.dtype).max).permute(2, 0, 1)[None]
     with torch.inference_mode():
         return net.double()(lr)[0].permute(1, 2, 0).clamp(0, 1).numpy() * np.iinfo(pixels.dtype).max
@@ -39,7 +39,7 @@ def exported(net: Network, folder: Path, *formats: str, **request: object) -> li
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_tiles_of_an_image_are_the_whole_image_rounded(dtype: type) -> None:
+def test_tiles_match_the_entire_image(dtype: type) -> None:
     net, pixels = OnLuma(load_pretrained("fsrcnn", scale=2)), noise(90, 131, 3, dtype=dtype)
     upscaled = open_upscaler("fsrcnn", scale=2).upscale(pixels, tile=48)
     assert upscaled.dtype == dtype
@@ -48,7 +48,7 @@ def test_tiles_of_an_image_are_the_whole_image_rounded(dtype: type) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(8, 20))
-def test_any_size_is_taken(height: int, width: int, tile: int) -> None:
+def test_any_image_size(height: int, width: int, tile: int) -> None:
     net = trained_alike(Unshuffled())
     upscaler, pixels = from_network(copy.deepcopy(net), "even sizes"), noise(height, width, 1)
     assert upscaler.radius == 3
@@ -57,7 +57,7 @@ def test_any_size_is_taken(height: int, width: int, tile: int) -> None:
     assert np.abs(upscaler.upscale(pixels, tile=tile) - expected).max() <= 0.5 + 1e-3
 
 
-def test_what_tiles_change_is_measured_and_said() -> None:
+def test_tiling_error() -> None:
     net = trained_alike(create_network("rcan", scale=2, width=16, groups=1, blocks_per_group=2))
     upscaler, pixels = from_network(net, "rcan"), noise(100, 140, 3)
     assert upscaler.radius is None
@@ -76,7 +76,7 @@ def test_what_tiles_change_is_measured_and_said() -> None:
 
 
 @pytest.mark.parametrize("kind,color", [("onnx", "y"), ("torchscript", "rgb"), ("torchscript", "ycbcr")])
-def test_artifacts_tile_as_their_networks_do(kind: str, color: str, tmp_path: Path) -> None:
+def test_artifacts_are_tiled_like_networks(kind: str, color: str, tmp_path: Path) -> None:
     if color == "ycbcr":
         net = trained_alike(create_network("espcn", scale=2, image_channels=3, color="ycbcr"))
     else:
@@ -96,7 +96,7 @@ def test_artifacts_tile_as_their_networks_do(kind: str, color: str, tmp_path: Pa
     assert from_artifact(path).color == ("y" if color == "y" else "rgb")
 
 
-def test_artifacts_of_one_size_and_batch_upscale_images_of_any(tmp_path: Path) -> None:
+def test_static_artifacts_upscale_images_of_any_size(tmp_path: Path) -> None:
     net, pixels = load_pretrained("fsrcnn", scale=2), noise(70, 30, 3)
     (path,) = exported(net, tmp_path, "torchscript", shape=(2, 1, 40, 48))
     upscaler = open_upscaler(path)
@@ -114,14 +114,14 @@ def test_manifests_record_the_radius(tmp_path: Path) -> None:
     assert [artifact.receptive_radius for artifact in found] == [10, None, 3]
 
 
-def test_chroma_looks_farther_than_a_network_of_single_pixels(tmp_path: Path) -> None:
+def test_radius_includes_chroma_interpolation(tmp_path: Path) -> None:
     slots = {"head": conv(1, 4, 1), "body": nn.Identity(), "upsampler": nn.PixelShuffle(2), "tail": nn.Identity()}
     (path,) = exported(PostUpsampling(scale=2, image_channels=1, **slots), tmp_path, "torchscript")
     assert from_artifact(path).radius == 0
     assert open_upscaler(path).radius == 2
 
 
-def test_artifacts_too_small_for_their_halo_are_refused(tmp_path: Path) -> None:
+def test_artifacts_smaller_than_their_halo_are_rejected(tmp_path: Path) -> None:
     (path,) = exported(load_pretrained("fsrcnn", scale=2), tmp_path, "torchscript", shape=(1, 1, 40, 16))
     with pytest.raises(
         UpscaleError, match="accepts 40x16 pixels, but tiles must be at least 17x17; export it for larger"
@@ -137,7 +137,7 @@ def test_the_least_tile_follows_the_multiple() -> None:
         upscaler.check_tile(68)
 
 
-def test_names_weights_and_scales_are_found(tmp_path: Path) -> None:
+def test_open_by_name_weights_and_scale(tmp_path: Path) -> None:
     assert open_upscaler("fsrcnn").scale == 2
     assert open_upscaler("fsrcnn_x4").scale == 4
     assert open_upscaler("fsrcnn", scale=3, color="y").color == "y"
@@ -166,7 +166,7 @@ def test_names_weights_and_scales_are_found(tmp_path: Path) -> None:
         ("{tmp}/text.safetensors", {}, 9, "text.safetensors: corrupt or truncated safetensors file"),
     ],
 )
-def test_what_cannot_be_opened_is_said(model: str, options: dict, code: int, message: str, tmp_path: Path) -> None:
+def test_errors_of_opening(model: str, options: dict, code: int, message: str, tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("not weights")
     with pytest.raises(SRBlocksError, match=message) as caught:
         open_upscaler(model.format(tmp=tmp_path), **options)
@@ -185,7 +185,7 @@ def test_what_cannot_be_opened_is_said(model: str, options: dict, code: int, mes
         ),
     ],
 )
-def test_artifacts_of_another_scale_or_color_are_refused(
+def test_artifacts_of_another_scale_or_color_are_rejected(
     network: dict, options: dict, message: str, tmp_path: Path
 ) -> None:
     net = create_network(**network, scale=2)
@@ -195,7 +195,7 @@ def test_artifacts_of_another_scale_or_color_are_refused(
     assert caught.value.exit_code == 2
 
 
-def test_an_upscaler_of_anything_upscales() -> None:
+def test_custom_upscaler() -> None:
     nearest = Upscaler("nearest", lambda batch: batch.repeat(3, 2).repeat(3, 3), 3, "rgb", radius=0, tile=16)
     pixels = noise(40, 25, 3, dtype=np.uint16)
     assert np.array_equal(nearest.upscale(pixels), pixels.repeat(3, 0).repeat(3, 1))

@@ -1,4 +1,4 @@
-"""Truncated, damaged and oversized images are named as such."""
+"""Truncated, damaged and oversized image files."""
 
 import io
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ FILES = dict(whole_files())
 
 
 @pytest.mark.parametrize("form", FILES)
-def test_truncated_files_are_named_as_such(form: str) -> None:
+def test_truncated_files_are_rejected(form: str) -> None:
     whole = FILES[form]
     cut = whole[: len(whole) * 2 // 3]
     with pytest.raises(ImageFileError, match="damaged or truncated"):
@@ -35,7 +35,7 @@ def test_truncated_files_are_named_as_such(form: str) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(form=st.sampled_from(sorted(FILES)), data=st.data())
-def test_damage_raises_nothing_else(form: str, data: st.DataObject) -> None:
+def test_damaged_files_raise_only_image_file_error(form: str, data: st.DataObject) -> None:
     content = bytearray(FILES[form])
     for _ in range(data.draw(st.integers(1, 4))):
         where = data.draw(st.integers(0, min(len(content), 700) - 1) | st.integers(0, len(content) - 1))
@@ -51,7 +51,7 @@ def test_damage_raises_nothing_else(form: str, data: st.DataObject) -> None:
             write_image(image, io.BytesIO(), format=target)
 
 
-def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decompression_bombs_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 24 // 2 - 1)
     for content in FILES.values():
         with pytest.raises(ImageFileError, match="exceeds limit of 574 pixels"):

@@ -1,4 +1,4 @@
-"""Metadata of images: kept to the byte, or named where a format cannot hold them."""
+"""Metadata of image files: kept, or dropped with a warning."""
 
 import io
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_the_tags_survive_a_tiff(first: str, second: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_an_image_is_never_turned_twice(orientation: int, tmp_path: Path) -> None:
+def test_orientation_is_applied_once(orientation: int, tmp_path: Path) -> None:
     exif, image = Image.Exif(), Image.fromarray(noise(4, 6, 3))
     exif[0x0112] = orientation
     for suffix in (".png", ".tif", ".jpg"):
@@ -84,7 +84,7 @@ def test_damaged_exif_blocks_stay_as_they_are_or_of_their_length(block: bytes, c
         assert len(exif_of_size(each, 5, 6)) == len(each)
 
 
-def test_metadata_that_a_format_lacks_are_named() -> None:
+def test_dropped_metadata_is_reported() -> None:
     image = ImageFile(noise(5, 5, 3), exif=exif_block(), xmp=XMP, icc_profile=PROFILE, dpi=(72.0, 72.0))
     lost = write_image(image, io.BytesIO(), format="BMP")
     assert lost == tuple(f"dropped {name}: not supported by BMP" for name in ("EXIF", "color profile", "XMP"))

@@ -1,4 +1,4 @@
-"""Images are read in full depth, as other implementations read them."""
+"""Reading image files, compared with other libraries."""
 
 import io
 import struct
@@ -131,7 +131,7 @@ def test_cmyk_becomes_srgb_without_its_profile() -> None:
     assert (loaded.icc_profile, loaded.warnings) == (None, ("CMYK converted to sRGB",))
 
 
-def test_what_reading_leaves_out_is_named(tmp_path: Path) -> None:
+def test_reading_warns_about_dropped_content(tmp_path: Path) -> None:
     frames = [Image.fromarray(noise(6, 6, 3)) for _ in range(3)]
     for name in ("a.webp", "a.png", "a.tif"):
         frames[0].save(
@@ -149,7 +149,7 @@ def test_what_reading_leaves_out_is_named(tmp_path: Path) -> None:
     assert read_image(tmp_path / "comment.jpg").warnings == ("dropped text: comment",)
 
 
-def test_phones_files_of_several_images_are_jpegs(tmp_path: Path) -> None:
+def test_multi_picture_files_are_read_as_jpeg(tmp_path: Path) -> None:
     frames = [Image.fromarray(noise(16, 16, 3)) for _ in range(2)]
     frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
     image = read_image(tmp_path / "a.jpg")
@@ -170,7 +170,7 @@ def test_phones_files_of_several_images_are_jpegs(tmp_path: Path) -> None:
         ("postscript", "not a supported PNG, JPEG, WebP, TIFF or BMP"),
     ],
 )
-def test_other_kinds_are_refused(kind: str, message: str) -> None:
+def test_unsupported_pixel_types_are_rejected(kind: str, message: str) -> None:
     stream = io.BytesIO()
     deep = noise(3, 8, 9, np.uint16)
     kinds = {
@@ -189,7 +189,7 @@ def test_other_kinds_are_refused(kind: str, message: str) -> None:
         read_image(stream_at_start(stream))
 
 
-def test_a_missing_file_or_a_folder_is_the_system_s_error(tmp_path: Path) -> None:
+def test_missing_files_and_folders_raise_os_error(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.png", tmp_path):
         with pytest.raises(OSError):
             read_image(path)

@@ -1,4 +1,4 @@
-"""Images in files: nothing is lost on the way, and what a format cannot hold is said."""
+"""Writing image files: lossless, or with a warning."""
 
 import io
 from dataclasses import replace
@@ -87,7 +87,7 @@ def test_a_tiff_holds_everything(image: ImageFile) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
-def test_whatever_is_written_can_be_read(form: str, channels: int, dtype: type) -> None:
+def test_written_files_can_be_read(form: str, channels: int, dtype: type) -> None:
     image = image_of(noise(12, 13, channels, dtype))
     found = read_image(io.BytesIO(written(image, form)))
     assert found.pixels.shape[:2] == (12, 13)
@@ -105,7 +105,7 @@ def test_a_profile_of_gray_is_not_given_to_colors(form: str, kept: bool) -> None
 
 
 @pytest.mark.parametrize("channels,suffix", [(3, ".bmp"), (1, ".bmp"), (3, ".webp"), (4, ".webp")])
-def test_what_was_lossless_stays_so(channels: int, suffix: str, tmp_path: Path) -> None:
+def test_lossless_stays_lossless(channels: int, suffix: str, tmp_path: Path) -> None:
     samples = noise(21, 34, channels)
     write_image(image_of(samples), tmp_path / f"a{suffix}")
     assert np.array_equal(seen_by_opencv((tmp_path / f"a{suffix}").read_bytes()), samples)
@@ -115,7 +115,7 @@ def test_what_was_lossless_stays_so(channels: int, suffix: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("kind", ["plain", "alpha", "profile"])
-def test_webp_files_with_and_without_losses_are_told_apart(kind: str) -> None:
+def test_lossless_and_lossy_webp_are_distinguished(kind: str) -> None:
     image = Image.fromarray(noise(16, 17, 4 if kind == "alpha" else 3))
     options = {"icc_profile": PROFILE + bytes(kind == "profile")} if kind == "profile" else {}
     for lossless in (True, False):
@@ -128,7 +128,7 @@ def test_webp_files_with_and_without_losses_are_told_apart(kind: str) -> None:
     assert read_image(io.BytesIO(written(replace(loaded, lossy=False), "WEBP", quality=80))).lossy
 
 
-def test_jpegs_are_fine_and_in_full_color() -> None:
+def test_jpeg_quality_and_chroma() -> None:
     y, x = np.mgrid[:64, :64]
     waves = np.dstack([np.sin(y / 5 + x / 9 + channel) for channel in range(3)])
     samples = (127.5 + 100 * waves).astype(np.uint8)
@@ -141,7 +141,7 @@ def test_jpegs_are_fine_and_in_full_color() -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "BMP"])
-def test_depth_that_a_format_lacks_is_rounded_and_said(form: str) -> None:
+def test_unsupported_bit_depth_is_rounded_with_a_warning(form: str) -> None:
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
     stream = io.BytesIO()
     warnings = write_image(ImageFile(values), stream, format=form)
@@ -152,7 +152,7 @@ def test_depth_that_a_format_lacks_is_rounded_and_said(form: str) -> None:
 
 
 @pytest.mark.parametrize("channels", [2, 4])
-def test_transparency_that_a_format_lacks_is_laid_on_white(channels: int) -> None:
+def test_unsupported_transparency_is_replaced_by_white(channels: int) -> None:
     samples = noise(9, 9, channels)
     stream = io.BytesIO()
     warnings = write_image(image_of(samples), stream, format="BMP")
@@ -162,7 +162,7 @@ def test_transparency_that_a_format_lacks_is_laid_on_white(channels: int) -> Non
     assert np.abs(read_image(stream_at_start(stream)).pixels - expected).max() <= 0.51
 
 
-def test_sides_that_a_format_cannot_hold_are_refused() -> None:
+def test_oversized_images_are_rejected() -> None:
     for form, side in (("JPEG", 65501), ("WEBP", 16384)):
         with pytest.raises(ImageFileError, match=f"{form} supports sides of up to {side - 1} pixels, got {side}x1"):
             write_image(ImageFile(np.zeros((1, side, 3), np.uint8)), io.BytesIO(), format=form)
