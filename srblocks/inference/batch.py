@@ -27,10 +27,10 @@ from .upscaler import Upscaler
 Pixels = NDArray[Any]
 
 APPROXIMATE = "approximate: upscaled in tiles by a network with a global receptive field"
-"""Warning about such an image."""
+"""Warning about an image whose tiles differ slightly from the untiled result."""
 
 PADDED = "padded to a size that the network accepts, and cropped"
-"""Warning about such an image."""
+"""Warning about an image whose size the network does not accept."""
 
 _FILE_ERRORS = {errno.ENAMETOOLONG, errno.EISDIR, errno.EINVAL, errno.EILSEQ, errno.EFBIG}
 """Errors of writing that concern one file; others concern all."""

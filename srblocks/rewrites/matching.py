@@ -44,8 +44,8 @@ def example_image(net: Network, height: int, width: int) -> torch.Tensor:
 def record_shapes(net: Network, size: int) -> dict[str, tuple[torch.Size, torch.Size]]:
     """Run `net` on a square image and return the input and output shapes of each module by path.
 
-    For modules that run several times the smallest input counts. Modules with anything but one tensor in and one
-    tensor out are left out. The result is empty if the network fails on such an image.
+    If a module runs several times, its smallest input counts. Modules without exactly one input and one output tensor
+    are left out. The result is empty if the network fails on such an image.
 
     Args:
         net: the network.

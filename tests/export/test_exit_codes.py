@@ -12,7 +12,7 @@ from helpers import tensorrt_standin
 from helpers.support import run
 from srblocks.evaluate.cli import main as evaluate
 from srblocks_export import formats, runtime
-from srblocks_export.formats import FORMATS
+from srblocks_export.formats import FORMATS, base
 from srblocks_export.formats.tensorrt import trt_engine
 from srblocks_export.runtime import ExportError
 
@@ -168,3 +168,10 @@ def test_exit_8_an_engine_of_another_machine(
     Image.new("RGB", (24, 24)).save(tmp_path / "image.png")
     assert evaluate(["--artifact", str(engine), "--data", str(tmp_path)]) == 8
     assert "E801" in capsys.readouterr().err
+
+
+def test_a_format_that_needs_a_newer_torch_states_its_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base.metadata, "version", lambda name: "2.7.1+cpu")
+    missing = FORMATS["pt2"].missing()
+    assert missing == (401, "requires torch >= 2.11, found 2.7.1+cpu", 'pip install "torch>=2.11"')
+    assert FORMATS["torchscript"].missing() is None

@@ -8,6 +8,7 @@ import importlib.util
 import io
 import shutil
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Format:
         arrays: type of the arrays of `Loaded.run`, "torch" or "numpy".
         requires: modules needed to run an artifact, in addition to srblocks's own dependencies.
         builds_with: further modules needed to build one.
+        min_torch: lowest torch (major, minor) that builds and runs the format; None for the package's own minimum.
         extra: optional dependency group of srblocks that installs them.
         precisions: supported `PRECISIONS`.
         devices: devices to build for and run on; the first is the default.
@@ -104,6 +106,7 @@ class Format:
     arrays: str = "torch"
     requires: tuple[str, ...] = ()
     builds_with: tuple[str, ...] = ()
+    min_torch: tuple[int, int] | None = None
     extra: str = ""
     precisions: tuple[str, ...] = PRECISIONS
     devices: tuple[str, ...] = ("cpu",)
@@ -163,6 +166,9 @@ class Format:
 
     def missing(self, *, build: bool = True, device: str = "cpu") -> Missing | None:
         """Return why this format cannot be built here for a device (or only run, if not `build`); None if it can."""
+        if self.min_torch and (found := metadata.version("torch")) and _major_minor(found) < self.min_torch:
+            floor = ".".join(map(str, self.min_torch))
+            return Missing(401, f"requires torch >= {floor}, found {found}", f'pip install "torch>={floor}"')
         needed = (*(self.builds_with if build else ()), *self.requires)
         absent = [name for name in needed if importlib.util.find_spec(name) is None]
         if absent:
@@ -180,6 +186,11 @@ class Format:
     def remedy(self) -> str:
         """The command that installs the required libraries."""
         return f'pip install "srblocks[{self.extra}]"' if self.extra else "reinstall torch"
+
+
+def _major_minor(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
 
 
 def cxx_compiler() -> str | None:

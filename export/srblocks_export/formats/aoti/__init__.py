@@ -9,6 +9,7 @@ FORMAT = Format(
     ".aoti.pt2",
     "AOTInductor package: machine code for CPUs like this one, or for a GPU (--device cuda)",
     __name__,
+    min_torch=(2, 11),
     devices=("cpu", "cuda"),
     needs_compiler=True,
 )

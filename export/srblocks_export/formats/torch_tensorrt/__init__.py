@@ -9,6 +9,7 @@ FORMAT = Format(
     ".trt.pt2",
     "torch.export program with TensorRT engines inside, for torch_tensorrt.load",
     __name__,
+    min_torch=(2, 11),
     requires=("tensorrt", "torch_tensorrt"),
     extra="trt",
     devices=("cuda",),
