@@ -1,7 +1,6 @@
 """A loaded artifact is the network, for images of any legal size, batch, layout and type; others are refused."""
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +10,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from helpers.small_networks import MEMORY_LAYOUTS, images, small_network
-from helpers.support import PORTABLE, Unshuffled, cases
+from helpers.support import PORTABLE, Unshuffled, cases, write_artifact
 from srblocks import load_pretrained, optimize
 from srblocks.network import Network
 from srblocks.networks import network_spec
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import InputError
-from srblocks_export.export import network_shapes
 from srblocks_export.formats import FORMATS
-from srblocks_export.manifest import describe
 from srblocks_export.runtime import Artifact, load
 
 NETWORKS = {
@@ -33,15 +30,13 @@ TOLERANCE = 2e-5
 
 @pytest.fixture(scope="module", params=[(name, row) for name in NETWORKS for row in PORTABLE], ids="-".join)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Artifact]:
-    """A network, and what an export of it loads as."""
+    """Return a network and its loaded artifact."""
     name, format_name = request.param
     torch.manual_seed(0)
     net = NETWORKS[name]()
-    asked = ExportConfig(formats=(format_name,), out=tmp_path_factory.mktemp("artifact"))
-    exported = optimize(net)
-    shapes = network_shapes(exported, asked)
-    path = Path(asked.out) / f"net{FORMATS[format_name].suffix}"
-    FORMATS[format_name].module.write(exported, path, shapes=shapes, metadata=describe(net, shapes), request=asked)
+    config = ExportConfig(formats=(format_name,), out=tmp_path_factory.mktemp("artifact"))
+    path = config.out / f"net{FORMATS[format_name].suffix}"
+    write_artifact(optimize(net), path, config, reference=net)
     return net, load(path)
 
 
