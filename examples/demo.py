@@ -28,7 +28,7 @@ from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS
 from srblocks_export.report import exit_code
 
-PHOTOGRAPH = Path(__file__).with_name("astronaut.jpg")
+PHOTOGRAPH = Path(__file__).with_name("astronaut.jpg")  # NASA, public domain
 SCALE = 2
 ROUNDS = 7
 OUT = Path("demo-output")
