@@ -22,9 +22,7 @@ from srblocks_export.formats.torch_tensorrt import library, loader
 
 
 def test_hardware_that_torch_tensorrt_cannot_build_for_is_refused(newest: Standin, tmp_path: Path) -> None:
-    with pytest.raises(
-        ExportError, match=r"E200 .* does not support --hardware-compat same-cc; use ampere\+, or"
-    ):
+    with pytest.raises(ExportError, match=r"E200 .* does not support --hardware-compat same-cc; use ampere\+, or"):
         written(tmp_path, engine=BuildOptions(hardware="same-cc"))
     assert newest.calls == []
 
