@@ -98,7 +98,7 @@ def list_networks(*, as_json: bool) -> int:
 
 
 def _print(table: Any) -> None:
-    """Print a table; one line per row where the output is no terminal."""
+    """Print a table; without wrapping if the output is not a terminal."""
     from rich.console import Console
 
     console = Console()

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-MODEL = Group("Model", sort_key=2)
+from ..inference.options import MODEL, Arguments, Device, Scale
+
 RUN = Group("Run", sort_key=3)
 
 
@@ -24,20 +25,9 @@ class Options:
     artifact: Annotated[
         Path | None, Parameter(group=MODEL, metavar="FILE", help="Artifact of srblocks-export, instead of a network.")
     ] = None
-    scale: Annotated[
-        int | None, Parameter(group=MODEL, help="Scale factor (default: that of the model; the smallest one bundled).")
-    ] = None
-    arguments: Annotated[
-        tuple[str, ...],
-        Parameter(
-            name="--arg",
-            group=MODEL,
-            negative="",
-            metavar="KEY=VALUE",
-            help="Constructor argument that the weights do not reveal; repeatable.",
-        ),
-    ] = ()
-    device: Annotated[str, Parameter(group=MODEL, help="Torch device of a network.")] = "cpu"
+    scale: Scale = None
+    arguments: Arguments = ()
+    device: Device = "cpu"
     as_json: Annotated[
         bool, Parameter(name="--json", group=RUN, negative="", help="Scores as JSON on standard output.")
     ] = False

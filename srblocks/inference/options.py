@@ -11,6 +11,22 @@ MODEL = Group("Model", sort_key=2)
 OUTPUT = Group("Output", sort_key=3)
 RUN = Group("Run", sort_key=4)
 
+Scale = Annotated[
+    int | None, Parameter(group=MODEL, help="Scale factor (default: that of the model; the smallest one bundled).")
+]
+Arguments = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--arg",
+        group=MODEL,
+        negative="",
+        metavar="KEY=VALUE",
+        help="Constructor argument that the weights do not reveal; repeatable.",
+    ),
+]
+Device = Annotated[str, Parameter(group=MODEL, help="Torch device of a network.")]
+"""Options that ``srblocks-evaluate`` has too."""
+
 
 def _tile(type_: object, tokens: Any) -> int | None:
     text = tokens[0].value
@@ -34,24 +50,13 @@ class Options:
         str | None,
         Parameter(group=MODEL, help="Exported artifact, weights file or bundled network (default: fsrcnn)."),
     ] = None
-    scale: Annotated[
-        int | None, Parameter(group=MODEL, help="Scale factor (default: that of the model; the smallest one bundled).")
-    ] = None
+    scale: Scale = None
     network: Annotated[
         str | None,
         Parameter(group=MODEL, metavar="NAME", help="Network of a weights file that does not reveal it."),
     ] = None
-    arguments: Annotated[
-        tuple[str, ...],
-        Parameter(
-            name="--arg",
-            group=MODEL,
-            negative="",
-            metavar="KEY=VALUE",
-            help="Constructor argument that the weights do not reveal; repeatable.",
-        ),
-    ] = ()
-    device: Annotated[str, Parameter(group=MODEL, help="Torch device of a network.")] = "cpu"
+    arguments: Arguments = ()
+    device: Device = "cpu"
     tile: Annotated[
         int | None,
         Parameter(
