@@ -54,8 +54,8 @@ def test_half_precision_is_close_and_leaves_the_original_unchanged(spec: Network
         half = to_precision(net.train(), precision)
         sr = half(lr)
         assert torch.equal(net.eval()(lr), reference)
-    # The deep plain convolutions of REDNet-30 amplify rounding; processors differ by 1 dB.
-    tolerance = 2 if spec.name == "rednet30" else 0
+    # REDNet-30 amplifies rounding: bfloat16 reaches 44.0 dB on some processors (0.1.0 as well), 45 and more on others.
+    tolerance = 1.5 if (spec.name, precision) == ("rednet30", "bf16") else 0
     assert decibels(sr, reference) >= MIN_PSNR[precision] - tolerance
     assert sr.dtype == torch.float32
     assert {tensor.dtype for tensor in tensors(half).values()} == {PRECISIONS[precision]}
