@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread per test process: two single-threaded processes are faster and steadier than two threads.
-TEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+# Python may cache compiled modules: the tests start hundreds of processes.
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 DEMO := .venv/installed-demo
 DEV := .venv/installed-dev
 

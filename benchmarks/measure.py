@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch._inductor import config as inductor
 
 import environment
 import gpu
@@ -161,7 +160,7 @@ def prepare_all(entries: Mapping[Key, tuple[Backend, Workload]]) -> tuple[dict[K
         try:
             # More compiler threads would dominate the load on a CPU.
             threads = {"compile_threads": 1} if workload.device == "cpu" else {}
-            with inductor.patch(force_disable_caches=True, **threads), warnings.catch_warnings():
+            with torch._inductor.config.patch(force_disable_caches=True, **threads), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "dynamo_pgo force disabled")
                 found[key] = prepare(backend, workload)
         except Exception as error:  # backends raise their own types; the other candidates are still measured

@@ -99,25 +99,28 @@ def webp() -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-BOMB = zlib.compress(bytes(2**28))
-BOMBS = {
-    "a png of ten thousand million pixels": png(100_000, 100_000),
-    "a png of 178 million pixels": png(13_377, 13_377),
-    "text": png(4, 4, chunk(b"zTXt", b"a\0\0" + BOMB)),
-    "XMP": png(4, 4, chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + BOMB)),
-    "a profile": png(4, 4, chunk(b"iCCP", b"a\0\0" + BOMB)),
-    "rows": png(4, 4, rows=BOMB),
-    "a bmp": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 100_000, 100_000, 1, 24, *(0,) * 6),
-    "a webp": webp(),
-    "a tiff": tiff(width=100_000, height=100_000),
-    "a tile": tiff(tile_width=2**14, tile_height=2**14),
-    "samples": tiff(samples=2**15),
-}
+def bombs() -> dict[str, bytes]:
+    """Return small files that describe large images or hold 256 MiB of compressed data."""
+    zeros = zlib.compress(bytes(2**28))
+    return {
+        "a png of ten thousand million pixels": png(100_000, 100_000),
+        "a png of 178 million pixels": png(13_377, 13_377),
+        "text": png(4, 4, chunk(b"zTXt", b"a\0\0" + zeros)),
+        "XMP": png(4, 4, chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zeros)),
+        "a profile": png(4, 4, chunk(b"iCCP", b"a\0\0" + zeros)),
+        "rows": png(4, 4, rows=zeros),
+        "a bmp": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 100_000, 100_000, 1, 24, *(0,) * 6),
+        "a webp": webp(),
+        "a tiff": tiff(width=100_000, height=100_000),
+        "a tile": tiff(tile_width=2**14, tile_height=2**14),
+        "samples": tiff(samples=2**15),
+    }
 
 
 def test_bombs_are_refused_before_they_get_memory(tmp_path: Path, tally: Counter[str]) -> None:
     """Each takes less than 100 MiB of a fresh process, which can still read a plain image afterwards."""
-    for number, content in enumerate(BOMBS.values()):
+    hostile = bombs()
+    for number, content in enumerate(hostile.values()):
         (tmp_path / f"{number:02}").write_bytes(content)
     (tmp_path / "plain").write_bytes(png(4, 4))
     code = """
@@ -136,8 +139,8 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
         [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True, timeout=120
     )
     found = [line.split(";") for line in done.stdout.splitlines()]
-    results = dict(zip([*BOMBS, "plain"], found, strict=True))
-    tally["damaged files"] += len(BOMBS)
+    results = dict(zip([*hostile, "plain"], found, strict=True))
+    tally["damaged files"] += len(hostile)
     assert results["plain"][1] == "(4, 4, 3)"
     assert [name for name, (_, read, _) in results.items() if read != "refused"] == ["rows", "plain"]
     assert [name for name, (_, _, small) in results.items() if small != "True"] == []
