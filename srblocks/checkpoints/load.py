@@ -37,9 +37,9 @@ def load_checkpoint(
         path: a safetensors file, a torch file with a state dict (also inside a training checkpoint), or a MatConvNet
             .mat file. Pickled modules are rejected, never executed.
         network: registry name that the file must have; None to recognize it.
-        scale: scale factor. Weights for several scales are reduced to this one. None keeps the stored configuration; a
-            third-party pyramid then has its largest scale, and a pre-upsampling network, whose weights fit any scale,
-            has scale 1.
+        scale: scale factor; of weights for several scales, only those of this one are loaded. With None, a file of
+            srblocks keeps its configuration, a third-party pyramid has its largest scale, and a third-party
+            pre-upsampling network, whose weights fit any scale, has scale 1.
         config: constructor arguments that the file does not reveal.
 
     Raises:
