@@ -1,4 +1,4 @@
-"""A stand-in for the CUDA features that the benchmarks use."""
+"""A fake of the CUDA features that the benchmarks use."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ import torch
 import gpu
 
 
-class Stand:
-    """Stand-in for CUDA events, streams and graphs."""
+class FakeCuda:
+    """CUDA event, stream or graph."""
 
     def __init__(self, **options: object) -> None: ...
 
@@ -19,7 +19,7 @@ class Stand:
 
     def record(self) -> None: ...
 
-    def elapsed_time(self, end: "Stand") -> float:
+    def elapsed_time(self, end: "FakeCuda") -> float:
         return 2.0
 
     def replay(self) -> None: ...
@@ -28,13 +28,13 @@ class Stand:
 
 
 @pytest.fixture
-def imitated_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make the CPU a device named cuda; every memory query reports 10^5 fewer free bytes."""
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the CPU pose as a CUDA device; every memory query reports 10^5 fewer free bytes."""
     for name in ("Event", "CUDAGraph", "Stream"):
-        monkeypatch.setattr(torch.cuda, name, Stand)
+        monkeypatch.setattr(torch.cuda, name, FakeCuda)
     for name in ("graph", "stream"):
-        monkeypatch.setattr(torch.cuda, name, lambda target: Stand())
-    monkeypatch.setattr(torch.cuda, "current_stream", Stand)
+        monkeypatch.setattr(torch.cuda, name, lambda target: FakeCuda())
+    monkeypatch.setattr(torch.cuda, "current_stream", FakeCuda)
     for name in ("synchronize", "empty_cache"):
         monkeypatch.setattr(torch.cuda, name, lambda: None)
     free = iter(range(10**9, 0, -(10**5)))

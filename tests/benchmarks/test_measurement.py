@@ -1,4 +1,4 @@
-"""Parity, interleaved timing and the options of the scripts."""
+"""Parity, interleaved timing and command-line options."""
 
 import pytest
 import torch
@@ -10,8 +10,8 @@ from helpers.support import relative_error
 from srblocks.networks import network_spec
 
 
-@pytest.mark.parametrize("name", ["edsr_baseline", "rcan", "memnet", "srresnet", "lapsrn", "drn_s"])
-def test_random_networks_keep_their_activations_and_are_reproducible(name: str) -> None:
+@pytest.mark.parametrize("name", ["edsr_baseline", "rcan", "srresnet", "lapsrn"])
+def test_random_networks_are_reproducible_and_keep_their_scale(name: str) -> None:
     spec = network_spec(name)
     net, again = (parity.random_network(name, max(spec.scales), **spec.reduced) for _ in range(2))
     lr = torch.rand(1, net.image_channels, 16, 16)
@@ -31,9 +31,9 @@ def test_psnr() -> None:
     assert parity.psnr(reference + 0.03, reference) == pytest.approx(40)
 
 
-@pytest.mark.parametrize(
-    ("error", "precision", "tf32", "ok", "text"),
-    [
+def test_parity_tolerance_depends_on_precision() -> None:
+    reference = torch.linspace(0, 10, 101)
+    for error, precision, tf32, ok, text in (
         (0.0, "fp32", False, True, "0e+00"),
         (5e-5, "fp32", False, True, "5e-05"),
         (5e-3, "fp32", False, False, "WRONG, 5e-03"),
@@ -41,21 +41,15 @@ def test_psnr() -> None:
         (5e-3, "fp16", False, True, "57 dB"),
         (2.0, "bf16", False, False, "WRONG, 2.0"),
         (torch.inf, "bf16", False, False, "WRONG, not finite"),
-    ],
-)
-def test_parity_depends_on_the_precision(error: float, precision: str, tf32: bool, ok: bool, text: str) -> None:
-    reference = torch.linspace(0, 10, 101)
-    output = reference + error * reference.std()
-    found = parity.parity(output, reference, precision, tf32=tf32)
-    assert (found.ok, str(found)) == (ok, text)
-    assert (found.psnr_db is None) == (error in (0.0, torch.inf))
-
-
-def test_another_shape_is_wrong() -> None:
+    ):
+        output = reference + error * reference.std()
+        found = parity.parity(output, reference, precision, tf32=tf32)
+        assert (found.ok, str(found)) == (ok, text), (error, precision, tf32)
+        assert (found.psnr_db is None) == (error in (0.0, torch.inf)), error
     assert not parity.parity(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 8, 8), "fp32").ok
 
 
-def test_percentiles_and_noise() -> None:
+def test_timing_percentiles_and_noise() -> None:
     series = timing.Timing(tuple(float(value) for value in range(100, 0, -1)))
     assert (series.minimum, series.median) == (1, 50.5)
     assert series.to_json() == {"median": 50.5, "min": 1.0, "p10": 11.0, "p90": 91.0}
@@ -63,7 +57,7 @@ def test_percentiles_and_noise() -> None:
     assert not timing.Timing((20, 23, 23)).noisy
 
 
-def test_candidates_run_in_turn_forward_and_backward() -> None:
+def test_rounds_alternate_between_forward_and_reverse_order() -> None:
     order: list[str] = []
     runs = {name: lambda name=name: order.append(name) for name in "abc"}
 
@@ -83,7 +77,7 @@ def test_ratios_are_paired_by_round() -> None:
         timing.paired_ratio((1, 2), (1,))
 
 
-def test_the_confidence_interval_of_a_median() -> None:
+def test_median_confidence_interval() -> None:
     assert timing.median_interval([3.0]) == (3.0, 3.0)
     assert timing.median_interval([5.0, 1.0, 4.0, 2.0, 3.0]) == (1.0, 5.0)  # 15 of 16 at most
     assert timing.median_interval(range(6)) == (0, 5)  # 31 of 32
@@ -91,21 +85,15 @@ def test_the_confidence_interval_of_a_median() -> None:
     assert timing.median_interval(range(100)) == (39, 60)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_invalid_options(capsys: pytest.CaptureFixture[str]) -> None:
+    for options, message in (
         (["--networks", "edsr-x5"], "unknown network 'edsr-x5'; available: "),
         (["--networks", "fsrcnn-x2", "--shapes", "64x64"], "invalid shape '64x64'; expected NxHxW"),
         (["--networks", "fsrcnn-x2", "--shapes", "1x0x64"], "invalid shape '1x0x64'"),
         (["--quick", "--shapes", "1x64x64"], "--quick excludes --networks and --shapes"),
-    ],
-)
-def test_invalid_cases_are_refused(options: list[str], message: str) -> None:
-    with pytest.raises(SystemExit, match=message):
-        latency.main(options)
-
-
-def test_numbers_are_positive_integers(capsys: pytest.CaptureFixture[str]) -> None:
+    ):
+        with pytest.raises(SystemExit, match=message):
+            latency.main(options)
     for value in ("0", "-1", "two"):
         with pytest.raises(SystemExit, match="2"):
             latency.main(["--threads", value])

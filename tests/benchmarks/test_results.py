@@ -1,4 +1,4 @@
-"""The record that all scripts share, and the tables made from the committed ones."""
+"""Benchmark records and the tables generated from them."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def is_table(text: str) -> bool:
     return len(lines) > 2 and len({line.replace("\\|", "").count("|") for line in lines}) == 1
 
 
-def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
+def test_record_round_trip(tmp_path: Path) -> None:
     record = Record("latency", dict(ABOUT), parameters={"size": 3}, skipped={"TensorRT": "no GPU"}, notes=["a note"])
     record.rows = [row("optimized", "eager fp32", 1.5, 2.5), row("original", "eager fp32", 3.0, 4.0)]
     path = record.write(tmp_path / "new" / "record.json")
@@ -44,27 +44,27 @@ def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
     )
 
 
-def test_every_committed_record_has_the_schema() -> None:
+def test_committed_records_are_readable() -> None:
     for path in RESULTS.glob("*.json"):
         record = Record.read(path)
         assert record.rows
         assert record.benchmark == path.stem.removesuffix("-cpu")
 
 
-def test_committed_tables_are_rendered() -> None:
+def test_tables_of_committed_records() -> None:
     for name, render in tables.TABLES.items():
-        if name not in ("networks", "layouts", "applied", "latency-gpu"):  # checked with the documents
+        if name not in ("networks", "layouts", "applied", "latency-gpu"):  # covered by test_documents.py
             assert is_table(render()), name
 
 
-def test_the_speed_table_separates_rewrites_and_backends() -> None:
+def test_speed_table_separates_rewrites_and_backends() -> None:
     (line,) = [line for line in tables.speed().splitlines() if line.startswith("| edsr_baseline x4")]
     assert re.fullmatch(
         r"\| edsr_baseline x4 \| 1x64x64 \| \d+\.?\d* ms \| 1\.\d+x \| 2\.2x, OpenVINO \| 4\.2x, OpenVINO \|", line
     )
 
 
-def test_rewrite_speedups_compare_the_same_backend_and_memory_formats() -> None:
+def test_rewrite_speedups_by_backend_and_memory_format() -> None:
     rows = [row("original", "eager fp32", 20, 20), row("optimized", "eager fp32", 10, 10)]
     rows += [row("optimized", "channels_last fp32", 5, 5, noisy=True), row("original", "OpenVINO fp32", 9, 9)]
     assert list(rewrites.speedups(rows)) == [
@@ -73,7 +73,7 @@ def test_rewrite_speedups_compare_the_same_backend_and_memory_formats() -> None:
     ]
 
 
-def test_each_side_of_a_comparison_is_its_fastest_row() -> None:
+def test_peer_comparisons_use_the_fastest_rows() -> None:
     rows = [
         row("torchsr", "eager fp32", 40, 41, 42),
         row("spandrel", "eager fp32", 30, 44, 45),
@@ -101,38 +101,38 @@ def test_each_side_of_a_comparison_is_its_fastest_row() -> None:
     assert next(peers.compare(alone)).peer["implementation"] == peers.OURS_ORIGINAL
 
 
-@pytest.mark.parametrize(("ours", "met"), [((20, 20, 20), True), ((21, 21, 20), True), ((21, 21, 21), False)])
-def test_parity_is_met_within_the_confidence_interval(ours: tuple, met: bool) -> None:
-    rows = [row("torchsr", "eager fp32", 20, 20, 20), row("srblocks", "eager fp32", *ours)]
-    assert next(peers.compare(rows)).meets(peers.EVEN) is met
+def test_even_goal_is_met_within_the_confidence_interval() -> None:
+    for ours, met in (((20, 20, 20), True), ((21, 21, 20), True), ((21, 21, 21), False)):
+        rows = [row("torchsr", "eager fp32", 20, 20, 20), row("srblocks", "eager fp32", *ours)]
+        assert next(peers.compare(rows)).meets(peers.EVEN) is met, ours
 
 
-def test_gpu_goals_compare_the_best_fp16_rows() -> None:
+def test_gpu_speedups_compare_the_best_fp16_rows() -> None:
     rows = [row("original", "channels_last fp16", 4, 4), row("optimized", "CUDA graph fp16", 2, 2)]
     rows += [row("optimized", "TensorRT fp16", 1, 1)]
     assert list(latency.gpu_speedups(rows)) == [("edsr x4, 1x64x64", 4.0, None)]
 
 
-def test_markers_are_filled_and_unknown_ones_are_refused() -> None:
+def test_markers_are_filled_and_must_name_a_table() -> None:
     text = "a\n<!-- memory: written by `x` -->\nold\n<!-- end -->\nb\n"
     assert tables.updated(text, {"memory": "new"}) == text.replace("old", "new")
     with pytest.raises(SystemExit, match="unknown table 'nothing'; available: networks"):
         tables.updated(text.replace("memory", "nothing"), {})
 
 
-def test_every_network_has_a_half_precision_row() -> None:
+def test_half_precision_record_covers_every_network() -> None:
     rows = Record.read("fp16.json").rows
     trained, random = ({row["network"] for row in rows if row["weights"] == kind} for kind in ("trained", "random"))
     assert not trained & random
     assert len(trained | random) >= 41
     for one in rows:
-        refused = one["largest"] > fp16.LIMIT
-        assert (one["export"] == "refuses") == refused
+        overflows = one["largest"] > fp16.LIMIT
+        assert (one["export"] == "refuses") == overflows
         assert (one["export"] == "warns") == (fp16.LIMIT / 2 < one["largest"] <= fp16.LIMIT)
-        if refused:
+        if overflows:
             key = {name: one[name] for name in ("title", "scale", "value_range")}
-            (cured,) = [each for each in rows if each["fp32_modules"] and key.items() <= each.items()]
-            assert cured["fp16"]["psnr_db"] > 0
+            (fixed,) = [each for each in rows if each["fp32_modules"] and key.items() <= each.items()]
+            assert fixed["fp16"]["psnr_db"] > 0
         if one["weights"] == "trained":
             assert one["fp16"]["psnr_db"] > 55
             assert not one["export"]

@@ -1,4 +1,4 @@
-"""Output, record and error messages of roofline.py."""
+"""The roofline.py command."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from record import Record
 from srblocks.networks import network_specs
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_and_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "roofline.json"
     arguments = ["--networks", "srresnet-x4", "fsrcnn", "--output", "1280x720", "--optimized", "--json", str(file)]
     assert roofline.main(arguments) == 0
@@ -31,7 +31,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert set(row["bounds"]) == {"layered", "epilogue", "fused", "memory_share"}
 
 
-def test_the_command_shows_documented_networks_at_sizes_that_they_take() -> None:
+def test_default_networks_and_their_input_sizes() -> None:
     rows = roofline.chosen(roofline.DOCUMENTED)
     assert len(rows) == len(roofline.DOCUMENTED) == 22
     assert len(roofline.chosen(["all"])) == sum(len(spec.scales) for spec in network_specs())
@@ -42,7 +42,7 @@ def test_the_command_shows_documented_networks_at_sizes_that_they_take() -> None
         assert 719 - scale * multiple < scale * height <= 719
 
 
-def test_the_command_describes_devices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_devices(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("devices.SECONDS", 0.0)
     small = ["--networks", "espcn-x2", "--output", "64x48"]
     assert roofline.main([*small, "--flops", "330e12", "--bandwidth", "1008e9", "--precision", "bf16"]) == 0
@@ -51,9 +51,8 @@ def test_the_command_describes_devices(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "1 thread: fp32 " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
+def test_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, message in (
         (["--device", "v100"], "unknown device 'v100'; available: h100, .*, cpu, or --flops with"),
         (["--device", "t4", "--precision", "bf16"], "NVIDIA T4: no FLOP/s in bf16; available: fp32, fp16"),
         (["--networks", "edsr-x5"], "unknown network 'edsr-x5'; closest: edsr-x"),
@@ -63,14 +62,9 @@ def test_the_command_describes_devices(monkeypatch: pytest.MonkeyPatch, capsys: 
         (["--flops", "-1", "--bandwidth", "1e9"], "custom device: fp16=-1 must be positive"),
         (["--networks", "san-x8", "--output", "32x32"], "san-x8: 32x32 is too small; the smallest output is 64"),
         (["--device", "cpu", "--threads", "0"], "threads must be >= 1, got 0"),
-    ],
-)
-def test_the_command_refuses_with_a_reason(arguments: list[str], message: str) -> None:
-    with pytest.raises(SystemExit, match=f"^roofline.py: .*{message}"):
-        roofline.main(arguments)
-
-
-def test_the_command_refuses_what_is_no_size(capsys: pytest.CaptureFixture[str]) -> None:
+    ):
+        with pytest.raises(SystemExit, match=f"^roofline.py: .*{message}"):
+            roofline.main(arguments)
     with pytest.raises(SystemExit):
         roofline.main(["--output", "720p"])
     assert "expected WxH, such as 1280x720, got '720p'" in capsys.readouterr().err

@@ -1,3 +1,5 @@
+"""PSNR and SSIM of upscaled images."""
+
 import math
 
 import numpy as np
@@ -13,7 +15,7 @@ from srblocks.inference import Upscaler, from_network
 SIDES = st.integers(1, 40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(height=SIDES, width=SIDES, least=st.tuples(st.integers(1, 12), st.integers(1, 12)), multiple=st.integers(1, 5))
 def test_unsupported_sizes_are_padded_and_cropped(
     height: int, width: int, least: tuple[int, int], multiple: int
@@ -38,13 +40,13 @@ def test_output_is_clipped() -> None:
     assert upscale(np.array([[0.1, 0.6, 0.9]])[..., None])[..., 0] == pytest.approx(np.array([[0, 0.4, 1]]))
 
 
-def test_networks_on_other_colors_are_wrapped_and_luma_stays_luma() -> None:
+def test_networks_work_on_luma_or_rgb() -> None:
     luma = from_network(create_network("espcn", scale=2), "espcn")
     other = from_network(create_network("espcn", scale=2, image_channels=3, color="ycbcr"), "espcn")
     assert (luma.color, other.color) == ("y", "rgb")
 
 
-def test_mode_and_precision_of_the_network_do_not_matter() -> None:
+def test_training_mode_and_float64_are_reset() -> None:
     net = filled(create_network("srresnet", scale=2, depth=1, width=4)).double().train()
     low = np.random.default_rng(1).random((6, 5, 3))
     first = from_network(net, "net")(low)
@@ -52,7 +54,7 @@ def test_mode_and_precision_of_the_network_do_not_matter() -> None:
     assert not net.training
 
 
-def test_equal_and_small_images() -> None:
+def test_equal_images_and_images_too_small_for_ssim() -> None:
     image = np.random.default_rng(0).random((30, 30))
     assert compare(image, image, 2) == Score("", math.inf, pytest.approx(1.0))
     assert compare(image[:14], image[:14] * 0.9, 2).ssim is None
@@ -63,7 +65,7 @@ def test_means_skip_missing_ssim() -> None:
     assert means([Score("b", 20.0, None)]).ssim is None
 
 
-def test_too_small_image_is_rejected() -> None:
+def test_images_smaller_than_the_border() -> None:
     upscale = from_network(create_network("fsrcnn", scale=4), "fsrcnn")
     with pytest.raises(ValueError, match="crop_border must be >= 0 and leave pixels of 8x8 images, got 4"):
         score(upscale, np.zeros((8, 8, 3), np.uint8))

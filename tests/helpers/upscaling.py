@@ -1,14 +1,12 @@
-"""Run srblocks-upscale and read the files that it wrote."""
+"""Run srblocks-upscale and read its outputs."""
 
-import sys
 from functools import partial
 from pathlib import Path
 
 from helpers.support import outcome
 from srblocks.inference.cli import main
 
-COMMAND = [sys.executable, "-m", "srblocks.inference"]
-called = partial(outcome, main)
+run_upscale = partial(outcome, main)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Fixtures: images to upscale."""
+"""Images to upscale."""
 
 from pathlib import Path
 
@@ -15,5 +15,5 @@ def photos(tmp_path: Path) -> Path:
     (tmp_path / "photos" / "summer").mkdir(parents=True)
     write_image(ImageFile(waves(20, 31)), tmp_path / "photos" / "first.png")
     write_image(ImageFile(waves(25, 18).astype(np.uint16) * 257), tmp_path / "photos" / "summer" / "second.tif")
-    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    (tmp_path / "photos" / "notes.txt").write_text("not an image")
     return tmp_path / "photos"

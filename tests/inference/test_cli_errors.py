@@ -1,5 +1,6 @@
-"""Errors of `srblocks-upscale`: one line, exit code, and no partial file."""
+"""Errors of `srblocks-upscale`."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -9,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.upscaling import called, contents
-from srblocks.inference import batch as jobs
+from helpers.images import noise
+from helpers.upscaling import contents, run_upscale
+from srblocks.inference import batch
 from srblocks.inference.images import ImageFile, write_image
 
 
-def test_exit_code_if_every_image_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_text("no image")
-    code, out, err = called(capsys, tmp_path / "a.png", "-o", tmp_path / "big")
+def test_exit_code_when_all_images_fail(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("not an image")
+    code, out, err = run_upscale(capsys, tmp_path / "a.png", "-o", tmp_path / "big")
     assert (code, err.count("\n")) == (9, 1)
     assert (
         re.sub(r"in [\d.]+ s", "in 0.0 s", out) == "0 of 1 upscaled x2 by fsrcnn (bundled weights) in 0.0 s, 1 failed\n"
@@ -27,15 +29,15 @@ def test_exit_code_if_every_image_fails(capsys: pytest.CaptureFixture[str], tmp_
 def test_interruption_keeps_finished_outputs(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = jobs.run_job
+    real = batch.run_job
 
     def interrupted(upscaler: object, job: object, **options: object) -> object:
         if (tmp_path / "big" / "first.png").exists():
             raise KeyboardInterrupt
         return real(upscaler, job, **options)
 
-    monkeypatch.setattr(jobs, "run_job", interrupted)
-    code, out, err = called(capsys, photos, "-o", tmp_path / "big", "--json")
+    monkeypatch.setattr(batch, "run_job", interrupted)
+    code, out, err = run_upscale(capsys, photos, "-o", tmp_path / "big", "--json")
     assert (code, err) == (130, "srblocks-upscale: interrupted; use --resume to continue\n")
     assert [outcome["status"] for outcome in json.loads(out)["outcomes"]] == ["done"]
     assert list(contents(tmp_path / "big")) == ["first.png"]
@@ -44,7 +46,7 @@ def test_interruption_keeps_finished_outputs(
 def test_full_disk_leaves_no_partial_file(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = jobs.write_image
+    real = batch.write_image
 
     def full(image: ImageFile, target: Path, **options: object) -> object:
         if target.suffix == ".png":
@@ -52,49 +54,47 @@ def test_full_disk_leaves_no_partial_file(
         target.write_bytes(b"half an image")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(jobs, "write_image", full)
-    code, out, err = called(capsys, photos, "-o", tmp_path / "big")
+    monkeypatch.setattr(batch, "write_image", full)
+    code, out, err = run_upscale(capsys, photos, "-o", tmp_path / "big")
     assert (code, list(contents(tmp_path / "big"))) == (3, ["first.png"])
     assert err.endswith("second.tif cannot be written (No space left on device)\n")
     assert out.startswith("1 of 2 upscaled")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
-def test_full_device_is_reported_in_every_format(suffix: str, tmp_path: Path) -> None:
-    (tmp_path / f"a{suffix}").symlink_to("/dev/full")
-    for white in (255, 65535):
+def test_full_device_is_reported_in_every_format(tmp_path: Path) -> None:
+    for suffix, dtype in itertools.product((".png", ".jpg", ".webp", ".tif", ".bmp"), (np.uint8, np.uint16)):
+        target = tmp_path / f"{np.dtype(dtype).name}{suffix}"
+        target.symlink_to("/dev/full")
         with pytest.raises(OSError, match="No space left on device"):
-            samples = np.random.default_rng(0).integers(0, white, (90, 90, 3))
-            write_image(ImageFile(samples.astype(np.uint8 if white == 255 else np.uint16)), tmp_path / f"a{suffix}")
+            write_image(ImageFile(noise(90, 90, 3, dtype)), target)
 
 
-def test_unwritable_output_is_reported_first(
+def test_unwritable_output_is_reported_before_upscaling(
     capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "run_job", lambda *_, **__: pytest.fail("it began"))
+    monkeypatch.setattr(batch, "run_job", lambda *_, **__: pytest.fail("a job was started"))
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        code, _, err = called(capsys, photos, "-o", out)
+        code, _, err = run_upscale(capsys, photos, "-o", out)
         assert (code, err.startswith(f"srblocks-upscale: {out} cannot be written (")) == (3, True)
         assert err.endswith("; choose another -o\n")
 
 
-def test_too_long_names_do_not_stop_other_files(
-    capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
-) -> None:
+def test_file_names_that_are_too_long(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
     (photos / ("n" * 248 + ".jpg")).write_bytes((photos / "first.png").read_bytes())
     (photos / "summer" / ("n" * 251 + ".jpg")).write_bytes((photos / "first.png").read_bytes())
-    code, out, err = called(capsys, photos, "-o", tmp_path / "big", "--format", "webp", "--force", "--json")
+    code, out, err = run_upscale(capsys, photos, "-o", tmp_path / "big", "--format", "webp", "--force", "--json")
     report = json.loads(out)
     assert (code, report["done"], report["failed"]) == (10, 3, 1)
     assert "cannot be written (File name too long)" in err
     assert sorted(contents(tmp_path / "big"), key=len)[:2] == ["first.webp", "summer/second.webp"]
 
 
-@pytest.mark.parametrize(
-    "arguments,code,message",
-    [
+def test_usage_errors(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
+    paths = {"PHOTOS": str(photos), "OUT": str(tmp_path / "out")}
+    paths |= {f"PHOTOS/{name}": str(photos / name) for name in ("notes.txt", "first.png")}
+    for arguments, code, message in (
         ([], 2, "parameter INPUTS requires an argument; see srblocks-upscale --help"),
         (["PHOTOS"], 2, "parameter --out requires an argument; see srblocks-upscale --help"),
         (["absent.png", "-o", "OUT"], 2, "no such file or directory: absent.png"),
@@ -114,29 +114,23 @@ def test_too_long_names_do_not_stop_other_files(
         (["PHOTOS", "-o", "OUT", "--device", "abacus"], 4, "device abacus is not available; use cpu"),
         (["PHOTOS", "-o", "OUT", "--model", "PHOTOS/notes.txt"], 9, "notes.txt"),
         (["PHOTOS", "-o", "OUT", "--model", "absent.onnx"], 9, "absent.onnx"),
-    ],
-)
-def test_usage_errors(
-    capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path, arguments: list[str], code: int, message: str
-) -> None:
-    places = {"PHOTOS": str(photos), "OUT": str(tmp_path / "out")}
-    places |= {f"PHOTOS/{name}": str(photos / name) for name in ("notes.txt", "first.png")}
-    found, out, err = called(capsys, *(places.get(argument, argument) for argument in arguments))
-    assert (found, out, err.count("\n")) == (code, "", 1)
-    assert err.startswith("srblocks-upscale: ")
-    assert message in err
-    assert not (tmp_path / "out").exists()
+    ):
+        found, out, err = run_upscale(capsys, *(paths.get(argument, argument) for argument in arguments))
+        assert (found, out, err.count("\n")) == (code, "", 1), arguments
+        assert err.startswith("srblocks-upscale: "), arguments
+        assert message in err, arguments
+        assert not (tmp_path / "out").exists(), arguments
 
 
 def test_errors_as_json(capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path) -> None:
     common = [photos, "-o", tmp_path / "out", "--json"]
     for arguments, code in ((["--scale", "two"], 2), (["--model", "fsrcn"], 2), (["--model", "absent.onnx"], 9)):
-        found, out, err = called(capsys, *common, *arguments)
+        found, out, err = run_upscale(capsys, *common, *arguments)
         report = json.loads(out)
-        assert (found, report["exit_code"], f"srblocks-upscale: {report['error']}\n") == (code, code, err)
+        assert (found, report["exit_code"], f"srblocks-upscale: {report['error']}\n") == (code, code, err), arguments
 
 
-def test_help_and_wrong_paths_need_no_torch() -> None:
+def test_help_and_path_errors_do_not_import_torch() -> None:
     code = (
         "import sys\nfrom srblocks.inference.cli import main as upscale\n"
         "from srblocks.evaluate.cli import main as score\n"

@@ -1,4 +1,4 @@
-"""Planning of input and output paths."""
+"""Input and output paths of srblocks-upscale."""
 
 import os
 from pathlib import Path
@@ -18,14 +18,14 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-OTHERS = (".gif", ".GIF", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".webm", ".svg", ".ico")
+UNSUPPORTED = (".gif", ".GIF", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".webm", ".svg", ".ico")
 
 
 def names(jobs: list[Job], out: Path) -> list[str]:
     return [job.target.relative_to(out).as_posix() for job in jobs]
 
 
-def test_folders_keep_their_trees(tree: Path, tmp_path: Path) -> None:
+def test_folder_structure_is_kept(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     jobs = plan_jobs([tree], out)
     assert names(jobs, out) == ["B.JPG", "a.png", "below/c.tiff", "below/deeper/d.webp"]
@@ -38,7 +38,7 @@ def test_folders_keep_their_trees(tree: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_outputs_inside_the_input_are_not_inputs(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_folder_inside_the_input_is_skipped(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tree / "big").mkdir()
     (tree / "big" / "a.png").write_text("")
     assert names(plan_jobs([tree], tree / "big"), tree / "big")[:2] == ["B.JPG", "a.png"]
@@ -48,7 +48,7 @@ def test_outputs_inside_the_input_are_not_inputs(tree: Path, monkeypatch: pytest
     assert len(plan_jobs([tree], tree / "elsewhere")) == 5
 
 
-def test_single_output_file(tree: Path, tmp_path: Path) -> None:
+def test_output_is_a_file_or_a_folder(tree: Path, tmp_path: Path) -> None:
     assert plan_jobs([tree / "a.png"], tmp_path / "x.jpg") == [Job(tree / "a.png", tmp_path / "x.jpg")]
     (tmp_path / "folder.png").mkdir()
     assert plan_jobs([tree / "a.png"], tmp_path / "folder.png")[0].target == tmp_path / "folder.png" / "a.png"
@@ -74,9 +74,13 @@ def test_links_to_folders_are_not_followed(tree: Path, tmp_path: Path) -> None:
     assert len(plan_jobs([tree / "link"], out)) == 2
 
 
-@pytest.mark.parametrize(
-    "inputs,out,suffix,message",
-    [
+def test_conflicting_paths(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    for name in ("other/a.png", "other/a.webp"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("")
+    Path("empty").mkdir()
+    for inputs, out, suffix, message in (
         (["a.png", "B.JPG"], "x.png", None, "x.png names one file for several inputs; use a folder"),
         (["."], "x.png", None, "x.png names one file for several inputs; use a folder"),
         (["absent.png"], "out", None, "no such file or directory: absent.png"),
@@ -85,31 +89,19 @@ def test_links_to_folders_are_not_followed(tree: Path, tmp_path: Path) -> None:
         (["a.png"], "a.png", None, "a.png is an input, which is never overwritten"),
         (["a.png"], ".", None, "a.png is an input, which is never overwritten"),
         (["."], ".", None, "is an input, which is never overwritten"),
-        (["below"], ".", None, ""),
-        (["below", "below/c.tiff"], "out", None, ""),
         (["a.png", "other/a.png"], "out", None, "have the same output out/a.png"),
         (["a.png", "other/a.webp"], "out", ".tif", "have the same output out/a.tif"),
         (["empty"], "out", None, "no images in empty; images end in .png, .jpg"),
-    ],
-)
-def test_ambiguous_paths_are_rejected(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str], out: str, suffix: str | None, message: str
-) -> None:
-    monkeypatch.chdir(tree)
-    for name in ("other/a.png", "other/a.webp"):
-        Path(name).parent.mkdir(exist_ok=True)
-        Path(name).write_text("")
-    Path("empty").mkdir()
-    if not message:
-        assert plan_jobs([Path(name) for name in inputs], Path(out), suffix=suffix)
-        return
-    with pytest.raises(UpscaleError, match=message) as caught:
-        plan_jobs([Path(name) for name in inputs], Path(out), suffix=suffix)
-    assert caught.value.exit_code == 2
+    ):
+        with pytest.raises(UpscaleError, match=message) as caught:
+            plan_jobs([Path(name) for name in inputs], Path(out), suffix=suffix)
+        assert caught.value.exit_code == 2, inputs
+    assert plan_jobs([Path("below")], Path())
+    assert plan_jobs([Path("below"), Path("below/c.tiff")], Path("out"))
 
 
-def test_formats_that_cannot_be_written_are_rejected(tree: Path) -> None:
-    for suffix in OTHERS:
+def test_unsupported_output_formats(tree: Path) -> None:
+    for suffix in UNSUPPORTED:
         with pytest.raises(UpscaleError, match=f"cannot write {suffix} files; use .png, .jpg"):
             plan_jobs([tree / "a.png"], Path(f"x{suffix}"))
 
