@@ -1,37 +1,62 @@
 """The bundled network as an AOTInductor package."""
 
+import contextlib
 import os
-import subprocess
-import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from export.aoti.packages import COMMAND
+from srblocks_export import export as exporter
+from srblocks_export.cli import main
 from srblocks_export.runtime import Artifact, load
+from srblocks_export.verification.process import Worker
 
 
 @pytest.fixture(scope="session")
-def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the command printed and left, exporting and verifying as users do; made once for all processes of a run."""
+def export(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Folder with the output and files of an export and verification; compiled once for all xdist workers."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "aoti"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            run_export(folder)
+            export_here(folder, request.getfixturevalue("worker"))
     return folder
 
 
-def run_export(folder: Path) -> None:
-    for name in ("temporary", "home"):
-        (folder / name).mkdir(parents=True)
-    command = [sys.executable, "-m", "srblocks_export.cli", "--aoti", "--json", "-q", "-o", "out"]
-    environment = os.environ | {
-        "TMPDIR": str(folder / "temporary"),
-        "PYTHONPATH": os.pathsep.join(place for place in sys.path if place),
-    }
+def export_here(folder: Path, worker: Worker) -> None:
+    """Run the command in this process, in `home`, with `temporary` for temporary files."""
+    from torch._inductor import config
+
+    home, temporary = folder / "home", folder / "temporary"
+    for path in (home, temporary):
+        path.mkdir(parents=True)
+    faster = {"aot_inductor.compile_wrapper_opt_level": "O0"}
+    with pytest.MonkeyPatch.context() as patch, output_to(folder), config.patch(faster):
+        patch.chdir(home)
+        patch.setenv("TMPDIR", str(temporary))
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        patch.setattr(exporter, "Worker", lambda: contextlib.nullcontext(worker))
+        main(list(COMMAND))
+
+
+@contextlib.contextmanager
+def output_to(folder: Path) -> Iterator[None]:
+    """Redirect standard output and error, including those of libraries and child processes, to files."""
     with (folder / "stdout").open("w") as out, (folder / "stderr").open("w") as err:
-        subprocess.run(command, cwd=folder / "home", env=environment, stdout=out, stderr=err, timeout=300, check=False)
+        saved = os.dup(1), os.dup(2)
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                yield
+        finally:
+            for number, copy in enumerate(saved, start=1):
+                os.dup2(copy, number)
+                os.close(copy)
 
 
 @pytest.fixture(scope="session")

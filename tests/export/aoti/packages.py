@@ -1,30 +1,31 @@
-"""The records of AOTInductor packages, and packages with other ones."""
+"""The command that exports the package of the tests, and its records, to read and edit."""
 
 import json
 import zipfile
 from pathlib import Path
 
+COMMAND = ("--aoti", "--json", "-q", "-o", "out")
 STEM = "archive/data/aotinductor/model/model.wrapper"
 
 
-def records(path: Path) -> dict[str, bytes]:
+def read_records(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def written(path: Path, content: dict[str, bytes]) -> Path:
+def write_records(path: Path, records: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
-        for name, record in content.items():
+        for name, record in records.items():
             archive.writestr(name, record)
     return path
 
 
-def tampered(package: Path, path: Path, **changes: object) -> Path:
-    """The package with other metadata; those of srblocks are changed inside."""
-    content = records(package)
-    metadata = json.loads(content[f"{STEM}_metadata.json"])
+def with_metadata(package: Path, path: Path, **changes: object) -> Path:
+    """Copy a package with changed metadata, of torch or of srblocks."""
+    records = read_records(package)
+    metadata = json.loads(records[f"{STEM}_metadata.json"])
     facts = json.loads(metadata["srblocks_facts"])
     for name, value in changes.items():
         (facts if name in facts else metadata)[name] = value
     metadata["srblocks_facts"] = json.dumps(facts)
-    return written(path, content | {f"{STEM}_metadata.json": json.dumps(metadata).encode()})
+    return write_records(path, records | {f"{STEM}_metadata.json": json.dumps(metadata).encode()})

@@ -1,17 +1,16 @@
-"""AOTInductor packages: compiled for this machine, and equal to the network."""
+"""AOTInductor packages: contents, results compared with the network, and inputs."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from export.aoti.packages import STEM, records
+from export.aoti.packages import STEM, read_records
 from helpers.support import Unshuffled, filled, relative_error, trained_alike, write_artifact
 from srblocks import create_network, load_pretrained, optimize
 from srblocks.networks import network_spec, network_specs
@@ -30,14 +29,14 @@ TOLERANCE = 2e-5
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [spec.name for spec in network_specs()])
-def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, worker: Worker) -> None:
+def test_package_matches_the_network_at_several_sizes(name: str, tmp_path: Path, worker: Worker) -> None:
     spec = network_spec(name)
     net = filled(create_network(name, scale=min(spec.scales), **spec.reduced))
-    request = ExportConfig(formats=("aoti",), out=tmp_path)
+    config = ExportConfig(formats=("aoti",), out=tmp_path)
     exported = optimize(net)
-    shapes = network_shapes(exported, request)
+    shapes = network_shapes(exported, config)
     path = tmp_path / "artifact.aoti.pt2"
-    write_artifact(exported, path, request, reference=net)
+    write_artifact(exported, path, config, reference=net)
     tolerance = {"san": 1e-4, "csnln": 1e-4}.get(name, TOLERANCE)
     result = worker.verify(path, References(net, shapes, tmp_path), tolerance)
     assert result.problem is None
@@ -46,7 +45,7 @@ def test_package_equals_the_network_at_several_sizes(name: str, tmp_path: Path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_is_close_to_the_network_and_takes_any_strides(precision: str, tmp_path: Path) -> None:
+def test_half_precision_passes_verification_and_accepts_any_strides(precision: str, tmp_path: Path) -> None:
     net = trained_alike(create_network("edsr_baseline", depth=1, width=16, value_range=1.0))
     (report,) = export_network(net, ExportConfig(formats=("aoti",), out=tmp_path, precision=precision))
     assert report.error is None
@@ -57,9 +56,9 @@ def test_half_precision_is_close_to_the_network_and_takes_any_strides(precision:
     assert torch.equal(half(lr.to(memory_format=torch.channels_last)), half(lr))
 
 
-def test_the_entry_says_what_the_package_is_bound_to(folder: Path, package: Path) -> None:
+def test_manifest_records_the_requirements_of_the_package(folder: Path, package: Path) -> None:
     (entry,) = json.loads((folder / FILE).read_text())["artifacts"]
-    metadata = json.loads(records(package)[f"{STEM}_metadata.json"])
+    metadata = json.loads(read_records(package)[f"{STEM}_metadata.json"])
     assert entry["artifact"]["portability"] == {
         "device": "cpu",
         "os": f"{metadata['AOTI_PLATFORM']}-{metadata['AOTI_MACHINE']}",
@@ -74,21 +73,21 @@ def test_the_entry_says_what_the_package_is_bound_to(folder: Path, package: Path
     assert embedded == {key: entry[key] for key in ("schema", "model", "io", "precision", "rewrites")}
 
 
-def test_nothing_inside_names_this_machine(folder: Path, package: Path) -> None:
-    content = records(package)
+def test_package_contains_no_paths_of_this_machine(folder: Path, package: Path) -> None:
+    content = read_records(package)
     assert [name for name in content if name.startswith("archive/data")] == [
         f"{STEM}.cpp",
         f"{STEM}_metadata.json",
         f"{STEM}.so",
     ]
-    places = [Path(torch.__file__).parents[1], Path.cwd(), Path.home(), folder, tempfile.gettempdir(), sys.prefix]
+    paths = [Path(torch.__file__).parents[1], Path.cwd(), Path.home(), folder, tempfile.gettempdir(), sys.prefix]
     for name, record in content.items():
-        for place in (*(f"{place}/" for place in places), "site-packages", ".py\0", "g++ "):
-            assert place.encode() not in record, (name, place)
+        for text in (*(f"{path}/" for path in paths), "site-packages", ".py\0", "g++ "):
+            assert text.encode() not in record, (name, text)
     assert b"/torch/csrc/inductor/" in content[f"{STEM}.so"]
 
 
-def test_a_fresh_process_loads_it_without_the_compiler_and_leaves_nothing(package: Path, tmp_path: Path) -> None:
+def test_new_process_loads_without_a_compiler_or_temporary_files(package: Path, tmp_path: Path) -> None:
     code = """
 import os, sys, tempfile, torch
 from srblocks_export.runtime import load
@@ -105,7 +104,7 @@ assert left == [], left
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_threads_are_those_of_the_caller(artifact: Artifact) -> None:
+def test_caller_controls_the_number_of_threads(artifact: Artifact) -> None:
     lr = torch.rand(1, 1, 40, 30)
     expected = artifact(lr)
     threads = torch.get_num_threads()
@@ -117,35 +116,30 @@ def test_threads_are_those_of_the_caller(artifact: Artifact) -> None:
         torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize(
-    "layout",
-    [
-        lambda lr: lr.to(memory_format=torch.channels_last),
-        lambda lr: lr.transpose(2, 3).contiguous().transpose(2, 3),
-        lambda lr: torch.stack([lr, 9 + lr], -1)[..., 0],
-        lambda lr: torch.cat([lr.flatten().new_full((3,), 9.0), lr.flatten()])[3:].view(lr.shape),
-        lambda lr: lr[:1].expand(3, -1, -1, -1),
-        lambda lr: torch.as_strided(lr.contiguous(), lr.shape, (lr[0].numel(), 1, lr.shape[3], 1)),
-        lambda lr: torch.view_as_complex(torch.stack([lr, -lr], -1)).conj().imag,
-        lambda lr: lr.double(),
-        lambda lr: lr.clone().requires_grad_(),
-    ],
-    ids=["channels_last", "transposed", "sliced", "offset", "expanded", "odd-strides", "negated", "double", "gradient"],
-)
-def test_any_layout_of_memory_gives_the_same(
-    artifact: Artifact, layout: Callable[[torch.Tensor], torch.Tensor]
-) -> None:
+def test_any_memory_layout_has_the_same_result(artifact: Artifact) -> None:
     lr = torch.rand(2, 1, 11, 17, generator=torch.Generator().manual_seed(0))
-    given = layout(lr)
-    with torch.no_grad():
-        expected = load_pretrained("fsrcnn", scale=2)(given.float().contiguous())
-    sr = artifact(given)
-    assert not sr.requires_grad
-    assert sr.is_contiguous()
-    assert relative_error(sr, expected) < TOLERANCE
+    layouts = {
+        "channels_last": lr.to(memory_format=torch.channels_last),
+        "transposed": lr.transpose(2, 3).contiguous().transpose(2, 3),
+        "sliced": torch.stack([lr, 9 + lr], -1)[..., 0],
+        "offset": torch.cat([lr.new_full((3,), 9.0), lr.flatten()])[3:].view(lr.shape),
+        "expanded": lr[:1].expand(3, -1, -1, -1),
+        "odd strides": torch.as_strided(lr, lr.shape, (lr[0].numel(), 1, lr.shape[3], 1)),
+        "negated": torch.view_as_complex(torch.stack([lr, -lr], -1)).conj().imag,
+        "double": lr.double(),
+        "requires_grad": lr.clone().requires_grad_(),
+    }
+    net = load_pretrained("fsrcnn", scale=2)
+    for name, images in layouts.items():
+        with torch.no_grad():
+            expected = net(images.float().contiguous())
+        sr = artifact(images)
+        assert not sr.requires_grad, name
+        assert sr.is_contiguous(), name
+        assert relative_error(sr, expected) < TOLERANCE, name
 
 
-def test_inputs_are_not_changed_and_outputs_are_the_callers(artifact: Artifact) -> None:
+def test_input_is_unchanged_and_output_is_not_reused(artifact: Artifact) -> None:
     lr = torch.rand(1, 1, 12, 9)
     before = lr.clone()
     first = artifact(lr)
@@ -157,7 +151,7 @@ def test_inputs_are_not_changed_and_outputs_are_the_callers(artifact: Artifact) 
 
 
 @pytest.mark.slow
-def test_sizes_out_of_range_are_refused_though_the_machine_code_would_take_them(tmp_path: Path) -> None:
+def test_sizes_out_of_range_are_errors(tmp_path: Path) -> None:
     (report,) = export_network(Unshuffled(), ExportConfig(formats=("aoti",), out=tmp_path, maximum=(4, 1, 32, 64)))
     assert report.path is not None, report.error
     even = load(report.path)
@@ -172,4 +166,5 @@ def test_sizes_out_of_range_are_refused_though_the_machine_code_would_take_them(
     ):
         with pytest.raises(InputError, match=message):
             even(torch.rand(shape))
+    # The compiled code itself does not check the range.
     assert even._run(torch.rand(1, 1, 2, 8)).shape == (1, 1, 4, 16)
