@@ -1,4 +1,4 @@
-"""Memory for upscaling a large photograph, and the approximation by tiles for networks with a global receptive field.
+"""Memory for upscaling a large photograph, and the error of tiles for networks with a global receptive field.
 
     python benchmarks/upscaling.py [--json upscaling-cpu.json] [--only memory|approximation]
 
@@ -7,8 +7,8 @@ artifact that this machine can build, each in its own process. Peak resident mem
 by the operating system. It is compared with a process that only imports torch and with the counted activations of an
 untiled run. The photograph is NASA's portrait of Eileen Collins (public domain, from scikit-image), resized by Pillow.
 
-Approximation: networks without a finite receptive radius, tiled against untiled, with random weights of unit spread:
-the difference relative to the standard deviation of the untiled output, by halo size.
+Approximation: tiled against untiled output of networks without a finite receptive radius, with random weights of unit
+spread: the difference relative to the standard deviation of the untiled output, by halo size.
 """
 
 import os
@@ -26,7 +26,7 @@ from PIL import Image
 from skimage import data
 
 import environment
-from formatting import table
+from formatting import rounded, table
 from options import parser
 from parity import set_unit_spread_weights
 from record import Record
@@ -50,13 +50,15 @@ def run_process(*command: str | Path) -> tuple[float, int]:
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"upscaling.py: {' '.join(map(str, command))} ended with {os.waitstatus_to_exitcode(status)}")
+        raise SystemExit(
+            f"upscaling.py: {' '.join(map(str, command))} failed with exit code {os.waitstatus_to_exitcode(status)}"
+        )
     unit = 1 if sys.platform == "darwin" else 1024
     return time.perf_counter() - start, usage.ru_maxrss * unit
 
 
 def measure_memory() -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return one row per model, and the values to compare them with."""
+    """Return one row per model, and reference values."""
     net = load_pretrained("fsrcnn", scale=2)
     formats = tuple(name for name, fmt in FORMATS.items() if "cpu" in fmt.devices and not fmt.missing())
     with tempfile.TemporaryDirectory() as name:
@@ -73,7 +75,7 @@ def measure_memory() -> tuple[list[dict[str, Any]], dict[str, Any]]:
             with Image.open(out) as upscaled:
                 if upscaled.size != (2 * SIZE[0], 2 * SIZE[1]):
                     raise SystemExit(f"upscaling.py: {title} returned {upscaled.size}")
-            rows.append({"question": "memory", "model": title, "seconds": seconds, "peak_bytes": peak})
+            rows.append({"kind": "memory", "model": title, "seconds": seconds, "peak_bytes": peak})
             print(f"{title}: {peak / 2**30:.2f} GiB", flush=True)
         _, import_torch = run_process(sys.executable, "-c", "import torch")
     untiled = peak_bytes(optimize(on_rgb(net)), (1, 3, SIZE[1], SIZE[0]))
@@ -81,8 +83,8 @@ def measure_memory() -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def memory_markdown(record: Record) -> str:
-    """Return the memory rows as a table with the values to compare them with."""
-    rows = [row for row in record.rows if row["question"] == "memory"]
+    """Return the memory rows as a table, with the reference values."""
+    rows = [row for row in record.rows if row["kind"] == "memory"]
     width, height = record.parameters["size"]
     names = ("import_torch_bytes", "untiled_activation_bytes")
     import_torch, untiled = (record.parameters[name] / 2**30 for name in names)
@@ -113,20 +115,20 @@ def measure_approximation() -> list[dict[str, Any]]:
         for halo in HALOS:
             difference = (tiled(net, lr, tile=TILE, halo=halo) - untiled) / untiled.std()
             errors[halo] = {"rms": float(difference.square().mean().sqrt()), "max": float(difference.abs().max())}
-        rows.append({"question": "approximation", "network": spec.name, "scale": scale, "errors": errors})
+        rows.append({"kind": "approximation", "network": spec.name, "scale": scale, "errors": errors})
         print(" | ".join(approximation_cells(rows[-1])), flush=True)
     return rows
 
 
 def approximation_cells(row: dict[str, Any]) -> list[str]:
     """Return the table cells of a row."""
-    errors = [f"{100 * error['rms']:.2g} ({100 * error['max']:.2g})" for error in row["errors"].values()]
+    errors = [f"{rounded(100 * error['rms'])} ({rounded(100 * error['max'])})" for error in row["errors"].values()]
     return [f"{row['network']} x{row['scale']}", *errors]
 
 
 def approximation_markdown(record: Record) -> str:
     """Return the approximation rows as a table."""
-    rows = [approximation_cells(row) for row in record.rows if row["question"] == "approximation"]
+    rows = [approximation_cells(row) for row in record.rows if row["kind"] == "approximation"]
     return (
         f"{table(['network', *(f'halo {halo}' for halo in HALOS)], rows)}\n\n"
         f"RMS difference (largest) in percent of the output's standard deviation; {IMAGE}x{IMAGE} pixels in "

@@ -1,4 +1,7 @@
-"""`srblocks-export`: export a network to verified artifacts. Options are parsed before torch is imported."""
+"""`srblocks-export`: export a network to verified artifacts. Options are parsed before torch is imported.
+
+Most options are the fields of `ExportConfig` (config.py); those of engine builds are the fields of `BuildOptions`.
+"""
 
 import contextlib
 import inspect

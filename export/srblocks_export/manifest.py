@@ -1,4 +1,7 @@
-"""The manifest: the description inside every artifact, and manifest.json in the folder of the artifacts."""
+"""The manifest: the description of an artifact, embedded in it where the format allows, and manifest.json next to it.
+
+The stand-alone `trt_engine` reads manifest.json by itself, because it also runs without this package.
+"""
 
 import contextlib
 import hashlib
@@ -231,8 +234,8 @@ class VerificationInfo:
 class Manifest:
     """Description of one artifact.
 
-    The first five attributes are embedded in the file; the others are known once it is written, and stand in
-    manifest.json alone. Nothing embedded depends on the machine.
+    The first five attributes are embedded in the file. The others are known once it is written; only manifest.json
+    has them. Nothing embedded depends on the machine.
 
     Attributes:
         model: the network.

@@ -1,4 +1,4 @@
-"""Published networks, one file per paper; importing this package registers them."""
+"""Published networks, one file per family; importing this package registers them."""
 
 from ..registry import list_networks as list_networks
 from ..registry import network_name as network_name
