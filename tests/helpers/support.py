@@ -6,7 +6,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, settings
 from torch import Tensor, nn
 
 from srblocks.network import Network
+from srblocks.networks import network_specs
+from srblocks.registry import NetworkSpec
 from srblocks_export.cli import main
 from srblocks_export.config import ExportConfig
 from srblocks_export.export import network_shapes
@@ -61,6 +63,11 @@ def data_folder() -> Path | None:
     return Path(value) if value else None
 
 
+def one_spec_per_class() -> list[NetworkSpec]:
+    """Return one registered network of each class."""
+    return list({spec.constructor[0]: spec for spec in network_specs()}.values())
+
+
 @torch.no_grad()
 def fill(net: nn.Module) -> None:
     """Fill every tensor with values that depend only on its shape, to compare two implementations.
@@ -68,6 +75,7 @@ def fill(net: nn.Module) -> None:
     Element j (from 1) is u = 2 frac(sin(12.9898 j) 43758.5453) - 1: matrices 1.2 u / sqrt(fan in), biases 0.05 u, norm
     weights 1 + 0.05 u, PReLU slopes and bare parameters 0.25 + 0.05 u; mean shifts keep their values.
     """
+    values = cache(pattern)
     for name, tensor in net.named_parameters():
         module = net.get_submodule(name.rpartition(".")[0])
         norm = isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d))
@@ -79,7 +87,7 @@ def fill(net: nn.Module) -> None:
             kind = "bias"
         else:
             kind = "slope"
-        tensor.copy_(pattern(kind, tuple(tensor.shape)))
+        tensor.copy_(values(kind, tuple(tensor.shape)))
 
 
 def pattern(kind: str, shape: tuple[int, ...], start: int = 0) -> Tensor:

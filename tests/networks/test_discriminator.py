@@ -23,11 +23,8 @@ def test_gradients_reach_every_parameter() -> None:
     assert all(parameter.grad.any() for parameter in net.parameters())
 
 
-def test_images_of_another_size_are_refused() -> None:
+def test_invalid_sizes_raise() -> None:
     with pytest.raises(ValueError, match=r"images must be 16 x 16, got torch\.Size\(\[16, 20\]\)$"):
         small()(torch.rand(1, 3, 16, 20))
-    with pytest.raises(
-        ValueError,
-        match=r"image_size must be a multiple of 16 for 4 widths .*, got 90$",
-    ):
+    with pytest.raises(ValueError, match=r"image_size must be a multiple of 16 for 4 widths .*, got 90$"):
         SRGANDiscriminator(image_size=90)

@@ -1,4 +1,4 @@
-"""Arguments out of range are refused with what is allowed, before a layer is built."""
+"""Arguments out of range raise an error that names the valid values, before any layer is built."""
 
 import re
 
@@ -34,22 +34,22 @@ NETWORKS: list[tuple[str, dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize("name,arguments,message", NETWORKS)
-def test_networks(name: str, arguments: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=rf"^\w+: {re.escape(message)}$"):
-        create_network(name, **arguments)
+def test_invalid_network_arguments_raise() -> None:
+    for name, arguments, message in NETWORKS:
+        with pytest.raises(ValueError, match=rf"^\w+: {re.escape(message)}$"):
+            create_network(name, **arguments)
 
 
-def test_choices_of_networks() -> None:
-    found = [(spec, name, words) for spec in network_specs() for name, words in choices(spec).items()]
+def test_invalid_choices_raise() -> None:
+    found = [(spec, name, options) for spec in network_specs() for name, options in choices(spec).items()]
     assert len(found) > 20
-    for spec, name, words in found:
-        message = f"{name} must be one of {', '.join(map(repr, words))}, got 'other'"
+    for spec, name, options in found:
+        message = f"{name} must be one of {', '.join(map(repr, options))}, got 'other'"
         with torch.device("meta"), pytest.raises(ValueError, match=rf"^\w+: {re.escape(message)}$"):
             create_network(spec.name, **{name: "other"})
 
 
-def test_blocks_and_frameworks() -> None:
+def test_invalid_block_and_framework_arguments_raise() -> None:
     with pytest.raises(ValueError, match="^CascadingBlock: depth must be >= 1, got 0$"):
         CascadingBlock(8, depth=0)
     with pytest.raises(ValueError, match="^DenseBlock: depth must be >= 1, got 0$"):

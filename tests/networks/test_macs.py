@@ -1,7 +1,7 @@
-"""Multiply-accumulates of the convolutions for a 1280x720 output, against those measured on the authors' classes.
+"""Multiply-accumulates of the convolutions for a 1280x720 output, compared with those of the authors' classes.
 
-Unlike parameter counts, they depend on the resolution at which each convolution runs, and how often. The networks'
-multiply-accumulates are those of their snapshots.
+Unlike parameter counts, they depend on the resolution at which each convolution runs, and how often. They are read from
+the snapshots, which tests/networks/test_snapshots.py compares with the networks.
 """
 
 import pytest
@@ -38,18 +38,18 @@ def giga_macs(name: str, scale: int) -> float:
     return recorded(name, scale, "macs") * (1280 // scale) * (720 // scale) / SIDE**2 / 1e9
 
 
-@pytest.mark.parametrize("name", MEASURED)
-def test_macs_are_the_authors(name: str) -> None:
-    for scale, measured in MEASURED[name].items():
-        assert giga_macs(name, scale) == pytest.approx(measured, rel=2e-4, abs=0.051)
+def test_macs_match_the_authors_classes() -> None:
+    for name, by_scale in MEASURED.items():
+        found = {scale: giga_macs(name, scale) for scale in by_scale}
+        assert found == pytest.approx(by_scale, rel=2e-4, abs=0.051), name
 
 
-def test_drcn_macs_are_the_published_ones() -> None:
+def test_drcn_macs_match_the_paper() -> None:
     """With the additive skip; a concatenation before the last convolution would need 17,974.4."""
     assert giga_macs("drcn", 2) == pytest.approx(17974.3, abs=0.05)
 
 
-def test_memnet_macs_are_the_published_ones() -> None:
+def test_memnet_macs_match_the_paper() -> None:
     """The published number counts the reconstruction once, not once per memory."""
     net = on_meta("memnet", scale=2)
     repeated = (net.config["memories"] - 1) * net.tail.weight.numel() * 1280 * 720 / 1e9

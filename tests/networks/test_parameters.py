@@ -1,6 +1,7 @@
-"""Parameter counts against the published ones.
+"""Parameter counts compared with published ones.
 
-With default arguments they are those of the snapshots; other networks are built on the meta device.
+Counts with default arguments are read from the snapshots, which tests/networks/test_snapshots.py compares with the
+networks; other networks are built on the meta device.
 """
 
 import pytest
@@ -142,7 +143,7 @@ ROWS = {
     ),
 }
 
-# Rows that are not networks of the registry; those that can be checked have tests below.
+# Rows that are not networks of the registry; those that can be checked have their own tests below.
 OTHERS = {
     **{(family, row): "weights without biases" for family, row in ALL_ROWS if row.endswith("weights-only")},
     **{(family, row): "shared convolutions stored once per run" for family, row in ALL_ROWS if "deploy" in row},
@@ -153,80 +154,87 @@ OTHERS = {
 }
 
 
-def cases() -> list:
-    found = []
-    for (family, row), (name, arguments) in ROWS.items():
-        for key, expected in COUNTS[family][row].items():
-            if not isinstance(expected, int):
+def parameters(name: str, scale: int | None, arguments: dict) -> int:
+    """Return the number of parameters of a network; with default arguments, it is read from the snapshot."""
+    if scale and not arguments:
+        return recorded(name, scale, "parameters")
+    return count_parameters(on_meta(name, scale=scale, **arguments))
+
+
+@pytest.mark.parametrize("family", dict.fromkeys(family for family, _ in ROWS))
+def test_parameters_match_the_published_counts(family: str) -> None:
+    expected, found = {}, {}
+    for row, (name, arguments) in ((row, entry) for (rows_of, row), entry in ROWS.items() if rows_of == family):
+        counts = COUNTS[family][row]
+        unused = counts.get("unused_in_forward", {}).get("params", 0)
+        for key, count in counts.items():
+            if not isinstance(count, int):
                 continue
             extra = {"scales": [2, 4, 8][: int(key).bit_length() - 1]} if family == "ProSR" else {}
             scale = None if key in ("2+3+4", "multi") else int(key.lstrip("x")) if key.lstrip("x").isdigit() else 2
             scale = {"ESPCN x3": 3, "ESPCN x4": 4}.get(row, scale)
-            used = expected - COUNTS[family][row].get("unused_in_forward", {}).get("params", 0)
-            found.append(pytest.param(name, scale, {**arguments, **extra}, used, id=f"{name}-{row}-{key}"))
-    return found
+            expected[row, key] = count - unused
+            found[row, key] = parameters(name, scale, {**arguments, **extra})
+    assert found == expected
 
 
-@pytest.mark.parametrize("name,scale,arguments,expected", cases())
-def test_parameter_count_is_the_published_one(name: str, scale: int | None, arguments: dict, expected: int) -> None:
-    if scale and not arguments:
-        assert recorded(name, scale, "parameters") == expected
-    else:
-        assert count_parameters(on_meta(name, scale=scale, **arguments)) == expected
+def test_weights_without_biases_match_the_published_counts() -> None:
+    rows = [key for key, kind in OTHERS.items() if kind == "weights without biases"]
+    assert rows
+    for family, row in rows:
+        name, arguments = ROWS[family, row.removesuffix(" weights-only")]
+        weights = [value for value in on_meta(name, scale=2, **arguments).parameters() if value.ndim > 1]
+        assert sum(value.numel() for value in weights) == COUNTS[family][row]["any"], (family, row)
 
 
-@pytest.mark.parametrize("family,row", [key for key, kind in OTHERS.items() if kind == "weights without biases"])
-def test_weights_alone_are_the_published_count_parameters(family: str, row: str) -> None:
-    name, arguments = ROWS[family, row.removesuffix(" weights-only")]
-    weights = [value for value in on_meta(name, scale=2, **arguments).parameters() if value.ndim > 1]
-    assert sum(value.numel() for value in weights) == COUNTS[family][row]["any"]
-
-
-def test_drcn_without_its_averaging_weights() -> None:
+def test_drcn_without_averaging_weights() -> None:
     net = on_meta("drcn", scale=2)
-    assert (
-        count_parameters(net) - count_parameters(net.average)
-        == COUNTS["DRCN"]["f=256 R=16, Y, recon without averaging w"]["any"]
-    )
+    used = count_parameters(net) - count_parameters(net.average)
+    assert used == COUNTS["DRCN"]["f=256 R=16, Y, recon without averaging w"]["any"]
 
 
-@pytest.mark.parametrize("memories,row", [(6, "M6R6"), (10, "M10R10")])
-def test_memnet_with_a_copy_of_the_shared_convolutions_per_run(memories: int, row: str) -> None:
-    net = on_meta("memnet", scale=2, memories=memories, recursions=memories)
-    shared = sum(count_parameters(block.recursive.convs) for block in net.body)
-    stored = count_parameters(net) + (memories - 1) * shared
-    assert stored == COUNTS["MemNet"][f"{row} unshared convs (deploy prototxt storage)"]["any"]
+def test_memnet_with_a_copy_of_the_shared_convolutions_per_run() -> None:
+    for memories in (6, 10):
+        net = on_meta("memnet", scale=2, memories=memories, recursions=memories)
+        shared = sum(count_parameters(block.recursive.convs) for block in net.body)
+        stored = count_parameters(net) + (memories - 1) * shared
+        published = COUNTS["MemNet"][f"M{memories}R{memories} unshared convs (deploy prototxt storage)"]["any"]
+        assert stored == published, memories
 
 
-@pytest.mark.parametrize("variant,scale", [("S", 4), ("S", 8), ("L", 4), ("L", 8)])
-def test_dual_models_have_the_published_counts(variant: str, scale: int) -> None:
-    duals = on_meta(f"drn_{variant.lower()}", scale=scale).dual_models()
-    published = COUNTS["DRN"][f"DRN-{variant} dual (each)"][str(scale)]
-    assert [count_parameters(dual) for dual in duals] == [published] * (scale.bit_length() - 1)
+def test_drn_dual_models_match_the_published_counts() -> None:
+    for variant in ("S", "L"):
+        for scale in (4, 8):
+            duals = on_meta(f"drn_{variant.lower()}", scale=scale).dual_models()
+            published = COUNTS["DRN"][f"DRN-{variant} dual (each)"][str(scale)]
+            assert [count_parameters(dual) for dual in duals] == [published] * (scale.bit_length() - 1), (
+                variant,
+                scale,
+            )
 
 
-@pytest.mark.parametrize(
-    "row,arguments",
-    [
-        ("paper D (96x96, k3, fc1024) Lornatang", {}),
-        ("twtygqyy 96x96", {"strided_kernel": 4, "head_bias": False}),
-        (
-            "VGGStyleDiscriminator128 (BasicSR)",
-            {"image_size": 128, "widths": (64, 128, 256, 512, 512), "strided_kernel": 4, "hidden": 100},
-        ),
-    ],
-)
-def test_discriminators_have_the_published_counts(row: str, arguments: dict) -> None:
-    with torch.device("meta"):
-        net = SRGANDiscriminator(**arguments)
-    assert count_parameters(net) == COUNTS["SRGAN-D"][row]["any"]
+def test_discriminators_match_the_published_counts() -> None:
+    rows = {
+        "paper D (96x96, k3, fc1024) Lornatang": {},
+        "twtygqyy 96x96": {"strided_kernel": 4, "head_bias": False},
+        "VGGStyleDiscriminator128 (BasicSR)": {
+            "image_size": 128,
+            "widths": (64, 128, 256, 512, 512),
+            "strided_kernel": 4,
+            "hidden": 100,
+        },
+    }
+    for row, arguments in rows.items():
+        with torch.device("meta"):
+            net = SRGANDiscriminator(**arguments)
+        assert count_parameters(net) == COUNTS["SRGAN-D"][row]["any"], row
 
 
-def test_prosr_of_one_scale_has_only_the_parameters_it_uses() -> None:
+def test_prosr_of_one_scale_has_no_unused_parameters() -> None:
     for name, scale, subset in (("prosr_l", 4, 13418403), ("prosr_l", 8, 15520003), ("prosr_s", 4, 1667699)):
         assert recorded(name, scale, "parameters") == subset
 
 
-def test_every_published_row_is_accounted_for() -> None:
+def test_every_published_row_is_covered() -> None:
     assert set(ALL_ROWS) == set(ROWS) | set(OTHERS)
     assert not set(ROWS) & set(OTHERS)

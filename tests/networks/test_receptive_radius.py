@@ -1,4 +1,4 @@
-"""Declared receptive radii against the extent of gradients."""
+"""Declared receptive radii compared with the extent of gradients."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def positive(net: Network, power: float = 0.75) -> Network:
 
 
 def reach(net: Network, height: int, width: int) -> tuple[int, int]:
-    """Return how many rows and columns away gradients of the middle pixel's output block reach."""
+    """Return the largest vertical and horizontal distance that gradients of the central output pixels reach."""
     row, column = height // 2, width // 2
     dtype = next(net.parameters()).dtype
     lr = torch.full((1, net.image_channels, height, width), 0.5, dtype=dtype, requires_grad=True)
@@ -39,20 +39,20 @@ def reach(net: Network, height: int, width: int) -> tuple[int, int]:
 
 
 def measure_radius(net: Network, side: int) -> int:
-    """Return the receptive radius, measured on narrow images of `side` or, if they are too short, longer ones."""
+    """Return the receptive radius, measured on strips of length `side`, or longer ones if it does not fit."""
     while (radius := max(reach(net, side, STRIP)[0], reach(net, STRIP, side)[1])) >= side // 2 - 2:
         side *= 2
     return radius
 
 
 def narrow(spec: NetworkSpec, scale: int, width: int) -> Network:
-    """Return the network at full depth with few channels, which do not change its radius."""
+    """Return the network at full depth with few channels, which does not change its radius."""
     few = {"width": width, "growth": 2, "upsampler_width": 4, "head_width": 4}
     return create_network(spec.name, scale=scale, **{name: few[name] for name in few if name in spec.arguments()})
 
 
 @pytest.mark.one_of_each_class
-def test_declared_radius_is_the_measured_one(spec: NetworkSpec, scale: int) -> None:
+def test_declared_radius_matches_gradients(spec: NetworkSpec, scale: int) -> None:
     radius = spec.size_requirements[scale].radius
     if radius is None:
         net = positive(create_network(spec.name, scale=scale, width=16, **spec.reduced).double(), power=1)
