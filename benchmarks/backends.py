@@ -31,7 +31,7 @@ Run = Callable[[], Tensor]
 class Workload:
     """A network in eval mode, its input images, and a folder for its exported files.
 
-    Every backend has float32 inputs and outputs, whatever precision it computes in.
+    Every backend has float32 inputs and outputs, whatever its compute precision.
 
     Attributes:
         net: the network in float32, on the CPU.
@@ -59,7 +59,7 @@ class Workload:
 
     @property
     def torch_device(self) -> str:
-        """PyTorch's name of the device."""
+        """Name of the device in PyTorch."""
         return gpu.DEVICE if self.device == "cuda" else "cpu"
 
     @cached_property
@@ -73,7 +73,7 @@ class Workload:
         return net.to(self.torch_device).eval()
 
     def file(self, fmt: str) -> Path:
-        """Return the exported file of a format, for exactly this shape; exported once."""
+        """Return the exported file of a format, for exactly this shape; later calls return the same file."""
         key = fmt, self.precision
         if key not in self.exported:
             start = time.perf_counter()
@@ -112,7 +112,7 @@ class Backend:
         name: name in tables.
         build: prepares a workload and returns its run function.
         precisions: device -> supported precisions.
-        format: export format of the file it runs; None for none.
+        format: export format of the file it runs; None if it runs the network itself.
         library: Python package it requires besides torch.
         lazy: True if it compiles in its first run.
         pooled: True if its instances share GPU memory.

@@ -10,7 +10,7 @@ LAYOUT = "channels_last vs. eager fp32"
 """The optimized network in channels_last against the original in the default memory format."""
 
 EXACT = ("eager fp32", "onnxruntime fp32", "OpenVINO fp32")
-EVERY = ("eager fp32", "channels_last fp32", "onnxruntime fp32", "OpenVINO fp32", "OpenVINO bf16")
+ALL = ("eager fp32", "channels_last fp32", "onnxruntime fp32", "OpenVINO fp32", "OpenVINO bf16")
 CUDA = tuple(
     f"{backend} {precision}" for backend in ("channels_last", "compile", "CUDA graph") for precision in ("fp32", "fp16")
 )
@@ -71,7 +71,7 @@ def _exact(speedup: float) -> dict[str, float]:
 
 
 def _edsr(scale: int, size: int, goals: Mapping[str, float], *, quick: bool = False) -> Case:
-    return Case("edsr_baseline", scale, size, size, goals, EVERY, quick=quick)
+    return Case("edsr_baseline", scale, size, size, goals, ALL, quick=quick)
 
 
 CASES = (
@@ -82,8 +82,8 @@ CASES = (
     _edsr(2, 64, _exact(1.12) | {"eager fp32": 1.08}, quick=True),
     _edsr(2, 128, _exact(1.12) | {"eager fp32": 1.08}),
     Case("rcan", 4, 64, 64, _exact(1.0)),
-    Case("fsrcnn", 2, 256, 256, {LAYOUT: 1.9}, (*EVERY, LAYOUT), quick=True),
-    Case("fsrcnn", 4, 128, 128, {LAYOUT: 3.0}, (*EVERY, LAYOUT), quick=True),
+    Case("fsrcnn", 2, 256, 256, {LAYOUT: 1.9}, (*ALL, LAYOUT), quick=True),
+    Case("fsrcnn", 4, 128, 128, {LAYOUT: 3.0}, (*ALL, LAYOUT), quick=True),
     Case("fsrcnn", 3, 128, 128, backends=(*EXACT, "channels_last fp32", LAYOUT)),
     Case("lapsrn", 2, 128, 128),
     Case("dbpn_s", 2, 128, 128),

@@ -45,14 +45,14 @@ class Device:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Lower bounds of the runtime in seconds, for three degrees of fusion.
+    """Lower bounds on the runtime in seconds, for three degrees of fusion.
 
     Data that stays in a cache between operations can be faster than `layered` and `epilogue`.
 
     Attributes:
         layered: every operation separately, from and to memory.
         epilogue: pointwise operations fused into the convolution, matrix product or interpolation before them; they
-            only take the time to read their operands other than the largest, and concatenations take none.
+            take only the time to read their operands other than the largest; concatenations take none.
         fused: the entire network in one kernel: all FLOPs, or the traffic of input, output and weights.
         memory_share: fraction of `layered` spent in memory-bound operations.
     """

@@ -3,9 +3,9 @@
     python benchmarks/figures.py [NETWORK ...]            compare with benchmarks/results/figures.json
     python benchmarks/figures.py --write [NETWORK ...]    update the file
 
-Of each network at each scale: parameters, multiply-accumulates and peak activation memory for 48x72 pixels (or the next
-valid size). At the smallest scale also the last two after `srblocks.optimize`, and the nodes and bytes of the ONNX file
-of the shallow network, which are compared only if torch and the ONNX libraries have the recorded versions.
+For each network at each scale: parameters, multiply-accumulates and peak activation memory for 48x72 pixels (or the
+next valid size). At the smallest scale, also the last two after `srblocks.optimize`, and the nodes and bytes of the
+ONNX file of the shallow network, which are compared only if torch and the ONNX libraries have the recorded versions.
 """
 
 import argparse
@@ -37,7 +37,7 @@ FILE = "figures.json"
 SIDES = 48, 72
 NODES, BYTES = "graph nodes", "artifact bytes"
 TOOLS = ("torch", "onnx", "onnxscript", "onnx-ir")
-"""Packages on which the ONNX figures depend."""
+"""Packages that the ONNX figures depend on."""
 
 Figures = dict[str, int]
 
@@ -52,7 +52,7 @@ def tool_versions() -> dict[str, str]:
 
 
 def input_shape(net: Network) -> tuple[int, int, int, int]:
-    """Return the shape of the images for which a network is counted."""
+    """Return the shape of the images for which the figures of a network are counted."""
     height, width = (round_up(max(side, net.min_size), net.size_multiple) for side in SIDES)
     return 1, net.image_channels, height, width
 
@@ -159,10 +159,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ONNX figures {outcome}: recorded with {record.environment['versions']}")
     if not args.write:
         if changed:
-            print(f"if this is intended: python benchmarks/figures.py --write {' '.join(args.networks)}")
+            print(f"if intended, run: python benchmarks/figures.py --write {' '.join(args.networks)}")
         return int(bool(changed))
     if args.networks and not same_tools:
-        raise SystemExit("figures.py: other tool versions than recorded; update all networks")
+        raise SystemExit("figures.py: tool versions differ from the record; update all networks")
     if missing := sorted(set(TOOLS) - set(versions)):
         raise SystemExit(f'figures.py: --write requires {", ".join(missing)}; pip install -e ".[onnx]"')
     merged = {name: row for name, row in {**recorded, **found}.items() if name in registered}

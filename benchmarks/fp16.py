@@ -76,14 +76,14 @@ def fidelity(outputs: Sequence[Tensor], references: Sequence[Tensor], peak: floa
         return {"psnr_db": None, "max_error": None}
     decibels, errors = [], []
     for output, reference in zip(outputs, references, strict=True):
-        most = float(reference.max() - reference.min()) if peak is None else peak
-        decibels.append(psnr(output, reference, peak=most))
-        errors.append(float((output - reference).abs().max()) / most)
+        span = float(reference.max() - reference.min()) if peak is None else peak
+        decibels.append(psnr(output, reference, peak=span))
+        errors.append(float((output - reference).abs().max()) / span)
     return {"psnr_db": round(min(decibels), 2), "max_error": digits(max(errors), 3)}
 
 
 def digits(value: float, number: int = 4) -> float:
-    """Return the value rounded to this many significant digits."""
+    """Round to a number of significant digits."""
     return float(f"{value:.{number}g}")
 
 
@@ -118,9 +118,9 @@ def rows_of(net: Network, title: str, name: str, data: Path, *, peak: float | No
     torch.manual_seed(0)
     found, noise = calibrate(optimized, images), calibrate(optimized, [torch.rand(1, net.image_channels, SIDE, SIDE)])
     for fp32_modules in dict.fromkeys([(), tuple(found.float32_modules("fp16"))]):
-        module, most = largest(found, fp32_modules)
+        module, magnitude = largest(found, fp32_modules)
         row = {"title": title, "network": name, "scale": net.scale, "value_range": digits(value_range)}
-        row |= {"fp32_modules": fp32_modules, "module": module, "largest": digits(most)}
+        row |= {"fp32_modules": fp32_modules, "module": module, "largest": digits(magnitude)}
         row |= {
             "largest_of_noise": digits(largest(noise, fp32_modules)[1]),
             "export": export_outcome(found, fp32_modules),

@@ -5,10 +5,10 @@
     python benchmarks/latency.py --networks edsr_baseline-x4 --shapes 1x270x480 --backends onnxruntime OpenVINO
 
 All candidates of a network and input size run in one process in interleaved rounds. On the CPU, runs of less than a
-quarter of a second are repeated and the second one counts. On a GPU, time is measured between CUDA events with a cold
+quarter of a second are repeated and the second run is timed. On a GPU, time is measured between CUDA events with a cold
 L2 cache, and separately as wall time including transfers. The reference is the original network in eager float32 with
-random weights. The bound is the least time for the convolutions and their memory traffic with all pointwise operations
-fused into them (benchmarks/roofline.py).
+random weights. The bound is the minimum time for the convolutions and their memory traffic with all pointwise
+operations fused into them (benchmarks/roofline.py).
 """
 
 import importlib.util
@@ -86,7 +86,7 @@ class Case:
 
 
 def measure_case(
-    case: Case, wanted: Sequence[Configuration], device: Device | None, args: Namespace
+    case: Case, requested: Sequence[Configuration], device: Device | None, args: Namespace
 ) -> tuple[list[Row], dict[str, str]]:
     """Measure one network at one input size; return the rows and what was skipped."""
     net = random_network(case.network, case.scale)
@@ -95,8 +95,8 @@ def measure_case(
     if any(side < min_size or side % multiple for side in (case.height, case.width)):
         return [], {case.title: f"requires sides >= {min_size} in multiples of {multiple}"}
     shape = (case.batch, net.image_channels, case.height, case.width)
-    limits = bounds_of(nets, shape, wanted, device, args)
-    kept, skipped = affordable(wanted, work(nets[OPTIMIZED], shape).operations, limits, args)
+    limits = bounds_of(nets, shape, requested, device, args)
+    kept, skipped = affordable(requested, work(nets[OPTIMIZED], shape).operations, limits, args)
     rows: list[Row] = []
     if kept:
         labels = [one.label for one in kept]
@@ -125,12 +125,12 @@ def measure_case(
 def bounds_of(
     nets: Mapping[str, Network],
     shape: tuple[int, ...],
-    wanted: Sequence[Configuration],
+    requested: Sequence[Configuration],
     device: Device | None,
     args: Namespace,
 ) -> Limits:
-    """Return the roofline bounds of the networks in every wanted precision that the device has."""
-    precisions = dict.fromkeys(["fp32", *(one.precision for one in wanted)])
+    """Return the roofline bounds of the networks in every requested precision that the device supports."""
+    precisions = dict.fromkeys(["fp32", *(one.precision for one in requested)])
     return {
         (name, precision): bounds(work(net, shape, precision), device).epilogue
         for name, net in nets.items()
@@ -140,20 +140,20 @@ def bounds_of(
 
 
 def affordable(
-    wanted: Sequence[Configuration], operations: int, limits: Limits, args: Namespace
+    requested: Sequence[Configuration], operations: int, limits: Limits, args: Namespace
 ) -> tuple[list[Configuration], dict[str, str]]:
     """Return the configurations that are fast enough to measure on the CPU, and why others are skipped."""
     if args.device != "cpu":
-        return list(wanted), {}
+        return list(requested), {}
     slow = {
         precision for (name, precision), seconds in limits.items() if name == OPTIMIZED and seconds > args.max_seconds
     }
     skipped = dict.fromkeys(sorted(slow), f"a run takes more than {args.max_seconds:g} s (--max-seconds)")
-    kept = [one for one in wanted if not slow & {"fp32", one.precision}]
-    late = operations > MANY_OPERATIONS and not args.backends
-    for name in COMPILED if late else ():
+    kept = [one for one in requested if not slow & {"fp32", one.precision}]
+    too_many = operations > MANY_OPERATIONS and not args.backends
+    for name in COMPILED if too_many else ():
         skipped[name] = f"{operations} operations take minutes to compile (--backends)"
-    return [one for one in kept if not (late and one.backend.name in COMPILED)], skipped
+    return [one for one in kept if not (too_many and one.backend.name in COMPILED)], skipped
 
 
 def megapixels(row: Row) -> float:
@@ -226,11 +226,11 @@ def command() -> ArgumentParser:
     found = parser("Measure the latency of networks in every backend.", "quick", "timing", "device")
     found.add_argument("--networks", nargs="+", metavar="NAME", help=f"default: {' '.join(NETWORKS)}")
     found.add_argument("--shapes", nargs="+", metavar="NxHxW", help=f"input sizes (default: {' '.join(SHAPES)})")
-    found.add_argument("--backends", nargs="+", choices=BACKENDS, metavar="NAME", help=f"of {', '.join(BACKENDS)}")
+    found.add_argument("--backends", nargs="+", choices=BACKENDS, metavar="NAME", help=f"any of {', '.join(BACKENDS)}")
     found.add_argument("--precisions", nargs="+", choices=("fp32", "fp16", "bf16"))
-    found.add_argument("--original", action="store_true", help="the original network in every backend, too")
+    found.add_argument("--original", action="store_true", help="also measure the original network in every backend")
     found.add_argument("--max-seconds", type=float, default=2.0, help="skip slower runs on the CPU (2)")
-    found.add_argument("--chart", metavar="FILE", help="draw a PNG to FILE in benchmarks/results")
+    found.add_argument("--chart", metavar="FILE", help="write a PNG chart to FILE in benchmarks/results")
     return found
 
 
@@ -243,12 +243,12 @@ def chosen_cases(args: Namespace) -> list[Case]:
 
 
 def chosen_configurations(args: Namespace) -> tuple[list[Configuration], dict[str, str]]:
-    """Return the available configurations of the command line, and why others are missing."""
+    """Return the available configurations of the command line, and why others are not."""
     precisions = args.precisions or PRECISIONS[args.device]
-    wanted = [one for one in configurations(args.device) if one.precision in precisions]
-    wanted = [one for one in wanted if not args.backends or one.backend.name in args.backends]
-    missing = {one.label: reason for one in wanted if (reason := one.missing(args.device))}
-    return [one for one in wanted if one.label not in missing], missing
+    requested = [one for one in configurations(args.device) if one.precision in precisions]
+    requested = [one for one in requested if not args.backends or one.backend.name in args.backends]
+    missing = {one.label: reason for one in requested if (reason := one.missing(args.device))}
+    return [one for one in requested if one.label not in missing], missing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -263,11 +263,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record = Record.start("latency", threads=args.threads, device=args.device, tf32=args.tf32)
     device = measured_cpu(args.threads) if args.device == "cpu" else from_cuda_name(torch.cuda.get_device_name())
     record.parameters["device"] = device and asdict(device)
-    wanted, record.skipped = chosen_configurations(args)
-    if not wanted:
+    requested, record.skipped = chosen_configurations(args)
+    if not requested:
         raise SystemExit("latency.py: no backend is available; remove --backends or --precisions")
     for case in cases:
-        rows, skipped = measure_case(case, wanted, device, args)
+        rows, skipped = measure_case(case, requested, device, args)
         record.rows += rows
         record.skipped |= skipped
         if args.json:
@@ -279,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for title, ratio, goal in gpu_speedups(record.rows):
         print(f"{title}: fp16 {ratio:.2f}x" + (f", goal {goal}" if goal else ""))
     if args.chart:
-        print(f"drawn to {chart(record, result_path(args.chart)).name}")
+        print(f"chart written to {chart(record, result_path(args.chart)).name}")
     return int(record.has_wrong_outputs)
 
 

@@ -69,9 +69,9 @@ class Peer:
         target: qualified class name.
         arguments: constructor arguments besides the scale, for the size of our network.
         argument_names: our argument name -> theirs.
-        adjust: changes our network where theirs computes something else.
+        adjust: changes our network to compute what theirs does.
         writes_input: True if it modifies its input.
-        note: remark for readers of the results.
+        note: note to print under the results; empty for none.
     """
 
     network: str
@@ -90,7 +90,7 @@ class Peer:
         return "" if found else f"{self.library} is not installed: pip install {self.library}"
 
     def build(self, scale: int, **config: object) -> PeerNetwork:
-        """Build it with its own weights; `config` has our argument names."""
+        """Build the network with its own initial weights; `config` has our argument names."""
         module_name, _, name = self.target.rpartition(".")
         arguments = {**self.arguments, **{self.argument_names[key]: value for key, value in config.items()}}
         module = getattr(importlib.import_module(module_name), name)(scale=scale, **arguments)
@@ -157,7 +157,7 @@ EAGER = "eager fp32"
 COMPILE = "compile"
 EXPORTED = ("TorchScript fp32", "onnxruntime fp32", "OpenVINO fp32", "OpenVINO bf16")
 UNCOMPILED = (EAGER, "channels_last fp32", "channels_last bf16", *EXPORTED)
-EVERY = (*UNCOMPILED, f"{COMPILE} fp32", f"{COMPILE} bf16")
+ALL = (*UNCOMPILED, f"{COMPILE} fp32", f"{COMPILE} bf16")
 
 
 def _goals(fp32: float, bf16: float, eager: float) -> dict[str, float]:
@@ -166,20 +166,20 @@ def _goals(fp32: float, bf16: float, eager: float) -> dict[str, float]:
 
 _EDSR, _FSRCNN, _OTHERS = _goals(1.55, 1.85, 2.0), _goals(1.3, 1.3, 1.1), _goals(1.0, 1.0, 1.1)
 CASES = (
-    Case("edsr_baseline", 4, 64, 64, _EDSR, EVERY, quick=True),
-    Case("edsr_baseline", 4, 128, 128, _EDSR, EVERY),
-    Case("edsr_baseline", 2, 64, 64, _OTHERS, EVERY),
-    Case("carn", 4, 64, 64, _OTHERS, EVERY),
-    Case("carn_m", 4, 64, 64, _OTHERS, EVERY),
+    Case("edsr_baseline", 4, 64, 64, _EDSR, ALL, quick=True),
+    Case("edsr_baseline", 4, 128, 128, _EDSR, ALL),
+    Case("edsr_baseline", 2, 64, 64, _OTHERS, ALL),
+    Case("carn", 4, 64, 64, _OTHERS, ALL),
+    Case("carn_m", 4, 64, 64, _OTHERS, ALL),
     Case("rcan", 4, 64, 64, _OTHERS, UNCOMPILED),
-    Case("rdn", 2, 64, 64, _OTHERS, EVERY),
-    Case("vdsr", 2, 64, 64, _OTHERS, EVERY),
-    Case("fsrcnn", 2, 256, 256, _FSRCNN, EVERY, quick=True),
-    Case("fsrcnn", 4, 128, 128, _FSRCNN, EVERY),
-    Case("espcn", 3, 128, 128, _OTHERS, EVERY),
+    Case("rdn", 2, 64, 64, _OTHERS, ALL),
+    Case("vdsr", 2, 64, 64, _OTHERS, ALL),
+    Case("fsrcnn", 2, 256, 256, _FSRCNN, ALL, quick=True),
+    Case("fsrcnn", 4, 128, 128, _FSRCNN, ALL),
+    Case("espcn", 3, 128, 128, _OTHERS, ALL),
 )
 NOTES = {"rcan": "without torch.compile, which takes minutes for this many operations"}
-"""Remarks about cases."""
+"""Network -> note to print under the results."""
 
 
 def peers_of(network: str) -> list[Peer]:

@@ -30,7 +30,7 @@ ORIGINAL, OPTIMIZED = "original", "optimized"
 EAGER = "eager fp32"
 ROUNDS = 11
 SECONDS = 1.5
-"""Fast networks get more rounds until a comparison took this long."""
+"""Fast networks get more rounds until a comparison has taken this long."""
 _RESET_PEAK = "5"
 """Written to /proc/self/clear_refs to reset the peak resident memory, see proc(5)."""
 
@@ -44,8 +44,8 @@ class Prepared:
         images: its input, on its device.
         output: output of the first run, on the CPU.
         build_seconds: time to the first output: export, compilation, loading, capture.
-        artifact_bytes: size of the file that it runs; None for none.
-        memory_bytes: on the CPU the largest increase of the resident memory in a run; on a GPU the device memory,
+        artifact_bytes: size of the file that it runs; None without a file.
+        memory_bytes: on the CPU the largest increase of the resident memory during a run; on a GPU the device memory,
             including weights and library workspaces. None if unknown or shared.
     """
 
@@ -116,7 +116,7 @@ def _resident(field: str) -> int | None:
 
 
 def prepare(backend: Backend, workload: Workload) -> Prepared:
-    """Build a workload in a backend and run it."""
+    """Build a workload in a backend and run it once."""
     run_first = _first_run_on_cuda if workload.device == "cuda" else _first_run_on_cpu
     key = backend.format or "", "fp32" if backend.casts else workload.precision
     _, export_seconds = workload.exported.get(key, (None, 0.0))  # another backend may share the file
@@ -152,7 +152,7 @@ def _first_run_on_cuda(backend: Backend, workload: Workload) -> tuple[Callable[[
 
 
 def prepare_all(entries: Mapping[Key, tuple[Backend, Workload]]) -> tuple[dict[Key, Prepared], dict[Key, str]]:
-    """Prepare all candidates without compiler caches; return them and the reasons of those that failed."""
+    """Prepare all candidates without compiler caches; return them, and the reasons why others failed."""
     torch._dynamo.reset()
     found: dict[Key, Prepared] = {}
     failed: dict[Key, str] = {}
@@ -227,7 +227,7 @@ def measure(
         tf32: allow TF32 for float32 on CUDA.
 
     Returns:
-        One row per candidate with a correct output, and the reasons why the others have none: they failed or are wrong.
+        One row per candidate with a correct output, and the reasons why the others were skipped.
     """
     reference_key = next(iter(nets)), EAGER
     load = environment.load()

@@ -65,7 +65,7 @@ class Parity:
     Attributes:
         max_error: largest absolute error; None if a value is not finite.
         relative_error: largest error relative to the standard deviation of the reference.
-        psnr_db: PSNR for the range of the reference as peak; None also if the outputs are equal.
+        psnr_db: PSNR with the range of the reference as peak; also None for equal outputs.
         ok: True if the error is within the tolerance of exports in this precision.
     """
 
@@ -75,7 +75,7 @@ class Parity:
     ok: bool
 
     def __str__(self) -> str:
-        """PSNR or relative error, whichever is more informative, marked if it is wrong."""
+        """PSNR or relative error, whichever is more informative; "WRONG" above the tolerance."""
         if self.relative_error is None:
             return "WRONG, not finite"
         exact = f"{self.relative_error:.0e}" if self.ok or self.relative_error < 1 else f"{self.relative_error:.1f}"

@@ -7,7 +7,7 @@ Peers are built by their libraries and run unmodified, in PyTorch and exported b
 their weights with `load_checkpoint` and runs optimized. Outputs are compared before anything is timed, and all
 candidates run in one process in interleaved rounds. Each side of a comparison is represented by its fastest candidate;
 the ratio is the median over the rounds of peer / srblocks, with the 95 % confidence interval of that median. Networks
-that no library has are compared with the original network of srblocks.
+that neither library has are compared with the original network of srblocks.
 """
 
 import sys
@@ -37,7 +37,7 @@ _PYTORCH = ("eager", "channels_last", "compile", "TorchScript")
 
 @dataclass(frozen=True)
 class Comparison:
-    """The records of each side that compete; the one with the smallest median represents its side.
+    """The rows of each side that compete; the fastest one represents its side.
 
     Attributes:
         name: name in tables.
@@ -173,7 +173,7 @@ def measure_case(case: Case, labels: Sequence[str], **options: Any) -> tuple[lis
 
 
 def notes_of(cases: Sequence[Case]) -> list[str]:
-    """Return the remarks about the networks and peers of the cases."""
+    """Return the notes on the networks and peers of the cases."""
     networks = dict.fromkeys(case.network for case in cases)
     alone = [network for network in networks if not peers_of(network)]
     notes = []
@@ -186,7 +186,7 @@ def notes_of(cases: Sequence[Case]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 if an output is wrong, or with ``--goals`` if a goal is missed."""
     command = parser("Compare srblocks with other libraries.", "quick", "cases", "timing", "goals")
-    command.add_argument("--backends", nargs="+", choices=BACKENDS, metavar="NAME", help="only these, and eager")
+    command.add_argument("--backends", nargs="+", choices=BACKENDS, metavar="NAME", help="only these, besides eager")
     args = command.parse_args(arguments)
     torch.set_num_threads(args.threads)
     cases = selected(CASES, args.cases, quick=args.quick)

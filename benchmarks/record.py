@@ -24,7 +24,7 @@ class Record:
         rows: one dictionary per measurement; those of timed scripts are `measure.Measurement.to_row`.
         parameters: settings of the run.
         skipped: backend, library or network -> reason why it was not measured.
-        notes: remarks that belong under a table of the rows.
+        notes: notes to print under a table of the rows.
     """
 
     benchmark: str

@@ -1,10 +1,10 @@
-"""Speedup and memory reduction by `srblocks.optimize`, in every backend.
+"""Speedup and memory reduction from `srblocks.optimize`, in every backend.
 
     python benchmarks/rewrites.py [--quick] [--goals] [--each] [--json rewrites-cpu.json]
     python benchmarks/rewrites.py --device cuda
 
-The original and the optimized network run in one process in interleaved rounds, after their outputs were compared. A
-speedup is the median over the rounds of original / optimized; * marks noisy results. `--each` measures every rewrite
+The original and the optimized network run in one process in interleaved rounds, after their outputs have been compared.
+A speedup is the median over the rounds of original / optimized; * marks noisy results. `--each` measures every rewrite
 separately: the optimized network against one without that rewrite. Weights are random. The activation memory is
 counted, not measured: float32, 256x256 pixels, including the input, without weights.
 """
@@ -78,7 +78,7 @@ def markdown(record: Record) -> str:
 
 
 def memory_rows(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Count the peak activation memory of the networks of these cases and of those measured for memory alone."""
+    """Count the peak activation memory of the networks of these cases and of those in `MEMORY` only."""
     rows = []
     timed = {case.network for case in CASES}
     for network, scale, goal in MEMORY:
@@ -111,8 +111,8 @@ def missed_goals(record: Record, cases: Sequence[Case]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 if an output is wrong, or with ``--goals`` if a goal is missed."""
-    command = parser("Measure the speedup by srblocks.optimize.", "quick", "cases", "timing", "device", "goals")
-    command.add_argument("--each", action="store_true", help="each rewrite separately")
+    command = parser("Measure the speedup from srblocks.optimize.", "quick", "cases", "timing", "device", "goals")
+    command.add_argument("--each", action="store_true", help="measure each rewrite separately")
     command.add_argument("--backends", nargs="+", metavar="NAME", help="only these, such as 'OpenVINO fp32'")
     args = command.parse_args(arguments)
     torch.set_num_threads(args.threads)

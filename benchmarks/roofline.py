@@ -1,14 +1,14 @@
-"""Roofline bounds of networks: multiply-accumulates, memory traffic, and the least time on a device.
+"""Roofline bounds of networks: multiply-accumulates, memory traffic, and the minimum time on a device.
 
     python benchmarks/roofline.py [--device h100] [--precision fp16] [--output 1280x720]
     python benchmarks/roofline.py --networks rcan-x4 edsr_baseline --optimized --json roofline.json
     python benchmarks/roofline.py --networks all --device cpu --threads 2 --precision bf16
     python benchmarks/roofline.py --flops 330e12 --bandwidth 1008e9
 
-Registered networks are counted for one image of `--output` pixels, without computing anything. MiB is the least memory
-traffic: input, output and weights, once each. The three bounds, in microseconds, assume decreasing fusion
+Registered networks are counted for one image of `--output` pixels, without computing anything. MiB is the minimum
+memory traffic: input, output and weights, once each. The three bounds, in microseconds, assume decreasing fusion
 (`devices.Bounds`): the entire network in one kernel, pointwise operations fused into convolutions, and every operation
-separately. The first ratio is the potential beyond convolutions with epilogues, the second the gain of these over
+separately. The first ratio is the potential beyond epilogue fusion, the second the gain of epilogue fusion over
 PyTorch's eager mode; the last column is the fraction of the last bound in memory-bound operations.
 """
 
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--precision", choices=tuple(PRECISIONS), default="fp16", help="of weights and features")
     command.add_argument("--output", type=pixels, default=(1280, 720), metavar="WxH", help="output size (1280x720)")
     command.add_argument("--networks", nargs="+", metavar="NAME", default=DOCUMENTED, help="rcan-x4, rcan, or all")
-    command.add_argument("--optimized", action="store_true", help="the optimized networks, too")
+    command.add_argument("--optimized", action="store_true", help="also the optimized networks")
     args = command.parse_args(arguments)
     try:
         networks = chosen(args.networks)

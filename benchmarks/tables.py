@@ -37,7 +37,7 @@ FRAMEWORKS = {
     "iterative": "iterative",
 }
 IN_README = ("fsrcnn", "espcn", "vdsr", "carn", "edsr_baseline", "rcan")
-"""Networks in the README's table: small to large, with and without a gain by the rewrites."""
+"""Networks in the README's table: small to large, with and without a speedup from the rewrites."""
 ENGINES = ("onnxruntime", "openvino", "tensorrt")
 
 
@@ -64,7 +64,7 @@ def networks() -> str:
 
 
 def literal(value: object) -> str:
-    """Return a value as it is written in Python, with double quotes."""
+    """Return the Python literal of a value, with double quotes."""
     return f"{value:g}" if isinstance(value, float) else repr(value).replace("'", '"')
 
 
@@ -100,7 +100,7 @@ def applied() -> str:
 
 
 def rewrite_speedups() -> str:
-    """Return the speedup by the rewrites per case and backend."""
+    """Return the speedup from the rewrites per case and backend."""
     record = Record.read("rewrites-cpu.json")
     return (
         f"{rewrites.markdown(record)}\n\nSpeedup of the optimized over the original network in the same backend, "
@@ -175,7 +175,7 @@ def peer_details() -> str:
 
 
 def memory() -> str:
-    """Return the memory for upscaling a large photograph."""
+    """Return the peak memory when upscaling a large photograph."""
     record = Record.read("upscaling-cpu.json")
     return f"{upscaling.memory_markdown(record)}\n\n{measured_on(record.environment, *ENGINES)}"
 
@@ -199,7 +199,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "memory": memory,
     "approximation": approximation,
     "fp16": half_precision,
-    "fp16-drawn": random_half_precision,
+    "fp16-random": random_half_precision,
 }
 _MARKED = re.compile(r"(<!-- ([\w-]+): written by .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 

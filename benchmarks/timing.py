@@ -1,4 +1,4 @@
-"""Interleaved timing: in one process, every candidate once per round."""
+"""Interleaved timing: all candidates run in one process, once per round."""
 
 import math
 import statistics
@@ -74,10 +74,10 @@ def wall_clock(run: Callable[[], object]) -> float:
 
 
 def settled_clock(run: Callable[[], object]) -> float:
-    """Run and return the milliseconds; short runs are repeated and the second one counts.
+    """Run and return the milliseconds; short runs are repeated and the second run is timed.
 
     The first run refills the caches that the previous candidate evicted, which can take as long as a small network.
-    In production a network usually follows itself.
+    In production, the previous run is usually one of the same network.
     """
     first = wall_clock(run)
     return wall_clock(run) if first < SHORT else first

@@ -50,9 +50,8 @@ def run_process(*command: str | Path) -> tuple[float, int]:
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(
-            f"upscaling.py: {' '.join(map(str, command))} failed with exit code {os.waitstatus_to_exitcode(status)}"
-        )
+        code = os.waitstatus_to_exitcode(status)
+        raise SystemExit(f"upscaling.py: {' '.join(map(str, command))} failed with exit code {code}")
     unit = 1 if sys.platform == "darwin" else 1024
     return time.perf_counter() - start, usage.ru_maxrss * unit
 

@@ -34,8 +34,8 @@ def test_bundled_weights_match_the_record(data: Path) -> None:
 
 
 def test_random_weights_match_the_record(data: Path) -> None:
-    (row,) = fp16.random_rows(network_spec("srcnn_915"), data)
-    recorded = only(ROWS, network="srcnn_915")
+    (row,) = fp16.random_rows(network_spec("fsrcnn_s"), data)
+    recorded = only(ROWS, network="fsrcnn_s")
     assert row["largest"] == pytest.approx(recorded["largest"], rel=1e-3)
     assert row["fp16"]["psnr_db"] == pytest.approx(recorded["fp16"]["psnr_db"], abs=0.5)
 

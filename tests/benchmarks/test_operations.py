@@ -109,7 +109,7 @@ def test_operation_time_is_the_maximum_of_compute_and_memory() -> None:
 
 @pytest.mark.parametrize("name", ["edsr_baseline", "memnet"])
 def test_optimized_networks_have_lower_bounds(name: str) -> None:
-    net = create_network(name, scale=4, **network_spec(name).reduced)
+    net = create_network(name, scale=2, **network_spec(name).reduced)
     shape = (1, net.image_channels, 32, 48)
     plain, optimized = (bounds(work(each, shape, "fp16"), DEVICES["h100"]) for each in (net, optimize(net)))
     assert optimized.layered < plain.layered
@@ -117,13 +117,13 @@ def test_optimized_networks_have_lower_bounds(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["fsrcnn", "edsr_baseline"])
 def test_converted_networks_keep_their_dtypes(name: str) -> None:
-    net = create_network(name, scale=4, **network_spec(name).reduced)
+    net = create_network(name, scale=2, **network_spec(name).reduced)
     shape = (1, net.image_channels, 32, 48)
     for variant in (net, optimize(net)):
         counted, converted = work(variant, shape, "bf16"), work(to_precision(variant, "bf16"), shape, "bf16")
         assert converted.macs == counted.macs
         assert converted.operations == counted.operations + 2  # to bf16 and back
-        assert converted.minimal_bytes == counted.minimal_bytes + 2 * 32 * 48 * net.image_channels * (1 + 4**2)
+        assert converted.minimal_bytes == counted.minimal_bytes + 2 * 32 * 48 * net.image_channels * (1 + 2**2)
 
 
 def test_counting_does_not_change_the_network() -> None:

@@ -170,7 +170,7 @@ def microseconds(found: Bounds) -> tuple[float, float, float]:
     return 1e6 * found.fused, 1e6 * found.epilogue, 1e6 * found.layered
 
 
-DEEP = ("rcan-x2", "rcan-x4", "rdn-x2")
+DEEP = ("rcan-x2", "rcan-x4", "rdn-x2", "rdn-x4", "rrdb23-x4")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,10 @@ def test_published_networks(name: str) -> None:
         assert 1e6 * bounds(counted(row, FULL_HD), DEVICES["h100"]).epilogue == ROUNDED(row.full_hd)
 
 
-@pytest.mark.parametrize("scale,gmacs,fused,epilogue,layered", [(2, 285.1, 722, 899, 1551), (4, 74.6, 189, 233, 399)])
+@pytest.mark.parametrize(
+    "scale,gmacs,fused,epilogue,layered",
+    [(2, 285.1, 722, 899, 1551), pytest.param(4, 74.6, 189, 233, 399, marks=pytest.mark.slow)],
+)
 def test_published_tail_collapse(scale: int, gmacs: float, fused: float, epilogue: float, layered: float) -> None:
     """The published values are for the interior alone; here borders are computed and concatenated as well."""
     net = optimize(create_network("edsr_baseline", scale=scale, **PLAIN))

@@ -110,7 +110,7 @@ def test_rewrites_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsy
 
 @pytest.mark.parametrize(
     "network,scale,goal",
-    [pytest.param(*row, marks=pytest.mark.slow if row[0] in ("rcan", "rdn") else ()) for row in cases.MEMORY if row[2]],
+    [pytest.param(*row, marks=pytest.mark.slow if row[0] != "edsr_baseline" else ()) for row in cases.MEMORY if row[2]],
 )
 def test_memory_goals(network: str, scale: int, goal: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewrites, "MEMORY", ((network, scale, goal),))

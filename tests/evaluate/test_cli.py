@@ -21,6 +21,7 @@ from srblocks.evaluate import evaluate, image_files, means, run
 from srblocks.evaluate.cli import main
 from srblocks.inference import from_network
 from srblocks.metrics import psnr, ssim
+from srblocks.networks import network_name
 from srblocks.resize import imresize
 from srblocks_export.config import ExportConfig
 from srblocks_export.export import export_network
@@ -159,8 +160,8 @@ def test_unreadable_images_are_reported_and_skipped(capsys: pytest.CaptureFixtur
 
 def test_scale_defaults_to_the_weights(capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path) -> None:
     (images / "._first.png").write_bytes(b"hidden")
-    for name, scale in (("espcn", 3), ("vdsr", 1)):
-        save_checkpoint(create_network(name, scale=scale), tmp_path / f"{name}.safetensors")
+    for net in (create_network("espcn", scale=3), create_network("vdsr", scale=1, depth=2, width=4)):
+        save_checkpoint(net, tmp_path / f"{network_name(net)}.safetensors")
     code, out, err = run_evaluate(capsys, "--data", images, "--weights", tmp_path / "espcn.safetensors", "--json")
     assert (code, json.loads(out)["scale"], err) == (0, 3, "")
     assert json.loads(run_evaluate(capsys, "--data", images, "--json")[1])["scale"] == 2
