@@ -1,4 +1,4 @@
-"""What the tests of exports share: the exporter's table of operators, and engines that stand-ins for TensorRT made."""
+"""Fixtures of the export tests: a cached operator table, and engines built with fake TensorRT versions."""
 
 import contextlib
 import functools
@@ -14,29 +14,31 @@ from srblocks_export.report import ArtifactReport
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_table_of_operators() -> None:
-    """Keep the table that torch.onnx makes anew for every export, nearly half the time of a small one."""
-    with contextlib.suppress(ImportError):  # where onnxscript keeps it is its own affair
+def _cached_operator_table() -> None:
+    """Cache the operator table that torch.onnx rebuilds for every export: nearly half the time of a small export."""
+    with contextlib.suppress(ImportError):  # the module is private to onnxscript
         operators = importlib.import_module("onnxscript._framework_apis.torch_2_11")
         operators.get_torchlib_ops = functools.cache(operators.get_torchlib_ops)
 
 
-@pytest.fixture(scope="module", params=MAJORS)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[ArtifactReport]]:
-    """What an export gives by each version."""
+@pytest.fixture(scope="session", params=MAJORS)
+def engine_export(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, list[ArtifactReport]]:
+    """A TensorRT version and the reports of an export with it."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         imitate(monkeypatch, request.param)
-        return request.param, export_engine(tmp_path_factory.mktemp("made"))
+        return request.param, export_engine(tmp_path_factory.mktemp("engine"))
 
 
 @pytest.fixture
-def standin(made: tuple[str, list[ArtifactReport]], monkeypatch: pytest.MonkeyPatch) -> Standin:
-    return imitate(monkeypatch, made[0])
+def standin(engine_export: tuple[str, list[ArtifactReport]], monkeypatch: pytest.MonkeyPatch) -> Standin:
+    return imitate(monkeypatch, engine_export[0])
 
 
 @pytest.fixture
-def engine(standin: Standin, made: tuple[str, list[ArtifactReport]], tmp_path: Path) -> Path:
-    """An engine with its manifest, to load by the version that made it."""
-    path = made[1][1].path
+def engine(standin: Standin, engine_export: tuple[str, list[ArtifactReport]], tmp_path: Path) -> Path:
+    """A copy of an engine and its manifest, with the version that built it installed."""
+    path = engine_export[1][1].path
     assert path is not None
     return Path(shutil.copytree(path.parent, tmp_path / "engine")) / path.name

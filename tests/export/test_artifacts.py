@@ -1,5 +1,6 @@
-"""What is inside the files: no trace of the machine, the manifest, and the same content on repetition."""
+"""Contents of artifacts: the manifest, no traces of the machine, and the same bytes on repetition."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,93 +15,98 @@ import torch
 
 from helpers.support import FACTS, PORTABLE
 from srblocks import load_pretrained
-from srblocks_export import runtime
+from srblocks_export import export, formats, runtime
+from srblocks_export.cli import main
 from srblocks_export.errors import ExportError, InputError
 from srblocks_export.formats import FORMATS
 from srblocks_export.manifest import FILE, SCHEMA, Manifest
+from srblocks_export.runtime import Artifact
+from srblocks_export.verification.process import Worker
 
-# As a fresh process would do it: names and order must not depend on what was exported before.
-EXPORT = """
-import sys, pathlib
-from srblocks import load_pretrained
-from srblocks_export.export import export_network
-from srblocks_export.config import ExportConfig
-formats = ("onnx", "pt2", "torchscript")
-request = ExportConfig(formats=formats, out=pathlib.Path(sys.argv[1]), verify="off")
-export_network(load_pretrained("fsrcnn", scale=2), request)
-"""
+FILES = {name: f"fsrcnn_x2_fp32_dyn{FORMATS[name].suffix}" for name in PORTABLE}
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two folders, written by two processes with different hash seeds."""
-    folders = [tmp_path_factory.mktemp(name) for name in ("first", "second-with-a-longer-name")]
-    for seed, folder in enumerate(folders):
-        environment = os.environ | {"PYTHONHASHSEED": str(seed)}
-        subprocess.run([sys.executable, "-c", EXPORT, str(folder)], check=True, env=environment, timeout=120)
-    return folders
+def exported(tmp_path_factory: pytest.TempPathFactory, worker: Worker) -> Path:
+    """A folder with the default network in every format that runs everywhere."""
+    folder = tmp_path_factory.mktemp("first") / "new" / "folder"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "Worker", lambda: contextlib.nullcontext(worker))
+        patch.setattr(formats.base, "cxx_compiler", lambda: None)
+        assert main(["--all", "-o", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def artifacts(exported: Path) -> list[Artifact]:
+    return [runtime.load(exported / file) for file in FILES.values()]
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """The records of an archive, or the whole of another file."""
+    """Return the records of an archive, or the content of another file."""
     if not zipfile.is_zipfile(path):
         return {"": path.read_bytes()}
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-@pytest.mark.parametrize("format_name", PORTABLE)
-def test_two_processes_write_the_same_bytes(exported: list[Path], format_name: str) -> None:
-    first, second = (folder / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}" for folder in exported)
-    assert contents(first) == contents(second)
-    assert first.read_bytes() == second.read_bytes()
+def test_all_exports_the_default_network_to_every_portable_format(exported: Path) -> None:
+    assert {path.name for path in exported.iterdir()} == {*FILES.values(), FILE}
+    for entry in json.loads((exported / FILE).read_text())["artifacts"]:
+        assert entry["verify"]["status"] == "pass", entry["artifact"]["file"]
 
 
-@pytest.mark.parametrize("format_name", PORTABLE)
-def test_nothing_inside_names_this_machine(exported: list[Path], format_name: str) -> None:
-    path = exported[0] / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}"
-    machine = [str(Path(torch.__file__).parent.parent), str(Path.cwd()), str(exported[0]), str(Path.home()) + "/"]
-    for name, content in contents(path).items():
-        for place in (*machine, "stack_trace", '.py", line', "site-packages"):
-            assert place.encode() not in content, (name, place)
+def test_another_process_writes_the_same_bytes(exported: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "srblocks_export.cli", *(f"--{name}" for name in PORTABLE), "--verify", "off"]
+    environment = os.environ | {"PYTHONHASHSEED": "1"}
+    subprocess.run([*command, "-q", "-o", tmp_path], check=True, env=environment, timeout=120)
+    for file in FILES.values():
+        assert contents(exported / file) == contents(tmp_path / file), file
+        assert (exported / file).read_bytes() == (tmp_path / file).read_bytes(), file
 
 
-@pytest.mark.parametrize("format_name", PORTABLE)
-def test_the_embedded_manifest_is_the_sidecar_s(exported: list[Path], format_name: str) -> None:
-    file = f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}"
-    embedded = runtime.load(exported[0] / file).manifest.to_dict()
-    sidecar = json.loads((exported[0] / FILE).read_text())
-    entry = next(entry for entry in sidecar["artifacts"] if entry["artifact"]["file"] == file)
-    assert sidecar["schema"] == embedded["schema"] == SCHEMA
-    assert embedded == {key: entry[key] for key in ("schema", "model", "io", "precision", "rewrites")}
-    assert embedded["model"]["params"] == 12_809
-    assert embedded["io"]["input"]["dims"] == ["batch", 1, "height", "width"]
-    assert embedded["io"]["outputs"][0]["dims"] == ["batch", 1, "2*height", "2*width"]
-    assert entry["artifact"]["bytes"] == (exported[0] / file).stat().st_size
+def test_artifacts_contain_no_traces_of_the_machine(exported: Path) -> None:
+    machine = [str(Path(torch.__file__).parent.parent), str(Path.cwd()), str(exported), str(Path.home()) + "/"]
+    for file in FILES.values():
+        for name, content in contents(exported / file).items():
+            for trace in (*machine, "stack_trace", '.py", line', "site-packages"):
+                assert trace.encode() not in content, (file, name, trace)
 
 
-def test_a_manifest_is_read_and_written_unchanged_and_unknown_keys_are_ignored(exported: list[Path]) -> None:
-    for folder in (exported[0], FACTS / "v0.1.0"):
+def test_embedded_manifest_matches_the_sidecar(exported: Path, artifacts: list[Artifact]) -> None:
+    sidecar = json.loads((exported / FILE).read_text())
+    entries = {entry["artifact"]["file"]: entry for entry in sidecar["artifacts"]}
+    for artifact in artifacts:
+        file = artifact.path.name
+        embedded, entry = artifact.manifest.to_dict(), entries[file]
+        assert sidecar["schema"] == embedded["schema"] == SCHEMA, file
+        assert embedded == {key: entry[key] for key in ("schema", "model", "io", "precision", "rewrites")}, file
+        assert embedded["model"]["params"] == 12_809, file
+        assert embedded["io"]["input"]["dims"] == ["batch", 1, "height", "width"], file
+        assert embedded["io"]["outputs"][0]["dims"] == ["batch", 1, "2*height", "2*width"], file
+        assert entry["artifact"]["bytes"] == (exported / file).stat().st_size, file
+
+
+def test_manifest_round_trips_and_ignores_unknown_keys(exported: Path) -> None:
+    for folder in (exported, FACTS / "v0.1.0"):
         for entry in json.loads((folder / FILE).read_text())["artifacts"]:
             assert Manifest.from_dict(entry).to_dict() == entry
             entry["model"]["later"] = entry["later"] = 1
             assert "later" not in Manifest.from_dict(entry).to_dict()
 
 
-def test_an_artifact_says_its_format_network_and_shapes(exported: list[Path]) -> None:
-    artifact = runtime.load(exported[0] / "fsrcnn_x2_fp32_dyn.onnx")
-    assert repr(artifact) == "Artifact(fsrcnn x2, onnx, y images 1..x1x1..x1.., device='cpu')"
+def test_artifact_has_a_readable_repr(artifacts: list[Artifact]) -> None:
+    reprs = [repr(artifact) for artifact in artifacts]
+    assert reprs == [f"Artifact(fsrcnn x2, {name}, y images 1..x1x1..x1.., device='cpu')" for name in PORTABLE]
+
+
+def test_can_load_decides_by_suffix() -> None:
     assert runtime.can_load("any.aoti.pt2")
     assert not runtime.can_load("weights.safetensors")
 
 
-def test_the_folder_holds_the_artifacts_and_the_manifest_only(exported: list[Path]) -> None:
-    names = {f"fsrcnn_x2_fp32_dyn{FORMATS[name].suffix}" for name in PORTABLE} | {FILE}
-    assert {path.name for path in exported[0].iterdir()} == names
-
-
-def test_onnx_has_readable_dimensions_and_the_asked_operator_set(exported: list[Path]) -> None:
-    model = onnx.load(exported[0] / "fsrcnn_x2_fp32_dyn.onnx")
+def test_onnx_has_named_dimensions_and_one_operator_set(exported: Path) -> None:
+    model = onnx.load(exported / FILES["onnx"])
     shapes = {
         value.name: [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
         for value in (*model.graph.input, *model.graph.output)
@@ -110,25 +116,24 @@ def test_onnx_has_readable_dimensions_and_the_asked_operator_set(exported: list[
     assert sum(len(node.metadata_props) for node in model.graph.node) == 0
 
 
-@pytest.mark.parametrize("format_name", PORTABLE)
-def test_one_callable_takes_arrays_and_tensors(exported: list[Path], format_name: str) -> None:
-    artifact = runtime.load(exported[0] / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}")
+def test_artifact_accepts_tensors_and_arrays(artifacts: list[Artifact]) -> None:
     net = load_pretrained("fsrcnn", scale=2)
     lr = torch.rand(2, 1, 13, 7)
     with torch.no_grad():
         reference = net(lr)
-    sr = artifact(lr)
-    assert isinstance(sr, torch.Tensor)
-    assert torch.allclose(sr, reference, atol=1e-5)
-    array = artifact(lr.numpy().astype(np.float64))
-    assert isinstance(array, np.ndarray)
-    assert np.allclose(array, reference.numpy(), atol=1e-5)
-    assert artifact.scale == 2
+    for artifact in artifacts:
+        sr = artifact(lr)
+        assert isinstance(sr, torch.Tensor), artifact
+        assert torch.allclose(sr, reference, atol=1e-5), artifact
+        array = artifact(lr.numpy().astype(np.float64))
+        assert isinstance(array, np.ndarray), artifact
+        assert np.allclose(array, reference.numpy(), atol=1e-5), artifact
+        assert artifact.scale == 2, artifact
 
 
 @pytest.mark.parametrize("format_name", PORTABLE)
-def test_what_is_out_of_range_is_refused_with_the_range(exported: list[Path], format_name: str) -> None:
-    artifact = runtime.load(exported[0] / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}")
+def test_unsupported_input_is_rejected(artifacts: list[Artifact], format_name: str) -> None:
+    artifact = artifacts[PORTABLE.index(format_name)]
     with pytest.raises(InputError, match=r"E202 shape 1x3x8x8: channels 3 is outside 1..1; use 1..x1x1..x1.."):
         artifact(torch.rand(1, 3, 8, 8))
     with pytest.raises(InputError, match="E202 shape 8x8 has 2 dimensions instead of 4"):
@@ -140,60 +145,62 @@ def test_what_is_out_of_range_is_refused_with_the_range(exported: list[Path], fo
 
 
 @pytest.mark.parametrize("format_name", PORTABLE)
-def test_truncated_and_foreign_files_are_refused(exported: list[Path], tmp_path: Path, format_name: str) -> None:
+def test_damaged_files_are_rejected(exported: Path, tmp_path: Path, format_name: str) -> None:
     suffix = FORMATS[format_name].suffix
-    whole = (exported[0] / f"fsrcnn_x2_fp32_dyn{suffix}").read_bytes()
-    for name, content in (("half", whole[: len(whole) // 2]), ("text", b"hello"), ("empty", b"")):
+    content = (exported / FILES[format_name]).read_bytes()
+    for name, damaged in (("half", content[: len(content) // 2]), ("text", b"hello"), ("empty", b"")):
         path = tmp_path / f"{name}{suffix}"
-        path.write_bytes(content)
+        path.write_bytes(damaged)
         with pytest.raises(ExportError, match=r"E901 .* cannot be loaded as .*; export it again"):
             runtime.load(path)
     with pytest.raises(ExportError, match=r"E901 no such file: .*"):
         runtime.load(tmp_path / f"absent{suffix}")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda manifest: manifest.pop("io"),
-        lambda manifest: manifest.update(model=[]),
-        lambda manifest: manifest["io"]["input"].update(min=[1, 1]),
-        lambda manifest: manifest["io"]["input"].update(max=["a", 1, None, None]),
-        lambda manifest: manifest["io"]["input"].update(size_multiple=0),
-        lambda manifest: manifest.update(schema="another"),
-        lambda manifest: manifest["model"].pop("receptive_radius"),
-        lambda manifest: manifest["model"].update(receptive_radius="8"),
-        lambda manifest: manifest["model"].update(receptive_radius=-5),
-        lambda manifest: manifest["model"].update(receptive_radius=10**9),
-        lambda manifest: manifest["model"].update(name=None),
-        lambda manifest: manifest["model"].pop("config"),
-        lambda manifest: manifest["io"]["input"].update(color=["y"]),
-    ],
-)
-def test_a_tampered_manifest_is_refused(exported: list[Path], tmp_path: Path, change) -> None:
-    model = onnx.load(exported[0] / "fsrcnn_x2_fp32_dyn.onnx")
-    manifest = json.loads(model.metadata_props[0].value)
-    change(manifest)
-    model.metadata_props[0].value = json.dumps(manifest)
-    onnx.save(model, tmp_path / "tampered.onnx")
-    with pytest.raises(ExportError, match=r"E901 .*tampered.onnx has no valid srblocks.export/1 manifest"):
-        runtime.load(tmp_path / "tampered.onnx")
+TAMPERED = {
+    "no io": lambda manifest: manifest.pop("io"),
+    "model is a list": lambda manifest: manifest.update(model=[]),
+    "short minimum": lambda manifest: manifest["io"]["input"].update(min=[1, 1]),
+    "text in maximum": lambda manifest: manifest["io"]["input"].update(max=["a", 1, None, None]),
+    "size multiple 0": lambda manifest: manifest["io"]["input"].update(size_multiple=0),
+    "another schema": lambda manifest: manifest.update(schema="another"),
+    "no radius": lambda manifest: manifest["model"].pop("receptive_radius"),
+    "radius is text": lambda manifest: manifest["model"].update(receptive_radius="8"),
+    "negative radius": lambda manifest: manifest["model"].update(receptive_radius=-5),
+    "huge radius": lambda manifest: manifest["model"].update(receptive_radius=10**9),
+    "no name": lambda manifest: manifest["model"].update(name=None),
+    "no config": lambda manifest: manifest["model"].pop("config"),
+    "color is a list": lambda manifest: manifest["io"]["input"].update(color=["y"]),
+}
 
 
-@pytest.mark.parametrize("format_name", PORTABLE)
-def test_any_layout_of_memory_is_taken(exported: list[Path], format_name: str) -> None:
-    artifact = runtime.load(exported[0] / f"fsrcnn_x2_fp32_dyn{FORMATS[format_name].suffix}")
+def test_tampered_manifests_are_rejected(exported: Path, tmp_path: Path) -> None:
+    model = onnx.load(exported / FILES["onnx"])
+    original = model.metadata_props[0].value
+    for name, change in TAMPERED.items():
+        manifest = json.loads(original)
+        change(manifest)
+        model.metadata_props[0].value = json.dumps(manifest)
+        onnx.save(model, tmp_path / "tampered.onnx")
+        with pytest.raises(ExportError) as caught:
+            runtime.load(tmp_path / "tampered.onnx")
+        assert str(caught.value).startswith("E901 "), name
+        assert "tampered.onnx has no valid srblocks.export/1 manifest" in str(caught.value), name
+
+
+def test_artifact_accepts_any_memory_layout(artifacts: list[Artifact]) -> None:
     lr = np.random.default_rng(0).random((2, 1, 8, 12), np.float32)
-    reference = artifact(lr)
     frozen = lr.copy()
     frozen.flags.writeable = False
-    for same in (np.asfortranarray(lr), lr[::-1, :, ::-1].copy()[::-1, :, ::-1], frozen):
-        assert np.array_equal(artifact(same), reference)
     tensor = torch.from_numpy(lr).to(memory_format=torch.channels_last).requires_grad_()
-    assert np.allclose(artifact(tensor).numpy(), reference, atol=1e-6)
+    for artifact in artifacts:
+        reference = artifact(lr)
+        for same in (np.asfortranarray(lr), lr[::-1, :, ::-1].copy()[::-1, :, ::-1], frozen):
+            assert np.array_equal(artifact(same), reference), artifact
+        assert np.allclose(artifact(tensor).numpy(), reference, atol=1e-6), artifact
 
 
-def test_files_without_our_manifest_are_refused(tmp_path: Path) -> None:
+def test_files_without_a_manifest_are_rejected(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.ts"
     torch.jit.save(torch.jit.script(torch.nn.ReLU()), foreign)
     with pytest.raises(

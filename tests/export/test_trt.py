@@ -1,7 +1,4 @@
-"""Contract tests of `--trt`, on stand-ins for TensorRT 8.6, 10 and 11.
-
-The stand-ins compute by onnxruntime on the addresses that they are given, in the memory of the CPU.
-"""
+"""Contract tests of `--trt` with fakes of TensorRT 8.6, 10 and 11, which run engines in onnxruntime on the CPU."""
 
 import json
 from pathlib import Path
@@ -33,10 +30,10 @@ def newest(monkeypatch: pytest.MonkeyPatch) -> Standin:
     return imitate(monkeypatch, MAJORS[-1])
 
 
-def test_an_engine_is_made_from_the_onnx_file_and_verified(
-    made: tuple[str, list[ArtifactReport]], standin: Standin
+def test_engine_is_built_from_the_onnx_file_and_verified(
+    engine_export: tuple[str, list[ArtifactReport]], standin: Standin
 ) -> None:
-    onnx, engine = made[1]
+    onnx, engine = engine_export[1]
     assert (onnx.error, engine.error) == (None, None)
     assert onnx.path is not None
     assert engine.path == onnx.path.with_suffix(".engine")
@@ -52,23 +49,30 @@ def test_an_engine_is_made_from_the_onnx_file_and_verified(
     assert engine.path.read_bytes().partition(b"\n")[2] == onnx.path.read_bytes()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_loaded_engine_is_the_network(precision: str, standin: Standin, tmp_path: Path) -> None:
-    net = small_network()
-    path = export_engine(tmp_path, net, precision=precision)[1].path
+@pytest.mark.parametrize("options", [{}, {"reuse_output": True}, {"cuda_graph": True}], ids=str)
+def test_engine_matches_network(options: dict[str, bool], engine: Path) -> None:
+    check_outputs(runtime.load(engine, **options), TOLERANCE)
+
+
+def test_fp16_engine_matches_network(newest: Standin, tmp_path: Path) -> None:
+    path = export_engine(tmp_path, precision="fp16")[1].path
     assert path is not None
-    artifact = runtime.load(path)
+    check_outputs(runtime.load(path), 3e-2)
+
+
+def check_outputs(artifact: runtime.Artifact, tolerance: float) -> None:
+    net = small_network()
     for shape in ((1, 1, 9, 14), (2, 1, 17, 8), (1, 1, 9, 14)):
         lr = torch.rand(shape)
         with torch.no_grad():
             expected = net(lr)
-        assert relative_error(artifact(lr), expected) < (TOLERANCE if precision == "fp32" else 3e-2)
+        assert relative_error(artifact(lr), expected) < tolerance
         assert np.array_equal(artifact(lr.numpy()), artifact(lr).numpy())
     with pytest.raises(InputError, match=r"E202 .* height 41 is outside"):
         artifact(torch.rand(1, 1, 41, 9))
 
 
-def test_the_range_of_an_engine_is_its_profile(newest: Standin, tmp_path: Path) -> None:
+def test_engine_range_is_the_optimization_profile(newest: Standin, tmp_path: Path) -> None:
     report = export_engine(tmp_path, optimum=(1, 1, 20, 20), minimum=(1, 1, 8, 8))[1]
     assert report.path is not None
     plan = json.loads(report.path.read_bytes().partition(b"\n")[0])
@@ -77,7 +81,7 @@ def test_the_range_of_an_engine_is_its_profile(newest: Standin, tmp_path: Path) 
     assert shapes == Shapes((1, 1, 8, 8), (2, 1, 40, 40), optimum=(1, 1, 20, 20))
 
 
-def test_sizes_that_nobody_gives_are_usual_ones() -> None:
+def test_default_profile() -> None:
     request = ExportConfig(formats=("trt",), out=Path())
     shapes = request.shapes(image_channels=3, min_size=4, size_multiple=8)
     assert shapes.profile == ((1, 3, 8, 8), (1, 3, 264, 480), (1, 3, 536, 960))
@@ -86,17 +90,10 @@ def test_sizes_that_nobody_gives_are_usual_ones() -> None:
     assert shapes.profile == ((2, 3, 1000, 8), (2, 3, 1000, 480), (2, 3, 1000, 960))
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"formats": ("trt",), "optimum": (1, 3, 9, 9), "maximum": (1, 3, 8, 8)},
-            r"E202 --opt: .* height 9 is",
-        ),
-        (
-            {"formats": ("onnx",), "optimum": (1, 3, 9, 9)},
-            r"E200 --opt and .* have no effect with --onnx",
-        ),
+def test_options_without_effect_are_rejected() -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"formats": ("trt",), "optimum": (1, 3, 9, 9), "maximum": (1, 3, 8, 8)}, r"E202 --opt: .* height 9 is"),
+        ({"formats": ("onnx",), "optimum": (1, 3, 9, 9)}, r"E200 --opt and .* have no effect with --onnx"),
         ({"formats": ("pt2",), "engine": BuildOptions(workspace=1)}, r"E200 .* have no effect with --pt2"),
         ({"formats": ("trt",), "precision": "bf16"}, r"E200 --trt does not support bf16"),
         ({"formats": ("pt2",), "device": "cuda"}, r"E200 --device cuda has no effect with --pt2"),
@@ -105,29 +102,20 @@ def test_sizes_that_nobody_gives_are_usual_ones() -> None:
             {"formats": ("aoti",), "device": "cuda", "engine": BuildOptions(workspace=1)},
             r"E200 .* no effect with --aoti",
         ),
-    ],
-)
-def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ExportError, match=message):
-        ExportConfig(out=Path(), **options).shapes(image_channels=3, min_size=1, size_multiple=1)
+    ]
+    for options, message in cases:
+        with pytest.raises(ExportError, match=message):
+            ExportConfig(out=Path(), **options).shapes(image_channels=3, min_size=1, size_multiple=1)
 
 
-def test_a_version_compatible_plan_may_run_code_of_its_own(standin: Standin, tmp_path: Path) -> None:
-    report = export_engine(tmp_path, engine=BuildOptions(version_compatible=True))[1]
-    assert report.error is None
-    assert report.verification is not None
-
-
-def test_only_engines_have_graphs(tmp_path: Path) -> None:
+def test_only_engines_accept_cuda_graph(tmp_path: Path) -> None:
     (report,) = export_network(small_network(), ExportConfig(formats=("pt2",), out=tmp_path, verify="off"))
     assert report.path is not None
     with pytest.raises(ExportError, match=r"E200 pt2 artifacts have no option cuda_graph"):
         runtime.load(report.path, cuda_graph=True)
 
 
-def test_a_failed_build_leaves_the_onnx_file(
-    newest: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failed_build_keeps_the_onnx_file(newest: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     newest.faults["no_engine"] = "Could not find any implementation for node body.0/conv2d"
     code, _, err = run(capsys, "espcn", "--trt", "-o", tmp_path, "--max", "1x1x40x40")
     assert code == 7
@@ -135,7 +123,7 @@ def test_a_failed_build_leaves_the_onnx_file(
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".onnx"]
 
 
-def test_a_wrong_engine_is_rejected(newest: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_engine_is_rejected(newest: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(self: Any, stream: int) -> bool:
         memory(self._addresses["sr"], self.get_tensor_shape("sr"))[:] = 0.5
         return True
@@ -149,7 +137,7 @@ def test_a_wrong_engine_is_rejected(newest: Standin, tmp_path: Path, monkeypatch
     assert engine.path.name.endswith(".engine.rejected")
 
 
-def test_options_of_the_command_reach_tensorrt(
+def test_command_line_options_reach_tensorrt(
     standin: Standin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--workspace", "1GiB", "--opt-level", "4", "--version-compatible", "--tf32", "--max", "1x1x40x40"]
@@ -167,7 +155,7 @@ def test_options_of_the_command_reach_tensorrt(
 
 
 class Pasted(Network):
-    """Ends in F.fold, which TensorRT's parser does not take."""
+    """Network that ends in F.fold, which TensorRT's parser does not support."""
 
     def __init__(self) -> None:
         super().__init__(scale=2, image_channels=1)
@@ -184,7 +172,7 @@ class Paste(nn.Module):
         return nn.functional.fold(values, (2 * height, 2 * width), 2, stride=2)
 
 
-def test_operators_that_tensorrt_lacks_are_found_before_the_build(newest: Standin, tmp_path: Path) -> None:
+def test_unsupported_operators_are_found_before_the_build(newest: Standin, tmp_path: Path) -> None:
     onnx, engine = export_engine(tmp_path, Pasted().eval())
     assert onnx.error is None
     assert engine.error is not None

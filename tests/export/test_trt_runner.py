@@ -1,4 +1,4 @@
-"""Contract tests of running engines, on stand-ins for TensorRT 8.6, 10 and 11 and for CUDA."""
+"""Contract tests of running engines, with fakes of TensorRT and CUDA."""
 
 from pathlib import Path
 
@@ -7,18 +7,21 @@ import torch
 from torch import Tensor
 
 from helpers.cuda_standin import Stream
-from helpers.tensorrt_standin import Standin
+from helpers.tensorrt_standin import MAJORS, Standin
 from srblocks_export import runtime
 from srblocks_export.errors import ExportError
 
+# The runner calls every version alike; test_trt.py runs the engines of all of them.
+pytestmark = pytest.mark.parametrize("engine_export", MAJORS[-1:], indirect=True)
 
-def test_strided_images_are_read_as_images(engine: Path) -> None:
+
+def test_strided_images(engine: Path) -> None:
     artifact = runtime.load(engine)
     lr = torch.rand(1, 1, 12, 24)
     assert torch.equal(artifact(lr[..., ::2]), artifact(lr[..., ::2].contiguous()))
 
 
-def test_an_engine_of_another_machine_is_not_deserialized(
+def test_engine_of_another_machine_is_not_deserialized(
     engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("srblocks_export.formats.tensorrt.trt_engine.host.compute_capability", lambda number=0: "7.5")
@@ -27,7 +30,7 @@ def test_an_engine_of_another_machine_is_not_deserialized(
     assert "deserialize_cuda_engine" not in standin.made
 
 
-def test_an_engine_that_is_not_its_manifests_is_refused(engine: Path, standin: Standin) -> None:
+def test_engine_that_does_not_match_its_manifest_is_rejected(engine: Path, standin: Standin) -> None:
     engine.write_bytes(engine.read_bytes() + b"\0")
     with pytest.raises(ExportError, match=r"E901 .* does not match its manifest entry"):
         runtime.load(engine)
@@ -37,14 +40,14 @@ def test_an_engine_that_is_not_its_manifests_is_refused(engine: Path, standin: S
     assert "deserialize_cuda_engine" not in standin.made
 
 
-def test_a_plan_that_tensorrt_refuses_is_named(engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_rejected_by_tensorrt_raises(engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("srblocks_export.formats.tensorrt.loader.misfit", lambda made, here: None)
     monkeypatch.setitem(vars(standin.module), "__version__", "0.0")
     with pytest.raises(ExportError, match=r"E801 TensorRT cannot load the engine: expecting another library version"):
         runtime.load(engine)
 
 
-def test_it_runs_on_the_callers_stream(engine: Path, standin: Standin) -> None:
+def test_engine_runs_on_the_current_stream(engine: Path, standin: Standin) -> None:
     artifact = runtime.load(engine)
     artifact(torch.rand(1, 1, 9, 9))
     assert standin.arguments("execute_async_v3") == [(7, 7)]
@@ -55,7 +58,7 @@ def test_it_runs_on_the_callers_stream(engine: Path, standin: Standin) -> None:
 
 
 @pytest.mark.parametrize("cuda_graph", [False, True])
-def test_the_default_stream_waits_for_one_of_its_own(
+def test_default_stream_is_replaced_by_a_side_stream(
     cuda_graph: bool, engine: Path, standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Stream.stack[:] = [Stream(0)]
@@ -66,7 +69,7 @@ def test_the_default_stream_waits_for_one_of_its_own(
     assert [stream.cuda_stream for stream in Stream.stack] == [0]
 
 
-def test_the_default_stream_waits_after_a_failure_too(engine: Path, standin: Standin) -> None:
+def test_default_stream_waits_after_a_failure(engine: Path, standin: Standin) -> None:
     Stream.stack[:] = [Stream(0)]
     artifact = runtime.load(engine)
     standin.faults["not_run"] = ""
@@ -75,7 +78,7 @@ def test_the_default_stream_waits_after_a_failure_too(engine: Path, standin: Sta
     assert Stream.log[-1] == (0, "waits for", 99)
 
 
-def test_a_failed_capture_is_one_error_and_leaves_the_callers_stream(engine: Path, standin: Standin) -> None:
+def test_failed_capture_raises_and_restores_the_current_stream(engine: Path, standin: Standin) -> None:
     artifact = runtime.load(engine, cuda_graph=True)
     standin.faults["not_captured"] = ""
     with pytest.raises(ExportError, match=r"E702 the engine cannot be captured as a CUDA graph .*; load it without"):
@@ -86,7 +89,7 @@ def test_a_failed_capture_is_one_error_and_leaves_the_callers_stream(engine: Pat
 
 
 @pytest.mark.parametrize("cuda_graph", [False, True])
-def test_it_runs_in_and_out_of_inference_mode(cuda_graph: bool, engine: Path) -> None:
+def test_engine_runs_in_and_out_of_inference_mode(cuda_graph: bool, engine: Path) -> None:
     artifact = runtime.load(engine, cuda_graph=cuda_graph, reuse_output=True)
     lr = torch.rand(1, 1, 9, 9)
     with torch.inference_mode():
@@ -95,16 +98,16 @@ def test_it_runs_in_and_out_of_inference_mode(cuda_graph: bool, engine: Path) ->
     assert torch.equal(artifact(lr.clone().requires_grad_()), inside)
 
 
-def test_images_may_begin_anywhere_and_be_negated(engine: Path) -> None:
+def test_unaligned_and_negated_images(engine: Path) -> None:
     artifact = runtime.load(engine)
     batch = torch.rand(2, 1, 9, 9)
-    assert torch.equal(artifact(batch[1:]), artifact(batch[1:].clone()))  # the stand-in wants aligned addresses
+    assert torch.equal(artifact(batch[1:]), artifact(batch[1:].clone()))  # the fake engine requires aligned addresses
     negated = torch.view_as_complex(torch.stack((batch, -batch), -1).contiguous()).conj().imag
     assert negated.is_neg()
     assert torch.equal(artifact(negated), artifact(batch))
 
 
-def test_an_output_is_the_callers_unless_it_is_to_be_reused(engine: Path, standin: Standin) -> None:
+def test_output_is_new_unless_reused(engine: Path, standin: Standin) -> None:
     first, second = torch.rand(2, 1, 1, 9, 9)
     artifact = runtime.load(engine)
     kept = artifact(first)
@@ -116,7 +119,7 @@ def test_an_output_is_the_callers_unless_it_is_to_be_reused(engine: Path, standi
     assert torch.equal(sparing(first), before)
 
 
-def test_shapes_are_told_to_tensorrt_when_they_change(engine: Path, standin: Standin) -> None:
+def test_input_shape_is_set_only_when_it_changes(engine: Path, standin: Standin) -> None:
     artifact = runtime.load(engine)
     for side in (9, 9, 12, 9):
         assert artifact(torch.rand(1, 1, 9, side)).shape == (1, 1, 27, 3 * side)
@@ -124,9 +127,7 @@ def test_shapes_are_told_to_tensorrt_when_they_change(engine: Path, standin: Sta
 
 
 @pytest.mark.parametrize("reuse_output", [False, True])
-def test_a_cuda_graph_is_captured_once_per_shape_and_gives_the_same(
-    reuse_output: bool, engine: Path, standin: Standin
-) -> None:
+def test_cuda_graph_is_captured_once_per_shape(reuse_output: bool, engine: Path, standin: Standin) -> None:
     images = [torch.rand(1, 1, 9, side) for side in (9, 9, 12, 9)]
     expected = [runtime.load(engine)(lr) for lr in images]
     standin.calls.clear()
@@ -135,7 +136,7 @@ def test_a_cuda_graph_is_captured_once_per_shape_and_gives_the_same(
     for lr, sr in zip(images, expected, strict=True):
         kept.append(artifact(lr))
         assert torch.equal(kept[-1], sr)
-    assert standin.made.count("execute_async_v3") == 2 * 3  # a run ahead of each of three captures
+    assert standin.made.count("execute_async_v3") == 2 * 3  # one run before each of three captures
     assert (kept[0].data_ptr() == kept[1].data_ptr()) == reuse_output
 
 
@@ -146,9 +147,7 @@ def test_a_cuda_graph_is_captured_once_per_shape_and_gives_the_same(
         ("not_run", r"E702 TensorRT failed to run the engine"),
     ],
 )
-def test_a_failed_run_is_an_error_and_the_next_one_starts_afresh(
-    fault: str, message: str, engine: Path, standin: Standin
-) -> None:
+def test_engine_recovers_from_a_failed_run(fault: str, message: str, engine: Path, standin: Standin) -> None:
     artifact = runtime.load(engine)
     standin.faults[fault] = ""
     with pytest.raises(ExportError, match=message):
@@ -157,7 +156,7 @@ def test_a_failed_run_is_an_error_and_the_next_one_starts_afresh(
     assert artifact(torch.rand(1, 1, 9, 9)).shape == (1, 1, 27, 27)
 
 
-def test_an_engine_without_room_to_run_is_an_error(engine: Path, standin: Standin) -> None:
+def test_too_little_memory_for_the_engine_raises(engine: Path, standin: Standin) -> None:
     standin.faults["no_context"] = ""
     with pytest.raises(ExportError, match=r"E702 too little memory to run the engine"):
         runtime.load(engine)
