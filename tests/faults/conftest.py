@@ -1,4 +1,4 @@
-"""Servers that start the commands, and what the commands are given."""
+"""Servers that run the commands, and their input files."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from srblocks.inference.images import ImageFile, write_image
 
 @pytest.fixture(scope="session")
 def _open_folder() -> Iterator[Path]:
-    """A folder that a user without rights can look into too, as pytest's own never are for long."""
+    """A folder that unprivileged users can read, unlike those of pytest."""
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -22,14 +22,14 @@ def _open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def commands(_open_folder: Path) -> Iterator[Commands]:
-    """Starts commands that find everything imported."""
+    """Runs commands with everything imported."""
     with Commands(_open_folder / "commands") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def bare_commands(_open_folder: Path) -> Iterator[Commands]:
-    """Starts commands that find what srblocks always needs imported, and nothing else."""
+    """Runs commands with only the required libraries imported."""
     with Commands(
         _open_folder / "bare", ["torch", "numpy", "einops", "safetensors.torch", "rich.table"], warm=False
     ) as server:
@@ -38,7 +38,7 @@ def bare_commands(_open_folder: Path) -> Iterator[Commands]:
 
 @pytest.fixture
 def folder(_open_folder: Path, request: pytest.FixtureRequest) -> Path:
-    """An empty folder of a test's own, which everybody may write."""
+    """An empty folder that every user may write to."""
     made = _open_folder / request.node.name.translate(str.maketrans("[]/", "---"))
     made.mkdir()
     made.chmod(0o777)
@@ -47,7 +47,7 @@ def folder(_open_folder: Path, request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def images(_open_folder: Path) -> Path:
-    """Three images of different formats."""
+    """Three images in different formats."""
     made = _open_folder / "images"
     made.mkdir()
     for number, name in enumerate(("a.png", "b.jpg", "c.tif")):

@@ -1,4 +1,4 @@
-"""Several exports to one folder at once: every file and its entry are those of one of them."""
+"""Concurrent exports to one folder: each file and its manifest entry come from the same export."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from srblocks_export.runtime import load
 
 
 def entries(folder: Path) -> dict[str, dict]:
-    """The entries of the manifest, each of which fits its file."""
+    """Return the manifest entries by file, after comparing each with its file."""
     found = {each["artifact"]["file"]: each for each in json.loads((folder / "manifest.json").read_text())["artifacts"]}
     for name, entry in found.items():
         content = (folder / name).read_bytes()
@@ -23,7 +23,7 @@ def entries(folder: Path) -> dict[str, dict]:
     return found
 
 
-def test_all_entries_are_there_and_of_equal_names_one_wins(
+def test_all_names_are_listed_and_the_first_of_equal_names_wins(
     commands: Commands, tmp_path: Path, tally: Counter[str]
 ) -> None:
     for number in range(CASES):
@@ -47,7 +47,9 @@ def test_all_entries_are_there_and_of_equal_names_one_wins(
         assert sorted(path.name for path in out.iterdir()) == ["a.ts", "b.ts", "c.ts", "manifest.json", "same.ts"]
 
 
-def test_with_force_the_last_one_wins_as_a_whole(commands: Commands, tmp_path: Path, tally: Counter[str]) -> None:
+def test_with_force_the_last_export_replaces_file_and_entry(
+    commands: Commands, tmp_path: Path, tally: Counter[str]
+) -> None:
     flags = ["--torchscript", "--pt2"]
     for number in range(CASES):
         out = tmp_path / str(number)

@@ -1,4 +1,4 @@
-"""Commands that are asked to end, and what a killed one leaves running."""
+"""Interrupted and killed commands leave no temporary files and no processes."""
 
 import random
 import signal
@@ -12,7 +12,7 @@ from helpers.commands import Commands
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("program", ["export", "upscale"])
-def test_a_command_that_is_asked_to_end_takes_its_temporary_files_along(
+def test_interrupted_command_removes_its_temporary_files(
     commands: Commands, images: Path, tmp_path: Path, program: str, number: int
 ) -> None:
     (tmp_path / "temporary").mkdir()
@@ -34,17 +34,17 @@ def test_a_command_that_is_asked_to_end_takes_its_temporary_files_along(
     assert [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
 
 
-def test_the_process_that_verifies_ends_with_a_killed_export(commands: Commands, tmp_path: Path) -> None:
+def test_verification_process_ends_when_the_export_is_killed(commands: Commands, tmp_path: Path) -> None:
     (tmp_path / "temporary").mkdir()
 
     def verifying() -> list[Path]:
-        """Processes of this export, by the folder of its temporary files."""
+        """Return the processes of this export, found by its temporary folder."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 if str(tmp_path).encode() in (process / "environ").read_bytes():
                     found.append(process)
-            except OSError:  # it has ended, or is another user's
+            except OSError:  # ended, or of another user
                 continue
         return found
 
@@ -54,6 +54,7 @@ def test_the_process_that_verifies_ends_with_a_killed_export(commands: Commands,
         time.sleep(0.05)
     process.kill()
     assert process.wait().code == -signal.SIGKILL
+    assert list((tmp_path / "o").glob("[!.]*")) == []
     while verifying() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert verifying() == []

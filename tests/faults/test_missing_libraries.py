@@ -1,4 +1,4 @@
-"""Every optional library removed, one at a time: what needs it says what to install, and all else works."""
+"""Missing optional libraries: what needs one names the package to install; everything else works."""
 
 import contextlib
 import importlib
@@ -8,6 +8,7 @@ import pkgutil
 import runpy
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -36,140 +37,139 @@ NEEDED_BY = {
     "torchsr": (),
     "skimage": (),
 }
-"""The modules that cannot be imported without an optional library."""
+"""Modules that cannot be imported without an optional library."""
+
+MAIN = {"export": "srblocks_export.cli", "upscale": "srblocks.inference.cli", "evaluate": "srblocks.evaluate.cli"}
 
 
-def look_around(*others: str) -> None:
-    """Print which modules do not import, of the library and of those named, and what the commands' --help gives."""
+def report_imports(*others: str) -> None:
+    """Print the modules that fail to import with their errors, and the exit codes of the commands with --help."""
     package = importlib.import_module("srblocks")
-    found: dict[str, str] = {}
+    failed: dict[str, str] = {}
     modules = [each.name for each in pkgutil.walk_packages(package.__path__, "srblocks.", onerror=lambda name: None)]
     own = [name for name in modules if not name.startswith("srblocks.integrations.") and not name.endswith("__main__")]
     for name in (*own, *others):
         try:
             importlib.import_module(name)
         except ImportError as error:
-            found[name] = str(error)
-    codes = []
-    for name in ("srblocks_export.cli", "srblocks.inference.cli", "srblocks.evaluate.cli"):
-        with contextlib.redirect_stdout(io.StringIO()):
-            codes.append(importlib.import_module(name).main(["--help"]))
-    print(json.dumps([found, codes]))
+            failed[name] = str(error)
+    with contextlib.redirect_stdout(io.StringIO()):
+        codes = [importlib.import_module(name).main(["--help"]) for name in MAIN.values()]
+    print(json.dumps([failed, codes]))
 
 
-def run_file(path: str, *arguments: str) -> None:
-    """Run a file as Python does."""
-    sys.argv = [path, *arguments]
-    runpy.run_path(path, run_name="__main__")
+def run_commands(lines: str) -> None:
+    """Run command lines in one process, and print the exit code, output and errors of each."""
+    results = []
+    for program, *arguments in json.loads(lines):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                if program in MAIN:
+                    code = importlib.import_module(MAIN[program]).main(arguments)
+                else:
+                    sys.argv = [program, *arguments]
+                    code = runpy.run_path(program, run_name="__main__") and 0
+            except SystemExit as stop:
+                code = stop.code
+        results.append([code, out.getvalue(), err.getvalue()])
+    print(json.dumps(results))
 
 
-@pytest.mark.parametrize("library", ["all", *NEEDED_BY])
-def test_without_it_only_what_needs_it_cannot_be_imported(
+@pytest.mark.parametrize("library", ["all", *[pytest.param(name, marks=pytest.mark.slow) for name in NEEDED_BY]])
+def test_only_modules_that_need_a_library_fail_to_import(
     bare_commands: Commands, tally: Counter[str], library: str
 ) -> None:
     absent = list(NEEDED_BY) if library == "all" else [library]
     expected = {name for each in absent for name in NEEDED_BY[each]}
-    others = sorted(name for name in expected if ".integrations." in name)
-    found = bare_commands.run("call", __file__, "look_around", *others, absent=absent)
+    integrations = sorted(name for name in expected if ".integrations." in name)
+    found = bare_commands.run("call", __file__, "report_imports", *integrations, absent=absent)
     assert (found.code, found.err) == (0, "")
-    modules, codes = json.loads(found.out)
+    failed, codes = json.loads(found.out)
     assert codes == [0, 0, 0]
-    assert {name for name in modules if not name.startswith("srblocks.inference.images.")} == expected
-    assert [message for message in modules.values() if 'pip install "srblocks[' not in message] == []
-    tally["libraries removed"] += 1
+    assert {name for name in failed if not name.startswith("srblocks.inference.images.")} == expected
+    assert [message for message in failed.values() if 'pip install "srblocks[' not in message] == []
+    for name in integrations:
+        assert f"srblocks[{name.rpartition('.')[2]}]" in failed[name]
+    tally["libraries removed"] += len(absent)
 
 
-@pytest.mark.parametrize(
-    "library,program,arguments,message",
-    [
-        ("onnx", "export", ["--onnx"], 'srblocks-export: E401 onnx: onnx not installed; pip install "srblocks[onnx]"'),
-        pytest.param(
-            "onnxscript",
-            "export",
-            ["--onnx"],
-            "srblocks-export: E401 onnx: onnxscript not installed; pip install",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            "onnxruntime",
-            "export",
-            ["--onnx"],
-            "srblocks-export: E401 onnx: onnxruntime not installed; pip install",
-            marks=pytest.mark.slow,
-        ),
-        ("torch_tensorrt", "export", ["--torch-trt"], "srblocks-export: E401 torch-trt: "),
-        (
-            "PIL",
-            "export",
-            ["--torchscript", "--precision", "fp16", "--calibrate", "PICTURES"],
-            "srblocks-export: E401 --calibrate: reading and writing images requires Pillow; pip install",
-        ),
-        ("scipy", "export", ["net.mat"], "srblocks-export: E401 net.mat: .mat files require scipy; pip install"),
-        ("PIL", "upscale", ["PICTURES"], "srblocks-upscale: reading and writing images requires Pillow; pip install"),
-        (
-            "onnxruntime",
-            "upscale",
-            ["PICTURES", "--model", "net.onnx"],
-            "srblocks-upscale: E401 onnx artifacts cannot run here: onnxruntime not installed; pip install",
-        ),
-        (
-            "scipy",
-            "upscale",
-            ["PICTURES", "--model", "net.mat"],
-            "srblocks-upscale: net.mat: .mat files require scipy; pip install",
-        ),
-        (
-            "PIL",
-            "evaluate",
-            ["--data", "PICTURES", "--scale", "2"],
-            "srblocks-evaluate: reading and writing images requires Pillow; pip install",
-        ),
-        (
-            "onnxruntime",
-            "evaluate",
-            ["--data", "PICTURES", "--artifact", "net.onnx"],
-            "srblocks-evaluate: E401 onnx artifacts cannot run here: onnxruntime not installed; pip install",
-        ),
-        ("lightning_fabric", "train.py", ["--help"], "train.py: No module named 'lightning_fabric'; pip install"),
-        ("ray", "ray_upscale.py", ["a", "b"], "ray_upscale.py: No module named 'ray'; pip install"),
-    ],
-    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
-)
-def test_what_needs_it_says_what_to_install(
-    bare_commands: Commands,
-    images: Path,
-    tmp_path: Path,
-    library: str,
-    program: str,
-    arguments: list[str],
-    message: str,
-) -> None:
+NO_PILLOW = "reading and writing images requires Pillow; pip install"
+NO_SCIPY = "net.mat: .mat files require scipy; pip install"
+NO_RUNTIME = "E401 onnx artifacts cannot run here: onnxruntime not installed; pip install"
+TRAIN, RAY_UPSCALE = (str(REPOSITORY / "examples" / name) for name in ("train.py", "ray_upscale.py"))
+PILLOW_ERRORS = {
+    "srblocks-export: E401 --calibrate: " + NO_PILLOW: (
+        *("export", "--torchscript", "--precision", "fp16", "--calibrate", "IMAGES", "-o", "OUT"),
+    ),
+    "srblocks-upscale: " + NO_PILLOW: ("upscale", "IMAGES", "-o", "OUT"),
+    "srblocks-evaluate: " + NO_PILLOW: ("evaluate", "--data", "IMAGES", "--scale", "2"),
+}
+OTHER_ERRORS = {
+    'srblocks-export: E401 onnx: onnx, onnxruntime not installed; pip install "srblocks[onnx]"': (
+        *("export", "--onnx", "-o", "OUT"),
+    ),
+    "srblocks-export: E401 torch-trt: ": ("export", "--torch-trt", "-o", "OUT"),
+    "srblocks-export: E401 " + NO_SCIPY: ("export", "net.mat", "-o", "OUT"),
+    "srblocks-upscale: " + NO_SCIPY: ("upscale", "IMAGES", "-o", "OUT", "--model", "net.mat"),
+    "srblocks-upscale: " + NO_RUNTIME: ("upscale", "IMAGES", "-o", "OUT", "--model", "net.onnx"),
+    "srblocks-evaluate: " + NO_RUNTIME: ("evaluate", "--data", "IMAGES", "--artifact", "net.onnx"),
+    "train.py: No module named 'lightning_fabric'; pip install": (TRAIN, "--help"),
+    "ray_upscale.py: No module named 'ray'; pip install": (RAY_UPSCALE, "a", "b"),
+}
+"""Beginnings of errors -> command lines."""
+
+Run = Callable[..., list[tuple[int, str, str]]]
+
+
+@pytest.fixture
+def run_without(bare_commands: Commands, images: Path, tmp_path: Path) -> Run:
+    """Runs command lines in one process without some libraries; returns exit codes, outputs and errors."""
     from scipy.io import savemat
 
-    (tmp_path / "net.onnx").write_bytes(b"not looked into")
+    (tmp_path / "net.onnx").write_bytes(b"not read")
     savemat(tmp_path / "net.mat", {"x": 1})
-    given = [str(images) if word == "PICTURES" else word for word in arguments]
-    if program in ("export", "upscale"):
-        given += ["-o", str(tmp_path / "out"), *["--verify", "off"] * (program == "export")]
-    if program.endswith(".py"):
-        program, given = "call", [__file__, "run_file", str(REPOSITORY / "examples" / program), *given]
-    found = bare_commands.run(program, *given, absent=[library], current=str(tmp_path))
-    assert found.code == 4, found.err
-    assert found.err.startswith(message)
-    assert "pip install " in found.err
-    assert "Traceback" not in found.err
-    assert not (tmp_path / "out").exists() or list((tmp_path / "out").glob("*.ts")) == []
+    names = {"IMAGES": str(images), "OUT": str(tmp_path / "out")}
+
+    def run(absent: Sequence[str], *lines: Sequence[str]) -> list[tuple[int, str, str]]:
+        given = json.dumps([[names.get(word, word) for word in line] for line in lines])
+        found = bare_commands.run("call", __file__, "run_commands", given, absent=absent, current=str(tmp_path))
+        assert (found.code, found.err) == (0, "")
+        return json.loads(found.out)
+
+    return run
 
 
-def test_the_other_formats_are_written_and_a_report_says_what_is_missing(
-    bare_commands: Commands, tmp_path: Path
-) -> None:
-    options = ["--onnx", "--torchscript", "--verify", "off", "--json", "-o", tmp_path]
-    found = bare_commands.run("export", *options, absent=["onnx"])
-    onnx, torchscript = json.loads(found.out)["artifacts"]
-    assert (found.code, onnx["exit_code"], torchscript["exit_code"]) == (4, 4, 0)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fsrcnn_x2_fp32_dyn.ts", "manifest.json"]
-    found = bare_commands.run("export", "--check-env", "--json", absent=["onnx", "tensorrt"])
-    formats = json.loads(found.out)["formats"]
-    assert [name for name, state in formats.items() if state["remedy"] and "install" not in state["remedy"]] == []
-    assert formats["onnx"]["missing"] == "onnx not installed"
+def check_errors(errors: Iterable[str], results: Iterable[tuple[int, str, str]]) -> None:
+    for message, (code, _, err) in zip(errors, results, strict=True):
+        assert code == 4, (message, err)
+        assert err.startswith(message), message
+        assert "pip install " in err, message
+        assert "Traceback" not in err, message
+
+
+def test_errors_name_the_packages_to_install_and_other_formats_are_written(run_without: Run, tmp_path: Path) -> None:
+    absent = ["onnx", "onnxruntime", "scipy", "tensorrt", "torch_tensorrt", "lightning_fabric", "ray"]
+    formats = ("export", "--onnx", "--torchscript", "--verify", "off", "--json", "-o", "formats")
+    environment = ("export", "--check-env", "--json")
+    *results, (code, written, _), (_, state, _) = run_without(absent, *OTHER_ERRORS.values(), formats, environment)
+    check_errors(OTHER_ERRORS, results)
+    assert list(tmp_path.glob("out/*")) == []
+    onnx, torchscript = json.loads(written)["artifacts"]
+    assert (code, onnx["exit_code"], torchscript["exit_code"]) == (4, 4, 0)
+    assert sorted(path.name for path in (tmp_path / "formats").iterdir()) == ["fsrcnn_x2_fp32_dyn.ts", "manifest.json"]
+    formats = json.loads(state)["formats"]
+    assert [name for name, row in formats.items() if row["remedy"] and "install" not in row["remedy"]] == []
+    assert formats["onnx"]["missing"] == "onnx, onnxruntime not installed"
+
+
+def test_errors_without_pillow_name_the_package_to_install(run_without: Run, tmp_path: Path) -> None:
+    check_errors(PILLOW_ERRORS, run_without(["PIL"], *PILLOW_ERRORS.values()))
+    assert list(tmp_path.glob("out/*.ts")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
+def test_onnx_export_names_each_missing_library(run_without: Run, library: str) -> None:
+    (result,) = run_without([library], ("export", "--onnx", "-o", "OUT"))
+    check_errors([f"srblocks-export: E401 onnx: {library} not installed; pip install"], [result])

@@ -1,4 +1,4 @@
-"""Command lines that cannot be meant: one line each, the documented exit code, and JSON where it was asked for."""
+"""Invalid file names and usage errors: one line each, the documented exit code, and JSON on request."""
 
 import json
 from pathlib import Path
@@ -12,57 +12,49 @@ from srblocks_export.manifest import SCHEMA, add_artifact
 LONG = "n" * 300
 
 
-@pytest.mark.parametrize(
-    "program,arguments,code,message",
-    [
-        ("upscale", [LONG, "-o", "OUT"], 9, "cannot be read (File name too long)"),
-        ("upscale", [f"{LONG}.png", "-o", "OUT"], 9, "cannot be read (File name too long)"),
-        ("upscale", ["PICTURES", "-o", LONG], 3, "cannot be written (File name too long); choose another -o"),
-        ("upscale", ["PICTURES/a.png", "-o", f"{LONG}.png"], 3, "cannot be written (File name too long); choose"),
-        ("upscale", ["PICTURES", "-o", "OUT", "--model", f"{LONG}.pth"], 9, "cannot be read (File name too long)"),
-        ("upscale", ["PICTURES", "-o", "OUT", "--model", f"{LONG}.onnx"], 9, "cannot be read (File name too long)"),
-        ("evaluate", ["--scale", "2", "--data", LONG], 9, "cannot be read (File name too long)"),
-        ("evaluate", ["--scale", "2", "--data", "PICTURES", "--weights", LONG], 9, "cannot be read (File name too lo"),
-        ("evaluate", ["--data", "PICTURES", "--artifact", f"{LONG}.ts"], 9, "cannot be read (File name too long)"),
-        ("export", [LONG, "-o", "OUT"], 2, "E201 unknown network"),
-        ("export", ["--weights", LONG, "-o", "OUT"], 9, "cannot be read (File name too long)"),
-        ("export", ["--torchscript", "-o", LONG], 3, "cannot be written (File name too long); choose another folder"),
-    ],
-)
-def test_a_name_that_no_file_can_have_is_said_in_one_line(
-    commands: Commands, images: Path, tmp_path: Path, program: str, arguments: list[str], code: int, message: str
-) -> None:
-    given = [word.replace("PICTURES", str(images)).replace("OUT", str(tmp_path / "out")) for word in arguments]
-    found = commands.run(program, *given, current=str(tmp_path))
-    assert (found.code, found.out) == (code, "")
-    assert message in found.err
-    assert found.err.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+def test_too_long_file_names_are_reported_in_one_line(commands: Commands, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    unreadable = "cannot be read (File name too long)"
+    unwritable = "cannot be written (File name too long); choose another"
+    for code, message, *line in (
+        (9, unreadable, "upscale", LONG, "-o", out),
+        (9, unreadable, "upscale", f"{LONG}.png", "-o", out),
+        (3, f"{unwritable} -o", "upscale", images, "-o", LONG),
+        (3, unwritable, "upscale", images / "a.png", "-o", f"{LONG}.png"),
+        (9, unreadable, "upscale", images, "-o", out, "--model", f"{LONG}.pth"),
+        (9, unreadable, "upscale", images, "-o", out, "--model", f"{LONG}.onnx"),
+        (9, unreadable, "evaluate", "--scale", 2, "--data", LONG),
+        (9, unreadable, "evaluate", "--scale", 2, "--data", images, "--weights", LONG),
+        (9, unreadable, "evaluate", "--data", images, "--artifact", f"{LONG}.ts"),
+        (2, "E201 unknown network", "export", LONG, "-o", out),
+        (9, unreadable, "export", "--weights", LONG, "-o", out),
+        (3, f"{unwritable} folder", "export", "--torchscript", "-o", LONG),
+    ):
+        found = commands.run(*line, current=str(tmp_path))
+        assert (found.code, found.out) == (code, ""), line
+        assert message in found.err, line
+        assert found.err.count("\n") == 1, line
+        assert list(tmp_path.iterdir()) == [], line
 
 
-@pytest.mark.parametrize(
-    "arguments,message",
-    [
+def test_usage_errors_are_json_on_request(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for message, *arguments in (
         (
-            ["--scale", "two"],
             'E200 invalid value for --scale: unable to convert "two" into int; see srblocks-export --help',
+            *("--scale", "two"),
         ),
-        (["--nonsense"], "E200 unknown option: --nonsense"),
-        (["--shape", "banana"], "E203 invalid shape 'banana'"),
-        (["edsr_basline"], "E201 unknown network 'edsr_basline'"),
-    ],
-)
-def test_wrong_usage_is_json_where_it_was_asked_for(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    code, out, err = run(capsys, *arguments, "--json", "-o", tmp_path)
-    assert code == 2
-    assert err.startswith(f"srblocks-export: {message}")
-    report = json.loads(out)
-    assert (report["exit_code"], f"srblocks-export: {report['error']}\n") == (2, err)
+        ("E200 unknown option: --nonsense", "--nonsense"),
+        ("E203 invalid shape 'banana'", "--shape", "banana"),
+        ("E201 unknown network 'edsr_basline'", "edsr_basline"),
+    ):
+        code, out, err = run(capsys, *arguments, "--json", "-o", tmp_path)
+        assert code == 2, arguments
+        assert err.startswith(f"srblocks-export: {message}"), arguments
+        report = json.loads(out)
+        assert (report["exit_code"], f"srblocks-export: {report['error']}\n") == (2, err), arguments
 
 
-def test_the_entry_of_a_file_goes_before_the_file_and_comes_after_it(
+def test_manifest_entry_is_removed_before_the_file_is_replaced_and_added_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from srblocks._utils import files
@@ -79,10 +71,10 @@ def test_the_entry_of_a_file_goes_before_the_file_and_comes_after_it(
 
     add("old")
     assert listed() == ["old"]
-    honest, seen = files.publish, []
+    original, seen = files.publish, []
 
     def publish(temporary: Path, path: Path) -> None:
-        honest(temporary, path)
+        original(temporary, path)
         seen.append((path.name, listed(), (tmp_path / "a.ts").read_text()))
 
     monkeypatch.setattr(files, "publish", publish)
