@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from checkpoints import authors_dense as dense
 from checkpoints import authors_plain as plain
@@ -241,16 +242,21 @@ def _ports() -> Iterator[Variant]:
     yield variant("jt827859032's DRRN", "drrn_b1u25", ports.drrn_jt827859032(), config)
 
 
-VARIANTS = (
-    *_edsr(),
-    *_attentive(),
-    *_srresnet(),
-    *_dense(),
-    *_carn(),
-    *_dbpn(),
-    *_prosr(),
-    *_three_layers(),
-    *_pre_upsampling(),
-    *_pyramids(),
-    *_ports(),
+GROUPS = (
+    _edsr,
+    _attentive,
+    _srresnet,
+    _dense,
+    _carn,
+    _dbpn,
+    _prosr,
+    _three_layers,
+    _pre_upsampling,
+    _pyramids,
+    _ports,
 )
+
+
+def variants() -> Iterator[Variant]:
+    """Return the variants of all groups."""
+    return chain.from_iterable(group() for group in GROUPS)

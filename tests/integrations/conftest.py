@@ -1,4 +1,4 @@
-"""spandrel with our networks, for the length of a test."""
+"""Fixtures with srblocks installed in spandrel."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,27 +10,27 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """`install`, which leaves spandrel as it was when the test ends."""
-    from spandrel import MAIN_REGISTRY, ModelLoader
-
+    """Install srblocks in spandrel for one test; return `install`."""
+    spandrel = pytest.importorskip("spandrel")
     from srblocks.integrations.spandrel import install
 
-    monkeypatch.setattr(ModelLoader, "load_state_dict_from_file", ModelLoader.load_state_dict_from_file)
-    for name, value in vars(MAIN_REGISTRY).items():
-        monkeypatch.setattr(MAIN_REGISTRY, name, value)
+    loader = spandrel.ModelLoader
+    monkeypatch.setattr(loader, "load_state_dict_from_file", loader.load_state_dict_from_file)
+    for name, value in vars(spandrel.MAIN_REGISTRY).items():
+        monkeypatch.setattr(spandrel.MAIN_REGISTRY, name, value)
     install()
     return install
 
 
 @pytest.fixture(scope="module")
-def with_ours() -> Any:
-    """A copy of spandrel's registry with our networks."""
-    from spandrel import MAIN_REGISTRY, ModelLoader
-
+def extended_registry() -> Any:
+    """Return a copy of spandrel's registry with the networks of srblocks."""
+    spandrel = pytest.importorskip("spandrel")
     from srblocks.integrations.spandrel import install
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ModelLoader, "load_state_dict_from_file", ModelLoader.load_state_dict_from_file)
-        registry = MAIN_REGISTRY.copy()
+        loader = spandrel.ModelLoader
+        patch.setattr(loader, "load_state_dict_from_file", loader.load_state_dict_from_file)
+        registry = spandrel.MAIN_REGISTRY.copy()
         install(registry)
     return registry

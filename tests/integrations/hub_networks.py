@@ -1,4 +1,4 @@
-"""Networks for the Hugging Face hub."""
+"""Networks for the tests of the Hugging Face Hub."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class First(HubMixin, EDSR):
 
 
 class Assembled(HubMixin, PostUpsampling):
-    """A class of one's own with arguments that JSON holds."""
+    """User-defined class whose arguments JSON can store."""
 
     def __init__(self, *, scale: int = 2, width: int = 6) -> None:
         super().__init__(
