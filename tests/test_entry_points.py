@@ -2,16 +2,16 @@
 
 import json
 import os
-import subprocess
 import sys
 import textwrap
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hatchling.build import build_wheel
 
-from helpers.support import REPOSITORY
+from helpers.commands import Commands, Finished
 
 PROJECT = """
 [build-system]
@@ -53,9 +53,20 @@ none = None
 """
 
 
+Run = Callable[[Path, str], Finished]
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("site")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs code with the packages of a folder, in a process that has imported torch but not srblocks."""
+    with Commands(tmp_path_factory.mktemp("server") / "commands", ["torch", "einops"], warm=False) as server:
+        yield lambda site, code: server.run("call", __file__, "execute", site, textwrap.dedent(code))
+
+
+def execute(site: str, code: str) -> None:
+    """Execute code with the packages of a folder."""
+    sys.path.insert(0, site)
+    exec(code, {"__name__": "__main__"})
 
 
 def install(
@@ -83,25 +94,28 @@ def install(
         archive.extractall(site)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _installed(site: Path) -> None:
-    install(site, "a-good-one", 'one = "a_good_one:single"', single="tiny")
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with installed packages, two of which are broken."""
+    folder = tmp_path_factory.mktemp("site")
+    install(folder, "a-good-one", 'one = "a_good_one:single"', single="tiny")
     install(
-        site,
+        folder,
         "b-better-one",
         'taken = "b_better_one:single"\nmore = "b_better_one:several"',
         single="edsr",
         several=("tiny_b", "tiny", "tiny_c"),
     )
-    install(site, "c-broken", 'gone = "c_broken:single"', imported="NoSuchThing")
+    install(folder, "c-broken", 'gone = "c_broken:single"', imported="NoSuchThing")
     install(
-        site,
+        folder,
         "d-strange",
         'list = "d_strange:strange"\nnone = "d_strange:none"\nmissing = "d_strange:absent"',
     )
+    return folder
 
 
-def test_module_that_exits_is_reported_and_ctrl_c_passes(tmp_path: Path) -> None:
+def test_module_that_exits_is_reported_and_ctrl_c_passes(run: Run, tmp_path: Path) -> None:
     install(tmp_path, "e-ends", 'ends = "e_ends:single"')
     module = tmp_path / "e_ends" / "__init__.py"
     code = """
@@ -112,26 +126,20 @@ def test_module_that_exits_is_reported_and_ctrl_c_passes(tmp_path: Path) -> None
         print("edsr" in srblocks.list_networks(), *[one.message for one in caught], sep="|")
     """
     module.write_text("import sys\nsys.exit(3)\n")
-    found = python(tmp_path, code)
-    assert found.stdout.strip() == (
+    found = run(tmp_path, code)
+    assert found.out.strip() == (
         "True|skipped networks of e-ends 1.2 (entry point ends = e_ends:single): SystemExit: 3; update or remove it"
-    ), found.stderr
+    ), found.err
     module.write_text("raise KeyboardInterrupt\n")
-    found = python(tmp_path, code)
-    assert (found.stdout, found.returncode != 0) == ("", True)
-    assert found.stderr.strip().endswith("KeyboardInterrupt")
+    found = run(tmp_path, code)
+    assert (found.out, found.code != 0) == ("", True)
+    assert found.err.strip().endswith("KeyboardInterrupt")
 
 
-def python(site: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with the packages of `site`."""
-    environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{REPOSITORY}"}
-    command = [sys.executable, *options, "-c", textwrap.dedent(code)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-
-
-def test_networks_of_other_packages_work_and_broken_ones_are_reported(site: Path, tmp_path: Path) -> None:
+def test_networks_of_other_packages_work_and_broken_ones_are_reported(run: Run, site: Path, tmp_path: Path) -> None:
+    export = ["tiny", "--scale", "2", "--torchscript", "--verify", "off", "-o", str(tmp_path)]
     code = f"""
-    import json, sys, warnings
+    import contextlib, io, json, sys, warnings
     import torch
     import srblocks
     before = [name for name in sys.modules if name == "a_good_one"]
@@ -145,6 +153,10 @@ def test_networks_of_other_packages_work_and_broken_ones_are_reported(site: Path
     lr = torch.rand(1, 1, 5, 6)
     warnings.simplefilter("ignore")
     import srblocks.integrations.timm, timm
+    from srblocks_export.cli import main
+    listing = io.StringIO()
+    with contextlib.redirect_stdout(listing):
+        codes = [main(["--list"]), main([*{export!r}, "-q"])]
     print(json.dumps({{
         "before": before,
         "tiny": [name for name in names if name.startswith("tiny")],
@@ -156,11 +168,14 @@ def test_networks_of_other_packages_work_and_broken_ones_are_reported(site: Path
         "scripted": torch.equal(torch.jit.script(net)(lr), net(lr)),
         "loaded": torch.equal(loaded(lr), net(lr)),
         "timm": timm.list_models("srblocks_tiny*"),
+        "exit codes": codes,
+        "listed": "tiny_b" in listing.getvalue(),
     }}))
     """
-    found = python(site, code)
-    assert found.returncode == 0, found.stderr
-    report = json.loads(found.stdout)
+    found = run(site, code)
+    assert found.code == 0, found.err
+    report = json.loads(found.out)
+    assert list(tmp_path.glob("tiny_x2*.ts"))
     categories, messages = zip(*report.pop("warnings"), strict=True)
     assert report == {
         "before": [],
@@ -172,6 +187,8 @@ def test_networks_of_other_packages_work_and_broken_ones_are_reported(site: Path
         "scripted": True,
         "loaded": True,
         "timm": ["srblocks_tiny_b_x2", "srblocks_tiny_c_x2", "srblocks_tiny_x2"],
+        "exit codes": [0, 0],
+        "listed": True,
     }
     assert set(categories) == {"RuntimeWarning"}
     assert [message.partition(": ")[0] for message in messages] == [
@@ -197,19 +214,7 @@ def test_networks_of_other_packages_work_and_broken_ones_are_reported(site: Path
         assert reason in message
 
 
-def test_the_command_lists_and_exports_them(site: Path, tmp_path: Path) -> None:
-    code = f"""
-    from srblocks_export.cli import main
-    assert main(["--list"]) == 0
-    assert main(["tiny", "--scale", "2", "--torchscript", "-o", {str(tmp_path)!r}]) == 0
-    """
-    found = python(site, code, "-W", "ignore")
-    assert found.returncode == 0, found.stderr
-    assert "tiny_b" in found.stdout
-    assert list(tmp_path.glob("tiny_x2*.ts"))
-
-
-def test_package_may_register_its_specs_itself(site: Path) -> None:
+def test_package_may_register_its_specs_itself(run: Run, site: Path) -> None:
     code = """
     import a_good_one
     from srblocks.networks import network_spec
@@ -217,6 +222,6 @@ def test_package_may_register_its_specs_itself(site: Path) -> None:
     register(a_good_one.single)
     print(network_spec("tiny") is a_good_one.single)
     """
-    found = python(site, code)
-    assert found.stdout.strip() == "True", found.stderr
-    assert "'tiny' of a-good-one" not in found.stderr
+    found = run(site, code)
+    assert found.out.strip() == "True", found.err
+    assert "'tiny' of a-good-one" not in found.err

@@ -1,4 +1,4 @@
-"""The example for many machines, on a local Ray of two workers."""
+"""The example for several machines, on a local Ray with two workers."""
 
 import os
 import runpy
@@ -23,7 +23,7 @@ EXAMPLE = REPOSITORY / "examples" / "ray_upscale.py"
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Images of several kinds in a tree, and a bad one."""
+    """Images of several formats in a tree, and a broken one."""
     samples = np.random.default_rng(0).integers(0, 65536, (24, 31, 4)).astype(np.uint16)
     shallow = (samples >> 8).astype(np.uint8)
     (tmp_path / "photos" / "summer").mkdir(parents=True)
@@ -33,12 +33,12 @@ def photos(tmp_path: Path) -> Path:
         "summer/photo.jpg": ImageFile(shallow[..., :3]),
         "summer/clear.webp": ImageFile(shallow[..., :3], shallow[..., 3:]),
         "summer/plain.bmp": ImageFile(shallow[..., :3]),
-        "_under.png": ImageFile(shallow[..., :3]),
+        "_underscore.png": ImageFile(shallow[..., :3]),
         ".hidden.png": ImageFile(shallow[..., :3]),
     }.items():
         write_image(image, tmp_path / "photos" / name)
-    (tmp_path / "photos" / "summer" / "broken.png").write_text("no image")
-    (tmp_path / "photos" / "notes.txt").write_text("no image either")
+    (tmp_path / "photos" / "summer" / "broken.png").write_text("not an image")
+    (tmp_path / "photos" / "notes.txt").write_text("not an image")
     return tmp_path / "photos"
 
 
@@ -54,7 +54,7 @@ def with_ray(home: Path, *arguments: object) -> "subprocess.CompletedProcess[str
 
 
 @pytest.mark.slow
-def test_two_workers_write_what_the_command_writes(photos: Path, tmp_path: Path) -> None:
+def test_two_workers_write_the_same_files_as_the_command(photos: Path, tmp_path: Path) -> None:
     assert main([str(photos), "-o", str(tmp_path / "one"), "--scale", "3", "-q"]) == 10
     found = with_ray(tmp_path, photos.as_uri(), tmp_path / "many", "--scale", "3", "--workers", "2")
     assert (found.returncode, found.stdout) == (10, "6 of 7 upscaled\n"), found.stderr
@@ -63,16 +63,10 @@ def test_two_workers_write_what_the_command_writes(photos: Path, tmp_path: Path)
     assert len(contents(tmp_path / "one")) == 6
 
 
-def test_a_source_that_is_not_there_is_said(tmp_path: Path) -> None:
-    found = with_ray(tmp_path, tmp_path / "absent", tmp_path / "many")
-    assert found.returncode == 2
-    assert f"no such file or directory: {tmp_path / 'absent'}" in found.stderr
-
-
-def refused(arguments: list[object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the example says before it starts Ray."""
+def usage_error(arguments: list[object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the error of the example, which ends before it starts Ray."""
     monkeypatch.setattr(sys, "argv", ["ray_upscale.py", *map(str, arguments)])
-    monkeypatch.setattr("ray.init", lambda **_: pytest.fail("it began"))
+    monkeypatch.setattr("ray.init", lambda **_: pytest.fail("Ray was started"))
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(EXAMPLE), run_name="__main__")
     assert stop.value.code == 2
@@ -80,41 +74,40 @@ def refused(arguments: list[object], capsys: pytest.CaptureFixture[str], monkeyp
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "target", ["photos", "photos/", "photos/../photos", "photos/big", "link", "link/big", ".", "in"]
-)
-def test_no_image_is_overwritten_or_becomes_one_of_the_next_run(
-    photos: Path,
-    tmp_path: Path,
-    target: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+def test_target_must_not_overlap_with_the_source(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (photos / "photos").mkdir()  # of which "." would overwrite first.png
+    (photos / "photos").mkdir()  # with "." as target, photos/deep.png would overwrite deep.png of the source
     for name in ("deep.png", "photos/deep.png"):
-        (photos / name).write_bytes((photos / "_under.png").read_bytes())
+        (photos / name).write_bytes((photos / "_underscore.png").read_bytes())
     (tmp_path / "link").symlink_to(photos)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "summer").symlink_to(photos / "summer")
     before = contents(tmp_path)
     monkeypatch.chdir(tmp_path)
-    for source in (photos, photos.as_uri()):
-        for address in (target, f"file://{tmp_path}/{target}"):
-            assert "must not overlap" in refused([source, address], capsys, monkeypatch)
+    for target in ("photos", "photos/", "photos/../photos", "photos/big", "link", "link/big", ".", "in"):
+        for source, address in ((photos, target), (photos.as_uri(), f"file://{tmp_path}/{target}")):
+            assert "must not overlap" in usage_error([source, address], capsys, monkeypatch), target
+    for source, address in ((photos, f"file://{tmp_path}/link"), (photos.as_uri(), "link")):
+        assert "must not overlap" in usage_error([source, address], capsys, monkeypatch), source
     assert contents(tmp_path) == before
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_source_without_images_is_said(
+def test_source_must_be_a_folder_with_images(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "notes.txt").write_text("no image")
-    assert "no images in" in refused([tmp_path, tmp_path / "out"], capsys, monkeypatch)
-    assert "is a file" in refused([tmp_path / "notes.txt", tmp_path / "out"], capsys, monkeypatch)
+    (tmp_path / "notes.txt").write_text("not an image")
+    for source, message in (
+        (tmp_path, "no images in"),
+        (tmp_path / "notes.txt", "is a file"),
+        (tmp_path / "missing", f"no such file or directory: {tmp_path / 'missing'}"),
+    ):
+        assert message in usage_error([source, tmp_path / "out"], capsys, monkeypatch)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_buckets_are_apart_unless_one_lies_in_the_other(photos: Path, tmp_path: Path) -> None:
+def test_are_apart_compares_file_systems_and_folders(photos: Path, tmp_path: Path) -> None:
     from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
     example, store = runpy.run_path(str(EXAMPLE)), SubTreeFileSystem(str(tmp_path.parent), LocalFileSystem())
@@ -122,7 +115,7 @@ def test_buckets_are_apart_unless_one_lies_in_the_other(photos: Path, tmp_path: 
     source = f"{bucket}/photos"
     names = example["list_images"](store, source)
     assert names == example["list_images"](LocalFileSystem(), str(photos))
-    assert {"_under.png", "summer/photo.jpg"} < {*names}
+    assert {"_underscore.png", "summer/photo.jpg"} < {*names}
     for target, apart in {source: False, f"{source}/big": False, f"{source}2": True, bucket: True}.items():
         assert example["are_apart"]((store, source), (store, target), names) is apart
     assert not example["are_apart"]((store, source), (store, bucket), ["photos/a.png", "a.png"])
@@ -131,7 +124,7 @@ def test_buckets_are_apart_unless_one_lies_in_the_other(photos: Path, tmp_path: 
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_object_store_gets_whole_files(photos: Path, tmp_path: Path) -> None:
+def test_worker_writes_complete_files_to_an_object_store(photos: Path, tmp_path: Path) -> None:
     from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
     example = runpy.run_path(str(EXAMPLE))
@@ -142,4 +135,4 @@ def test_an_object_store_gets_whole_files(photos: Path, tmp_path: Path) -> None:
     assert worker({"name": "deep.png"}) == {"path": str(photos / "deep.png"), "failure": ""}
     assert contents(tmp_path / "bucket") == {"summer/deep.png": contents(tmp_path / "one")["deep.png"]}
     assert worker({"name": "summer/broken.png"})["failure"].startswith("not a supported PNG, JPEG")
-    assert "absent.png" in worker({"name": "absent.png"})["failure"]
+    assert "missing.png" in worker({"name": "missing.png"})["failure"]

@@ -13,7 +13,7 @@ from srblocks_export.formats import FORMATS
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return valid artifacts, by format."""
+    """Valid artifacts by format."""
     folder = tmp_path_factory.mktemp("good")
     request = ExportConfig(formats=tuple(PORTABLE), out=folder, verify="off", name="net")
     export_network(filled(create_network("fsrcnn", scale=2, depth=1)), request)

@@ -1,5 +1,6 @@
 """Damaged artifacts and tampered manifests run correctly or are rejected; no code is executed."""
 
+import copy
 import io
 import json
 import zipfile
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.hostile import LR, assert_refused, changed, damaged, records_of, zipped
+from helpers.hostile import LR, assert_rejected, changed, damaged, records_of, zipped
 from helpers.support import PORTABLE, cases, filled
 from srblocks import create_network
 from srblocks.errors import SRBlocksError
@@ -25,10 +26,10 @@ from srblocks_export.errors import ExportError, InputError
 from srblocks_export.export import export_network
 
 
-def assert_refused_or_right(path: Path) -> None:
+def assert_rejected_or_valid(path: Path) -> None:
     try:
         sr = runtime.load(path)(LR)
-    except InputError as error:  # the manifest may say that it takes other sizes
+    except InputError as error:  # the manifest may declare other input sizes
         assert error.exit_code == 2
     except ExportError as error:
         assert error.exit_code == 9
@@ -42,7 +43,7 @@ def assert_refused_or_right(path: Path) -> None:
 @pytest.mark.parametrize("kind", ["torchscript", "pt2"])
 @cases(15)
 @given(data=st.data())
-def test_damage_to_an_archive_is_always_found(
+def test_corrupted_archive_records_are_detected(
     good: dict[str, Path], tmp_path: Path, tally: Counter[str], kind: str, data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
@@ -51,13 +52,13 @@ def test_damage_to_an_archive_is_always_found(
     name = data.draw(st.sampled_from([each for each in sorted(records) if len(records[each]) > 8]))
     start = content.index(records[name]) + data.draw(st.integers(0, len(records[name]) - 1))
     path.write_bytes(content[:start] + bytes([content[start] ^ 1]) + content[start + 1 :])
-    assert_refused(path)
+    assert_rejected(path)
 
 
 @pytest.mark.parametrize("kind", PORTABLE)
-@cases(50)
+@cases(30)
 @given(data=st.data())
-def test_a_damaged_artifact_runs_or_is_refused(
+def test_damaged_artifacts_run_or_are_rejected(
     good: dict[str, Path], tmp_path: Path, tally: Counter[str], kind: str, data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
@@ -68,7 +69,7 @@ def test_a_damaged_artifact_runs_or_is_refused(
         records = records_of(good[kind])
         name = data.draw(st.sampled_from(sorted(records)))
         path.write_bytes(zipped(records | {name: data.draw(damaged(records[name]))}))
-    assert_refused_or_right(path)
+    assert_rejected_or_valid(path)
 
 
 def with_manifest(source: Path, manifest: Any, path: Path) -> None:
@@ -82,16 +83,16 @@ def with_manifest(source: Path, manifest: Any, path: Path) -> None:
         path.write_bytes(zipped(records | {name: json.dumps(manifest).encode()}))
 
 
-@cases(60)
+@cases(40)
 @given(data=st.data())
-def test_any_manifest_is_taken_or_refused(
+def test_tampered_manifests_are_valid_or_rejected(
     good: dict[str, Path], tmp_path: Path, tally: Counter[str], data: st.DataObject
 ) -> None:
     """The runtime and the upscaler both read the manifest."""
     tally["tampered manifests"] += 1
     path = tmp_path / "tampered.onnx"
     with_manifest(good["onnx"], data.draw(changed(runtime.load(good["onnx"]).manifest.to_dict())), path)
-    assert_refused_or_right(path)
+    assert_rejected_or_valid(path)
     try:
         upscaler = from_artifact(path)
     except SRBlocksError as error:
@@ -122,27 +123,29 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 
-@pytest.mark.parametrize("kind", PORTABLE)
-@pytest.mark.parametrize("message", CHANGES)
-def test_what_a_manifest_says_is_checked(good: dict[str, Path], tmp_path: Path, kind: str, message: str) -> None:
-    manifest = runtime.load(good[kind]).manifest.to_dict()
-    CHANGES[message](manifest)
-    path = tmp_path / good[kind].name
-    with_manifest(good[kind], manifest, path)
-    assert_refused(path, message)
+def test_manifest_is_validated(good: dict[str, Path], tmp_path: Path) -> None:
+    original = {kind: runtime.load(good[kind]).manifest.to_dict() for kind in PORTABLE}
+    for number, (message, change) in enumerate(CHANGES.items()):
+        for kind in PORTABLE if number == 0 else ("onnx",):
+            manifest = copy.deepcopy(original[kind])
+            change(manifest)
+            path = tmp_path / good[kind].name
+            with_manifest(good[kind], manifest, path)
+            assert_rejected(path, message)
 
 
-@pytest.mark.parametrize("kind", PORTABLE)
-def test_the_manifest_of_another_network_is_found_out(good: dict[str, Path], tmp_path: Path, kind: str) -> None:
+def test_manifest_of_another_network_is_detected(good: dict[str, Path], tmp_path: Path) -> None:
     request = ExportConfig(formats=("torchscript",), out=tmp_path, verify="off", name="other")
     export_network(filled(create_network("edsr_baseline", scale=4, depth=1, width=8)), request)
-    path = tmp_path / good[kind].name
-    with_manifest(good[kind], runtime.load(tmp_path / "other.ts").manifest.to_dict(), path)
-    with pytest.raises(ExportError, match=rf"E901 .*{path.name} (fails on 1x3x5x6|returns 1x1x10x12 for 1x3x5x6)"):
-        runtime.load(path)(np.zeros((1, 3, 5, 6), np.float32))
+    manifest = runtime.load(tmp_path / "other.ts").manifest.to_dict()
+    for kind in PORTABLE:
+        path = tmp_path / good[kind].name
+        with_manifest(good[kind], manifest, path)
+        with pytest.raises(ExportError, match=rf"E901 .*{path.name} (fails on 1x3x5x6|returns 1x1x10x12 for 1x3x5x6)"):
+            runtime.load(path)(np.zeros((1, 3, 5, 6), np.float32))
 
 
-def test_a_configuration_of_absurd_size_costs_an_upscaler_no_time(good: dict[str, Path], tmp_path: Path) -> None:
+def test_upscaler_does_not_build_the_network_of_the_manifest(good: dict[str, Path], tmp_path: Path) -> None:
     manifest = runtime.load(good["onnx"]).manifest.to_dict()
     manifest["model"] |= {"name": "rcan", "config": {"scale": 2, "groups": 10_000, "blocks_per_group": 10_000}}
     with_manifest(good["onnx"], manifest, tmp_path / "deep.onnx")
@@ -150,13 +153,13 @@ def test_a_configuration_of_absurd_size_costs_an_upscaler_no_time(good: dict[str
 
 
 @pytest.mark.parametrize("kind", ["torchscript", "pt2"])
-def test_archives_of_compressed_or_double_records_are_refused(good: dict[str, Path], tmp_path: Path, kind: str) -> None:
+def test_compressed_or_duplicate_records_are_rejected(good: dict[str, Path], tmp_path: Path, kind: str) -> None:
     path, records = tmp_path / good[kind].name, records_of(good[kind])
     path.write_bytes(zipped(records, zipfile.ZIP_DEFLATED))
-    assert_refused(path, "duplicate or compressed")
+    assert_rejected(path, "duplicate or compressed")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         for name, content in [*records.items(), *records.items()]:
             archive.writestr(zipfile.ZipInfo(name), content)
     path.write_bytes(buffer.getvalue())
-    assert_refused(path, "duplicate or compressed")
+    assert_rejected(path, "duplicate or compressed")

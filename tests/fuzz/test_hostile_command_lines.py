@@ -1,4 +1,4 @@
-"""Command lines of random words: each command ends with a code that it documents, and in one line where it is wrong."""
+"""Random command lines: every exit code is documented, and usage errors are one line."""
 
 import io
 import re
@@ -68,7 +68,7 @@ def lines(names: list[str]) -> st.SearchStrategy[list[str]]:
 
 def outcome(main: Callable[[list[str]], int], words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     assert isinstance(sys.stderr, io.TextIOWrapper)
-    sys.stderr.reconfigure(errors="backslashreplace")  # as it is outside of tests
+    sys.stderr.reconfigure(errors="backslashreplace")  # as outside of tests
     try:
         code = main(words)
     except SystemExit as stop:
@@ -86,8 +86,8 @@ def assert_documented(code: int, err: str, epilog: str, words: list[str]) -> Non
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to be in, with an image, in which relative names may be written."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with an image and broken files."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     Image.new("RGB", (6, 5)).save("image.png")
@@ -99,10 +99,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 FILES = st.sampled_from(["image.png", "broken.onnx", "broken.pth", "missing", "."])
 
 
-@cases(120)
+@cases(60)
 @given(words=lines(flags(export.build_app())))
 def test_srblocks_export(
-    place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str]
 ) -> None:
     tally["command lines"] += 1
     words = [word for word in words if word not in ("--list", "--check-env", "--all", "-v", "--verbose")]
@@ -110,33 +110,33 @@ def test_srblocks_export(
     assert_documented(code, err, export.EPILOG, words)
 
 
-@cases(60)
+@cases(40)
 @given(words=lines(flags(upscale.APP)), files=st.lists(FILES, max_size=2))
 def test_srblocks_upscale(
-    place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], files: list[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], files: list[str]
 ) -> None:
     tally["command lines"] += 1
     code, err = outcome(upscale.main, [*files, "-o", "out", *words], capsys)
     assert_documented(code, err, upscale.EPILOG, words)
 
 
-@cases(60)
+@cases(40)
 @given(words=lines(flags(evaluate.APP)), file=FILES)
 def test_srblocks_evaluate(
-    place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], file: str
+    folder: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], file: str
 ) -> None:
     tally["command lines"] += 1
     code, err = outcome(evaluate.main, ["--data", file, "--scale", "2", *words], capsys)
     assert_documented(code, err, evaluate.EPILOG, words)
 
 
-@cases(60)
+@cases(40)
 @given(
     words=lines(["--min", "--opt", "--max", "--workspace", "--opt-level", "--timing-cache", "--check", "--force"]),
     file=FILES,
 )
-def test_the_builder_of_engines(
-    place: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], file: str
+def test_engine_builder(
+    folder: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str], words: list[str], file: str
 ) -> None:
     tally["command lines"] += 1
     code, err = outcome(builder.main, [file, *words], capsys)
@@ -144,7 +144,7 @@ def test_the_builder_of_engines(
     assert_documented(code, err, builder.EPILOG, words)
 
 
-def test_the_epilogs_name_the_codes() -> None:
+def test_epilogs_list_exit_codes() -> None:
     for epilog in (export.EPILOG, upscale.EPILOG, evaluate.EPILOG, builder.EPILOG):
         found = [int(code) for code in re.findall(r"(?:codes:|,)\s(\d+)\s", epilog)]
         assert found[:3] == [0, 1, 2]

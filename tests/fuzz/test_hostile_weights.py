@@ -1,4 +1,4 @@
-"""Damaged, malicious and absurd weights files: each loads or is rejected in one line; nothing is executed."""
+"""Damaged, malicious and oversized weights files: each loads or is rejected in one line; nothing is executed."""
 
 import json
 import pickle
@@ -68,9 +68,9 @@ def assert_rejected_or_finite(path: Path, **arguments: Any) -> None:
         assert all(bool(tensor.isfinite().all()) for tensor in loaded.state_dict().values())
 
 
-@cases(120)
+@cases(80)
 @given(name=st.sampled_from(KINDS), data=st.data())
-def test_a_damaged_file_loads_or_is_rejected(
+def test_damaged_files_load_or_are_rejected(
     good: dict[str, bytes], tmp_path: Path, tally: Counter[str], name: str, data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
@@ -82,7 +82,7 @@ def test_a_damaged_file_loads_or_is_rejected(
 
 @cases(40)
 @given(data=st.data())
-def test_a_torch_archive_with_a_changed_record_loads_or_is_rejected(
+def test_torch_archives_with_damaged_records_load_or_are_rejected(
     good: dict[str, bytes], tmp_path: Path, tally: Counter[str], data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
@@ -97,7 +97,7 @@ def test_a_torch_archive_with_a_changed_record_loads_or_is_rejected(
 
 @cases(80)
 @given(data=st.data())
-def test_any_header_and_configuration_of_safetensors_loads_or_is_rejected(
+def test_changed_safetensors_headers_load_or_are_rejected(
     good: dict[str, bytes], tmp_path: Path, tally: Counter[str], data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
@@ -118,7 +118,7 @@ def test_any_header_and_configuration_of_safetensors_loads_or_is_rejected(
 
 @cases(30)
 @given(data=st.data())
-def test_any_configuration_of_the_hub_loads_or_is_rejected(
+def test_changed_hub_configurations_load_or_are_rejected(
     net: Network, tmp_path: Path, tally: Counter[str], data: st.DataObject
 ) -> None:
     tally["damaged files"] += 1
@@ -127,16 +127,16 @@ def test_any_configuration_of_the_hub_loads_or_is_rejected(
     (tmp_path / "config.json").write_text(json.dumps(data.draw(changed(described))))
     try:
         from_pretrained(tmp_path)
-    except ValueError as error:  # CheckpointError, or UnknownNetworkError of a name
+    except ValueError as error:  # CheckpointError or UnknownNetworkError
         assert "\n" not in str(error)
 
 
-@cases(120)
+@cases(80)
 @given(spec=st.sampled_from(network_specs()), value=st.sampled_from([*ODD, 64, 300]), data=st.data())
-def test_odd_arguments_build_a_network_or_are_rejected(
+def test_unexpected_arguments_build_a_network_or_are_rejected(
     tally: Counter[str], spec: NetworkSpec, value: Any, data: st.DataObject
 ) -> None:
-    tally["odd configurations"] += 1
+    tally["unexpected arguments"] += 1
     arguments = {**spec.arguments(), "scale": min(spec.scales), **spec.reduced}
     name = data.draw(st.sampled_from(sorted(arguments)))
     try:
@@ -146,7 +146,7 @@ def test_odd_arguments_build_a_network_or_are_rejected(
     assert sum(1 for _ in built.modules()) < 12_000
 
 
-def test_a_network_of_too_many_layers_is_not_built() -> None:
+def test_networks_with_too_many_layers_are_not_built() -> None:
     with pytest.raises(ValueError, match="more than 12000 modules and parameters"):
         build_on_meta("rcan", {"scale": 2, "groups": 10_000, "blocks_per_group": 10_000})
     with limited_construction({}):
@@ -154,13 +154,13 @@ def test_a_network_of_too_many_layers_is_not_built() -> None:
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-@pytest.mark.parametrize("zipped_too", [True, False])
-def test_a_malicious_pickle_is_never_executed(
-    net: Network, tmp_path: Path, tally: Counter[str], wrapped: bool, zipped_too: bool
+@pytest.mark.parametrize("as_archive", [True, False])
+def test_malicious_pickles_are_never_executed(
+    net: Network, tmp_path: Path, tally: Counter[str], wrapped: bool, as_archive: bool
 ) -> None:
     mark, content = tmp_path / "executed", Payload(tmp_path / "executed")
     held: Any = {"state_dict": {"head.0.weight": content}} if wrapped else content
-    torch.save(held, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped_too)
+    torch.save(held, tmp_path / "a.pth", _use_new_zipfile_serialization=as_archive)
     for protocol in range(6):
         (tmp_path / f"p{protocol}.pth").write_bytes(pickle.dumps(held, protocol=protocol))
     for path in sorted(tmp_path.glob("*.pth")):
@@ -172,7 +172,7 @@ def test_a_malicious_pickle_is_never_executed(
     assert not mark.exists()
 
 
-def test_archives_that_unpack_to_far_more_are_rejected(tmp_path: Path) -> None:
+def test_decompression_bombs_are_rejected(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(2**23)}, tmp_path / "zeros.pth")
     records = records_of(tmp_path / "zeros.pth")
     (tmp_path / "bomb.pth").write_bytes(zipped(records, zipfile.ZIP_DEFLATED))
@@ -183,7 +183,7 @@ def test_archives_that_unpack_to_far_more_are_rejected(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "bomb.mat")
 
 
-def test_archives_whose_records_overlap_are_rejected(tmp_path: Path) -> None:
+def test_archives_with_overlapping_records_are_rejected(tmp_path: Path) -> None:
     """Every directory entry points to the same 256 KiB."""
     torch.save({str(number): torch.zeros(2**16) for number in range(2)}, tmp_path / "two.pth")
     records = {
@@ -202,13 +202,13 @@ def test_archives_whose_records_overlap_are_rejected(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "overlapping.pth")
 
 
-@pytest.mark.parametrize("zipped_too", [True, False])
-def test_a_pickle_that_asks_for_memory_is_rejected_before_it_gets_any(zipped_too: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_archive", [True, False])
+def test_pickles_that_allocate_memory_are_rejected(as_archive: bool, tmp_path: Path) -> None:
     path = tmp_path / "much.pth"
     torch.save({"weight": 0}, path)
     hostile = b"\x80\x02}X\x06\x00\x00\x00weightc__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\x00\x02\x85Rs."
     records = records_of(path)
-    path.write_bytes(zipped(records | {"much/data.pkl": hostile}) if zipped_too else hostile)
+    path.write_bytes(zipped(records | {"much/data.pkl": hostile}) if as_archive else hostile)
     with pytest.raises(CheckpointError, match="contains a Python bytearray, which"):
         load_checkpoint(tmp_path / "much.pth")
 
@@ -229,27 +229,28 @@ def matlab_cells(depth: int) -> bytes:
     return b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + inner
 
 
-def test_cells_nested_so_deeply_that_the_reader_would_crash_are_rejected(tmp_path: Path) -> None:
+def test_deeply_nested_matlab_cells_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "deep.mat").write_bytes(matlab_cells(2_000))
     with pytest.raises(CheckpointError, match="deep.mat: contains cells nested more than 32 levels deep"):
         load_checkpoint(tmp_path / "deep.mat")
 
 
-@pytest.mark.parametrize("shape", [[2**40, 2**40], [2**63, 0], [2**40, 0], [-1], [1.5], "x", None, [[1]]])
-def test_absurd_shapes_are_rejected(shape: Any, tmp_path: Path) -> None:
-    header = json.dumps({"weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}).encode()
-    (tmp_path / "absurd.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
-    with pytest.raises(CheckpointError, match="absurd.safetensors: "):
-        load_checkpoint(tmp_path / "absurd.safetensors")
+def test_impossible_shapes_are_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "shape.safetensors"
+    for shape in ([2**40, 2**40], [2**63, 0], [2**40, 0], [-1], [1.5], "x", None, [[1]]):
+        header = json.dumps({"weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}).encode()
+        path.write_bytes(struct.pack("<Q", len(header)) + header)
+        with pytest.raises(CheckpointError, match="shape.safetensors: "):
+            pytest.fail(f"{shape} loads as {load_checkpoint(path)}")
 
 
-def test_views_of_one_number_are_rejected(tmp_path: Path) -> None:
+def test_expanded_views_are_rejected(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1).expand(2**20, 2**20)}, tmp_path / "view.pth")
     with pytest.raises(CheckpointError, match="is an expanded view of fewer elements"):
         load_checkpoint(tmp_path / "view.pth")
 
 
-def test_more_tensors_than_any_network_has_are_rejected(tmp_path: Path) -> None:
+def test_too_many_tensors_are_rejected(tmp_path: Path) -> None:
     save_file({str(number): torch.zeros(0) for number in range(10_001)}, tmp_path / "many.safetensors")
     with pytest.raises(CheckpointError, match="10001 tensors exceed the limit of 10000"):
         load_checkpoint(tmp_path / "many.safetensors")
@@ -258,7 +259,7 @@ def test_more_tensors_than_any_network_has_are_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "recorded", ["9" * 5000, "[" * 10**5, '{"network": "fsrcnn", "config": ' + " " * 2**20 + "{}}"]
 )
-def test_configurations_that_no_json_reader_takes_are_unreadable(recorded: str, tmp_path: Path) -> None:
+def test_invalid_json_configurations_are_unreadable(recorded: str, tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(1)}, tmp_path / "odd.safetensors", metadata={"srblocks": recorded})
     with pytest.raises(CheckpointError, match="unreadable srblocks configuration"):
         load_checkpoint(tmp_path / "odd.safetensors")

@@ -120,7 +120,7 @@ def zipped(records: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> 
     return buffer.getvalue()
 
 
-def assert_refused(path: Path, *messages: str) -> None:
+def assert_rejected(path: Path, *messages: str) -> None:
     """Assert that a file is rejected with a one-line error that contains the messages."""
     with pytest.raises(ExportError, match=rf"E901 .*{path.name}") as caught:
         runtime.load(path)(LR)
