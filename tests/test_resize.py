@@ -1,4 +1,4 @@
-"""MATLAB-compatible resizing, against published images and torch."""
+"""MATLAB-compatible resizing compared with published images and torch."""
 
 import math
 from pathlib import Path
@@ -21,7 +21,7 @@ SIZES = st.integers(1, 12)
 ZERO = np.zeros((16, 12))
 
 
-def opened(path: Path) -> np.ndarray:
+def read(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -32,14 +32,14 @@ def cropped(image: np.ndarray, scale: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def set5(data: Path) -> dict[str, np.ndarray]:
-    return {name: opened(data / "images" / "Set5" / f"{name}_GT.bmp") for name in SET5}
+    return {name: read(data / "images" / "Set5" / f"{name}_GT.bmp") for name in SET5}
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_imresize_equals_matlab(data: Path, set5: dict[str, np.ndarray], scale: int) -> None:
-    for name, image in set5.items():
-        published = opened(data / "images" / "Set5_LR" / f"x{scale}" / f"{name}x{scale}.bmp")
-        assert np.array_equal(imresize(cropped(image, scale), 1 / scale), published), name
+def test_imresize_matches_matlab(data: Path, set5: dict[str, np.ndarray]) -> None:
+    for scale in (2, 3, 4):
+        for name, image in set5.items():
+            published = read(data / "images" / "Set5_LR" / f"x{scale}" / f"{name}x{scale}.bmp")
+            assert np.array_equal(imresize(cropped(image, scale), 1 / scale), published), (name, scale)
 
 
 @pytest.mark.parametrize("scale,measured,published", [(2, 33.673, 33.66), (3, 30.403, 30.39), (4, 28.429, 28.42)])
@@ -61,9 +61,9 @@ def test_bicubic_psnr_on_set5_from_unrounded_luma(set5: dict[str, np.ndarray], s
     assert np.mean(psnrs) == pytest.approx(measured, abs=0.001)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=SEEDS, factor=st.sampled_from([0.25, 0.5, 0.75, 2, 3, 4]))
-def test_interior_equals_torchs_antialiased_interpolation(seed: int, factor: float) -> None:
+def test_interior_matches_antialiased_interpolation_of_torch(seed: int, factor: float) -> None:
     image = torch.from_numpy(np.random.default_rng(seed).random((40, 48)))
     expected = F.interpolate(image[None, None], scale_factor=factor, mode="bicubic", antialias=True)[0, 0].numpy()
     border = math.ceil(2 * max(factor, 1))
@@ -71,7 +71,7 @@ def test_interior_equals_torchs_antialiased_interpolation(seed: int, factor: flo
     np.testing.assert_allclose(resized, expected[border:-border, border:-border], rtol=0, atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=SEEDS, height=SIZES, width=SIZES, scale=st.sampled_from([2, 3, 4]))
 def test_border_is_mirrored(seed: int, height: int, width: int, scale: int) -> None:
     image = np.random.default_rng(seed).random((height, width))
@@ -80,7 +80,7 @@ def test_border_is_mirrored(seed: int, height: int, width: int, scale: int) -> N
     np.testing.assert_allclose(imresize(image, scale), wide[inside, inside], rtol=0, atol=1e-13)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=SEEDS, height=SIZES, width=SIZES, factor=st.sampled_from([0.25, 1 / 3, 0.5, 0.75, 1, 1.5, 2, 3, 4]))
 def test_size_is_rounded_up_and_channels_are_independent(seed: int, height: int, width: int, factor: float) -> None:
     image = np.random.default_rng(seed).random((height, width, 3))
@@ -96,7 +96,7 @@ def test_size_is_rounded_up_and_channels_are_independent(seed: int, height: int,
     np.testing.assert_allclose(sides, one_by_one, rtol=0, atol=1e-14)
 
 
-def test_uint8_is_rounded_half_up_and_clipped_and_floats_are_not() -> None:
+def test_only_uint8_is_rounded_and_clipped() -> None:
     edge = np.tile(np.repeat([[0], [255]], 4, axis=0), 4)
     resized, exact = imresize(edge.astype(np.uint8), 2), imresize(edge.astype(np.float32), 2)
     assert (resized.dtype, exact.dtype) == (np.uint8, np.float64)
