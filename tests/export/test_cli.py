@@ -1,4 +1,4 @@
-"""The command line of `srblocks-export`: files and output."""
+"""The `srblocks-export` command: files and output."""
 
 import importlib.metadata
 import json
@@ -11,39 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.support import PORTABLE, run
-from srblocks import create_network, load_pretrained, save_checkpoint
-from srblocks.checkpoints import load_weights
-from srblocks_export import formats
+from helpers.support import run
+from srblocks import create_network, list_networks, save_checkpoint
 from srblocks_export.runtime import load
+
+pytestmark = pytest.mark.usefixtures("one_verifier")
 
 ONE_BLOCK = ["--arg", "groups=1", "--arg", "blocks_per_group=1"]
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    path = tmp_path / "espcn.safetensors"
-    save_checkpoint(create_network("espcn", scale=3), path)
-    return path
-
-
-def test_without_a_model_the_bundled_default_goes_to_every_format(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(formats.base, "cxx_compiler", lambda: None)
-    code, out, err = run(capsys, "--all", "-o", tmp_path / "new" / "folder")
-    assert (code, err) == (0, "")
-    lr = torch.rand(1, 1, 15, 11)
-    for name in PORTABLE:
-        artifact = load(tmp_path / "new" / "folder" / f"fsrcnn_x2_fp32_dyn{formats.FORMATS[name].suffix}")
-        assert torch.allclose(artifact(lr), load_pretrained("fsrcnn", scale=2)(lr), atol=1e-5)
-        assert artifact.path.name in out
-
-
-def test_the_default_format_is_onnx_and_scale_and_arguments_are_taken(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    code, _, err = run(capsys, "vdsr", "--scale", "3", "--arg", "depth=3", "--arg", "bias=False", "-o", tmp_path, "-q")
+def test_default_format_is_onnx(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    small = ["--arg", "depth=3", "--arg", "bias=False", "--arg", "width=8"]
+    code, _, err = run(capsys, "vdsr", "--scale", "3", *small, "-o", tmp_path, "-q")
     assert code == 0
     warning = "warning: random weights (seed 0) for vdsr x3; pass trained ones with --weights"
     assert err == f"srblocks-export: {warning}\n"
@@ -53,20 +32,17 @@ def test_the_default_format_is_onnx_and_scale_and_arguments_are_taken(
     assert (config["depth"], config["bias"], config["scale"]) == (3, False, 3)
 
 
-def test_weights_come_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path, weights: Path) -> None:
-    for arguments in (["espcn", "--scale", "3", "--weights", weights], [weights]):
-        out = tmp_path / f"out{len(arguments)}"
-        code, _, err = run(capsys, *arguments, "--torchscript", "--verify", "off", "-o", out)
-        assert (code, err) == (0, "")
-        reference = create_network("espcn", scale=3)
-        load_weights(reference, weights)
-        lr = torch.rand(1, 1, 9, 9)
-        assert torch.equal(load(out / "espcn_x3_fp32_dyn.ts")(lr), reference.eval()(lr).detach())
+def test_weights_are_loaded_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    net = create_network("espcn", scale=3).eval()
+    save_checkpoint(net, tmp_path / "weights.safetensors")
+    lr = torch.rand(1, 1, 9, 9)
+    for name, arguments in (("bare", []), ("named", ["espcn", "--scale", "3", "--weights"])):
+        options = ["--torchscript", "--verify", "off", "-o", tmp_path / name]
+        assert run(capsys, *arguments, tmp_path / "weights.safetensors", *options)[::2] == (0, ""), name
+        assert torch.equal(load(tmp_path / name / "espcn_x3_fp32_dyn.ts")(lr), net(lr).detach()), name
 
 
-def test_weights_with_branches_for_several_scales_serve_each_of_them(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_multi_scale_weights_are_exported_for_each_scale(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     net, file = create_network("carn_m", width=8).eval(), tmp_path / "carn_m.safetensors"
     save_checkpoint(net, file)
     lr = torch.rand(1, 3, 6, 5)
@@ -82,7 +58,7 @@ def test_weights_with_branches_for_several_scales_serve_each_of_them(
     assert "weights of carn_m for scale 2 or 3 or 4, not 8" in err
 
 
-def test_a_file_named_like_a_network_does_not_hide_it(
+def test_network_name_wins_over_a_file_of_that_name(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -90,8 +66,7 @@ def test_a_file_named_like_a_network_does_not_hide_it(
     assert run(capsys, "fsrcnn", "--dry-run")[0] == 0
 
 
-@pytest.mark.usefixtures("one_verifier")
-def test_json_goes_to_standard_output_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_json_is_the_only_output(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = run(capsys, "--torchscript", "--json", "-o", tmp_path)
     summary = json.loads(out)
     assert code == summary["exit_code"] == 0
@@ -110,36 +85,31 @@ def test_check_env_and_dry_run_write_nothing(capsys: pytest.CaptureFixture[str],
     assert "RCAN x2, input 1..x3x4..x4.." in out
     assert "tail_collapse: rewrote upsampler.0" in out
     assert list(tmp_path.iterdir()) == []
+    assert run(capsys, "--dry-run", "-o", tmp_path / "not" / "there")[0] == 0
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "fsrcnn_x2_fp32_dyn.onnx").write_text("")
     assert run(capsys, "--dry-run", "-o", tmp_path)[0] == 3
 
 
-def test_a_dry_run_creates_no_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert run(capsys, "--dry-run", "-o", tmp_path / "not" / "there")[0] == 0
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_list_names_every_network(capsys: pytest.CaptureFixture[str]) -> None:
-    from srblocks import list_networks
-
-    code, out, _ = run(capsys, "--list", "--precision", "bf16")  # which no ONNX file has
+    code, out, _ = run(capsys, "--list", "--precision", "bf16")  # not supported by the default format
     assert code == 0
     assert [name for name in list_networks() if f"{name} " not in out] == []
 
 
-def test_a_static_shape_is_in_the_name_and_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert run(capsys, "--onnx", "--shape", "1,1,12,20", "-o", tmp_path)[0] == 0
-    artifact = load(tmp_path / "fsrcnn_x2_fp32_1x1x12x20.onnx")
+def test_static_shape_is_in_the_file_name_and_enforced(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(capsys, "--torchscript", "--shape", "1,1,12,20", "--verify", "off", "-o", tmp_path)[0] == 0
+    artifact = load(tmp_path / "fsrcnn_x2_fp32_1x1x12x20.ts")
     assert artifact(np.zeros((1, 1, 12, 20), np.float32)).shape == (1, 1, 24, 40)
     with pytest.raises(ValueError, match=r"height 20 is outside 12..12; use 1x1x12x20"):
         artifact(np.zeros((1, 1, 20, 12), np.float32))
 
 
-@pytest.mark.parametrize("arguments,code", [(["--help"], 0), (["--nonsense"], 2), (["--shape", "x"], 2)])
-def test_help_and_wrong_flags_come_without_importing_torch(arguments: list[str], code: int, tmp_path: Path) -> None:
+def test_help_and_usage_errors_do_not_import_torch(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-m", "srblocks_export.cli", *arguments]
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert found.returncode == code
-    assert "torch was imported" not in found.stderr
+    for arguments, code in ((["--help"], 0), (["--nonsense"], 2), (["--shape", "x"], 2)):
+        command = [sys.executable, "-m", "srblocks_export.cli", *arguments]
+        found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert found.returncode == code, arguments
+        assert "torch was imported" not in found.stderr, arguments

@@ -1,5 +1,6 @@
-"""Verification: wrong outputs are found, and a rejected artifact never gets its final name."""
+"""Verification: wrong outputs are found, and a rejected artifact never has its final name."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -32,11 +33,11 @@ def net() -> Network:
 
 
 def sabotage(monkeypatch: pytest.MonkeyPatch, change) -> None:
-    """Let the ONNX format write a model with one initializer changed."""
-    honest = onnx_format.write
+    """Make the ONNX format write a model with one initializer changed."""
+    original = onnx_format.write
 
     def write(net, path, context):
-        details = honest(net, path, context)
+        details = original(net, path, context)
         model = onnx.load(path)
         weights = model.graph.initializer[0]
         weights.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(weights).copy()), weights.name))
@@ -46,7 +47,7 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, change) -> None:
     monkeypatch.setattr(onnx_format, "write", write)
 
 
-def test_a_wrong_weight_is_found_and_the_file_is_kept_as_rejected(
+def test_wrong_weight_is_found_and_the_file_is_marked_rejected(
     net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch, lambda weights: weights * 1.01)
@@ -60,13 +61,13 @@ def test_a_wrong_weight_is_found_and_the_file_is_kept_as_rejected(
     assert [entry["artifact"]["format"] for entry in entries] == ["torchscript"]
 
 
-def test_nan_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nan_output_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch, lambda weights: weights * np.float32(np.nan))
     (report,) = export_network(net, ExportConfig(formats=("onnx",), out=tmp_path))
     assert "values are NaN or infinite" in str(report.error)
 
 
-def test_a_file_that_does_not_load_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unloadable_file_is_found(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_format, "write", lambda net, path, context: path.write_bytes(b"no model") and {})
     (report,) = export_network(net, ExportConfig(formats=("onnx",), out=tmp_path))
     assert "E901" in str(report.error)
@@ -74,9 +75,7 @@ def test_a_file_that_does_not_load_is_found(net: Network, tmp_path: Path, monkey
     assert report.error.exit_code == 6
 
 
-def test_a_backend_that_takes_its_process_down_is_found_and_the_next_file_is_still_verified(
-    net: Network, tmp_path: Path, worker: Worker
-) -> None:
+def test_verification_restarts_a_killed_process(net: Network, tmp_path: Path, worker: Worker) -> None:
     request = ExportConfig(formats=("torchscript",), out=tmp_path)
     shapes = network_shapes(net, request)
     references = References(net, shapes, tmp_path)
@@ -89,8 +88,8 @@ def test_a_backend_that_takes_its_process_down_is_found_and_the_next_file_is_sti
     assert worker.verify(good, references, 1e-4).problem is None
 
 
-class Stubborn(Network):
-    """Branches on a pixel, which torch.export cannot follow, inside a `try`, which TorchScript cannot compile."""
+class Unexportable(Network):
+    """Network that torch.export cannot trace (branches on pixels) and TorchScript cannot compile (`try`)."""
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
         try:
@@ -100,36 +99,34 @@ class Stubborn(Network):
 
 
 @pytest.mark.parametrize("format_name", PORTABLE)
-def test_a_network_that_cannot_be_exported_says_so(format_name: str, tmp_path: Path) -> None:
-    net = Stubborn(scale=1, image_channels=1)
+def test_unsupported_network_is_an_error(format_name: str, tmp_path: Path) -> None:
+    net = Unexportable(scale=1, image_channels=1)
     (report,) = export_network(net, ExportConfig(formats=(format_name,), out=tmp_path))
     assert str(report.error).startswith("E502 ")
-    assert "Stubborn" in str(report.error)
+    assert "Unexportable" in str(report.error)
     assert exit_code([report]) == 5
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("low", [1, 2, 4, 64, 512])
-def test_verification_covers_odd_and_non_square_sizes_batch_two_and_the_minimum(low: int) -> None:
-    shapes = verification_shapes(Shapes((1, 3, low, low), (None, 3, None, None)))
-    assert (1, 3, low, low) in shapes
-    assert any(batch == 2 for batch, _, _, _ in shapes)
-    assert any(height % 2 for _, _, height, _ in shapes)
-    assert any(width % 2 for _, _, _, width in shapes)
-    assert sum(height != width for _, _, height, width in shapes) >= 3
+def test_verification_shapes_are_diverse() -> None:
+    for low in (1, 2, 4, 64, 512):
+        shapes = verification_shapes(Shapes((1, 3, low, low), (None, 3, None, None)))
+        assert (1, 3, low, low) in shapes
+        assert any(batch == 2 for batch, _, _, _ in shapes), low
+        assert any(height % 2 for _, _, height, _ in shapes), low
+        assert any(width % 2 for _, _, _, width in shapes), low
+        assert sum(height != width for _, _, height, width in shapes) >= 3, low
 
 
-@pytest.mark.parametrize("multiple", [1, 2, 3, 8])
-@pytest.mark.parametrize("low,high", [(8, None), (24, 48), (24, 24)])
-def test_shapes_to_compare_are_legal_and_those_to_refuse_are_not(multiple: int, low: int, high: int | None) -> None:
-    shapes = Shapes((1, 1, low, low * 2), (3, 1, high, high and high * 2), multiple)
-    if low % multiple:
-        return
-    assert [shape for shape in verification_shapes(shapes) if shapes.problem(shape)] == []
-    assert [shape for shape in rejected_shapes(shapes) if not shapes.problem(shape)] == []
+def test_verification_shapes_are_legal_and_rejected_shapes_are_not() -> None:
+    for multiple, (low, high) in itertools.product((1, 2, 3, 8), ((8, None), (24, 48), (24, 24))):
+        if low % multiple == 0:
+            shapes = Shapes((1, 1, low, low * 2), (3, 1, high, high and high * 2), multiple)
+            assert [shape for shape in verification_shapes(shapes) if shapes.problem(shape)] == [], shapes
+            assert [shape for shape in rejected_shapes(shapes) if not shapes.problem(shape)] == [], shapes
 
 
-def test_compare_measures_against_the_spread() -> None:
+def test_compare_measures_error_relative_to_spread() -> None:
     reference = np.zeros((1, 1, 2, 2))
     found = compare(np.full((1, 1, 2, 2), 0.1, np.float32), reference, spread=2.0)
     assert found.max_error == pytest.approx(0.05)
