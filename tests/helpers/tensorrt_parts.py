@@ -11,17 +11,17 @@ import onnxruntime
 
 
 class Part:
-    """Base class, with the name of the real class and the fake module (`tensorrt_standin.Standin`) it belongs to."""
+    """Base class, with the name of the real class and its fake module (`tensorrt_standin.Standin`)."""
 
     NAME: str
-    _here: Any
+    _fake: Any
 
-    def _say(self, text: str, severity: str = "ERROR") -> None:
-        kinds = self._here.module.ILogger.Severity
-        self._logger.log(kinds[severity], text)
-        self._logger.log(kinds.INFO, "something that nobody needs to know")
+    def _log(self, text: str, severity: str = "ERROR") -> None:
+        severities = self._fake.module.ILogger.Severity
+        self._logger.log(severities[severity], text)
+        self._logger.log(severities.INFO, "irrelevant information")
         if severity == "ERROR":
-            self._logger.log(kinds.WARNING, "something less important")
+            self._logger.log(severities.WARNING, "less important warning")
 
     _logger: Any
 
@@ -31,36 +31,36 @@ class Builder(Part):
 
     def __init__(self, logger: Any) -> None:
         self._logger = logger
-        if "no_cuda" in self._here.faults:
-            self._say("CUDA initialization failure with error: 35", "WARNING")
+        if "no_cuda" in self._fake.faults:
+            self._log("CUDA initialization failure with error: 35", "WARNING")
             raise TypeError("pybind11::init(): factory function returned nullptr")
 
     def create_network(self, flags: int = 0) -> Any:
-        self._here.calls.append(("create_network", flags))
-        network = self._here.module.INetworkDefinition()
-        kinds = self._here.module.NetworkDefinitionCreationFlag
-        bit = 1 << int(kinds.EXPLICIT_BATCH) if hasattr(kinds, "EXPLICIT_BATCH") else 0
-        typed = 1 << int(kinds.STRONGLY_TYPED) if hasattr(kinds, "STRONGLY_TYPED") else 0
-        network._typed = bool(flags & typed) or not bit
-        network._explicit = bool(flags & bit) or typed > 0
+        self._fake.calls.append(("create_network", flags))
+        network = self._fake.module.INetworkDefinition()
+        known = self._fake.module.NetworkDefinitionCreationFlag
+        batch = 1 << int(known.EXPLICIT_BATCH) if hasattr(known, "EXPLICIT_BATCH") else 0
+        typed = 1 << int(known.STRONGLY_TYPED) if hasattr(known, "STRONGLY_TYPED") else 0
+        network._typed = bool(flags & typed) or not batch
+        network._explicit = bool(flags & batch) or typed > 0
         return network
 
     def create_builder_config(self) -> Any:
-        return self._here.module.IBuilderConfig()
+        return self._fake.module.IBuilderConfig()
 
     def create_optimization_profile(self) -> Any:
-        return self._here.module.IOptimizationProfile()
+        return self._fake.module.IOptimizationProfile()
 
     def build_serialized_network(self, network: Any, config: Any) -> Any:
         flags = sorted(flag.name for flag in config._flags)
-        self._here.calls.append(("build_serialized_network", flags))
-        if "no_engine" in self._here.faults:
-            self._say(self._here.faults["no_engine"])
+        self._fake.calls.append(("build_serialized_network", flags))
+        if "no_engine" in self._fake.faults:
+            self._log(self._fake.faults["no_engine"])
             return None
         if network._has_half and not network._typed and "FP16" not in flags:
-            self._say("half precision is not enabled")
+            self._log("half precision is not enabled")
             return None
-        header = {"version": self._here.module.__version__, "profile": config._profile, "flags": flags}
+        header = {"version": self._fake.module.__version__, "profile": config._profile, "flags": flags}
         return json.dumps(header).encode() + b"\n" + network._model
 
 
@@ -109,12 +109,12 @@ class Parser(Part):
         self._network, self._logger = network, logger
 
     def parse(self, model: bytes, path: str | None = None) -> bool:
-        self._here.calls.append(("parse", path))
-        if "refuses" in self._here.faults or not self._network._explicit:
-            self._say("parsing failed")
+        self._fake.calls.append(("parse", path))
+        if "parser_error" in self._fake.faults or not self._network._explicit:
+            self._log("parsing failed")
             return False
         graph = onnx.load_from_string(model).graph
-        trt = self._here.module
+        trt = self._fake.module
         for value in graph.input:
             tensor = trt.ITensor()
             tensor.name = value.name
@@ -130,13 +130,13 @@ class Parser(Part):
 
     @property
     def num_errors(self) -> int:
-        return 1 if "refuses" in self._here.faults else 0
+        return 1 if "parser_error" in self._fake.faults else 0
 
     def get_error(self, number: int) -> Any:
-        said = {"desc": lambda: self._here.faults["refuses"]}
+        methods = {"desc": lambda: self._fake.faults["parser_error"]}
         if "get_layer_output_tensor" in type(self).surface:  # 8.6 has only the index of the node
-            said |= {"node_name": lambda: "body/fold_1", "node_operator": lambda: "Col2Im"}
-        return type("ParserError", (), {name: staticmethod(value) for name, value in said.items()})()
+            methods |= {"node_name": lambda: "body/fold_1", "node_operator": lambda: "Col2Im"}
+        return type("ParserError", (), {name: staticmethod(value) for name, value in methods.items()})()
 
 
 class Config(Part):
@@ -146,15 +146,15 @@ class Config(Part):
     hardware_compatibility_level: Any = 0
 
     def __init__(self) -> None:
-        self._flags = {self._here.module.BuilderFlag.TF32}
-        self._sources = sum(1 << int(source) for source in self._here.module.TacticSource)
+        self._flags = {self._fake.module.BuilderFlag.TF32}
+        self._sources = sum(1 << int(source) for source in self._fake.module.TacticSource)
 
     def get_tactic_sources(self) -> int:
         return self._sources
 
     def set_tactic_sources(self, sources: int) -> bool:
-        names = [source.name for source in self._here.module.TacticSource if sources >> int(source) & 1]
-        self._here.calls.append(("set_tactic_sources", names))
+        names = [source.name for source in self._fake.module.TacticSource if sources >> int(source) & 1]
+        self._fake.calls.append(("set_tactic_sources", names))
         return True
 
     def set_flag(self, flag: Any) -> None:
@@ -164,13 +164,13 @@ class Config(Part):
         self._flags.discard(flag)
 
     def set_memory_pool_limit(self, pool: Any, size: int) -> None:
-        self._here.calls.append(("set_memory_pool_limit", pool.name, size))
+        self._fake.calls.append(("set_memory_pool_limit", pool.name, size))
 
     def create_timing_cache(self, content: bytes) -> Any:
         return type("ITimingCache", (), {"content": content, "serialize": lambda cache: cache.content + b"+"})()
 
     def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> bool:
-        self._here.calls.append(("set_timing_cache", cache.content, ignore_mismatch))
+        self._fake.calls.append(("set_timing_cache", cache.content, ignore_mismatch))
         return not cache.content.startswith(b"foreign")
 
     def add_optimization_profile(self, profile: Any) -> int:
@@ -179,7 +179,7 @@ class Config(Part):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
-            self._here.calls.append((name, value))
+            self._fake.calls.append((name, value))
         super().__setattr__(name, value)
 
 
@@ -187,8 +187,8 @@ class Profile(Part):
     NAME = "IOptimizationProfile"
     _shapes: Any = None
 
-    def set_shape(self, name: str, low: Any, best: Any, high: Any) -> None:
-        self._shapes = [name, list(low), list(best), list(high)]
+    def set_shape(self, name: str, low: Any, optimum: Any, high: Any) -> None:
+        self._shapes = [name, list(low), list(optimum), list(high)]
 
 
 class Runtime(Part):
@@ -199,17 +199,17 @@ class Runtime(Part):
         self._logger = logger
 
     def deserialize_cuda_engine(self, plan: bytes) -> Any:
-        self._here.calls.append(("deserialize_cuda_engine",))
+        self._fake.calls.append(("deserialize_cuda_engine",))
         header, _, model = plan.partition(b"\n")
-        known = json.loads(header)
-        if known["version"] != self._here.module.__version__:
-            self._say("expecting another library version")
+        facts = json.loads(header)
+        if facts["version"] != self._fake.module.__version__:
+            self._log("expecting another library version")
             return None
-        if "VERSION_COMPATIBLE" in known["flags"] and not self.engine_host_code_allowed:
-            self._say("host code is not allowed")
+        if "VERSION_COMPATIBLE" in facts["flags"] and not self.engine_host_code_allowed:
+            self._log("host code is not allowed")
             return None
-        engine = self._here.module.ICudaEngine()
-        engine._model, engine._profile = model, known["profile"]
+        engine = self._fake.module.ICudaEngine()
+        engine._model, engine._profile = model, facts["profile"]
         return engine
 
 
@@ -223,13 +223,13 @@ class Engine(Part):
         return ("lr", "sr")[number]
 
     def get_tensor_mode(self, name: str) -> Any:
-        modes = self._here.module.TensorIOMode
+        modes = self._fake.module.TensorIOMode
         return {"lr": modes.INPUT, "sr": modes.OUTPUT}[name]
 
     def create_execution_context(self) -> Any:
-        if "no_context" in self._here.faults:
+        if "no_context" in self._fake.faults:
             return None
-        context = self._here.module.IExecutionContext()
+        context = self._fake.module.IExecutionContext()
         context._session = onnxruntime.InferenceSession(self._model, providers=["CPUExecutionProvider"])
         context._profile = self._profile
         return context
@@ -245,11 +245,11 @@ class Context(Part):
         self._addresses: dict[str, int] = {}
 
     def set_input_shape(self, name: str, shape: Any) -> bool:
-        self._here.calls.append(("set_input_shape", name, shape))
+        self._fake.calls.append(("set_input_shape", name, shape))
         self._shape = shape
         _, low, _, high = self._profile or (None, shape, None, shape)
         fits = all(a <= size <= b for a, size, b in zip(low, shape, high, strict=True))
-        return fits and "not_taken" not in self._here.faults
+        return fits and "not_taken" not in self._fake.faults
 
     def infer_shapes(self) -> list[str]:
         return [] if self._shape else ["lr"]
@@ -263,8 +263,8 @@ class Context(Part):
         return True
 
     def execute_async_v3(self, stream_handle: int) -> bool:
-        self._here.calls.append(("execute_async_v3", stream_handle, self._here.current()))
-        if "not_run" in self._here.faults:
+        self._fake.calls.append(("execute_async_v3", stream_handle, self._fake.current()))
+        if "not_run" in self._fake.faults:
             return False
         assert all(address % 64 == 0 for address in self._addresses.values())
         addresses, shape = dict(self._addresses), self._shape
@@ -273,10 +273,10 @@ class Context(Part):
             sr = self._session.run(None, {"lr": memory(addresses["lr"], shape)})[0]
             memory(addresses["sr"], sr.shape)[:] = sr
 
-        if self._here.capturing is None:
+        if self._fake.capturing is None:
             compute()
         else:
-            self._here.capturing.append(compute)
+            self._fake.capturing.append(compute)
         return True
 
 

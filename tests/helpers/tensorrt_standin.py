@@ -44,7 +44,7 @@ class Standin:
     Attributes:
         module: the module for `import tensorrt`.
         calls: names and arguments of the recorded calls, in order.
-        faults: faults to simulate: "no_cuda", "refuses", "no_engine", "no_context", "not_taken", "not_run".
+        faults: faults to simulate: "no_cuda", "parser_error", "no_engine", "no_context", "not_taken", "not_run".
         capturing: deferred calls during the capture of a CUDA graph, otherwise None.
         current: function that returns the current CUDA stream.
     """
@@ -63,8 +63,8 @@ class Standin:
         vars(module)["ILogger"] = _logger_class()
         for base in PARTS:
             name = base.NAME
-            limits = {"surface": frozenset(surface["classes"][name]), "_here": self}
-            setattr(module, name, type(name, (base, _Limited), limits))
+            attributes = {"surface": frozenset(surface["classes"][name]), "_fake": self}
+            setattr(module, name, type(name, (base, _Limited), attributes))
 
     @property
     def made(self) -> list[str]:

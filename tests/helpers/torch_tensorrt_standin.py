@@ -34,7 +34,7 @@ _FUNCTIONS = {
 }
 _SETTINGS = ("disable_tf32", "workspace_size", "optimization_level", "hardware_compatible", "version_compatible")
 _DEFAULTS = (*_SETTINGS, "min_block_size", "use_explicit_typing", "use_fp32_acc", "enable_autocast", "truncate_double")
-_GIVEN_PARTS = ("_run_on_acc", "_run_on_gpu_")
+_PARTS = ("_run_on_acc", "_run_on_gpu_")
 
 
 def surface(read: Callable[[str], str]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def surface(read: Callable[[str], str]) -> dict[str, Any]:
     named = dict(zip((a.arg for a in compiled.args.kwonlyargs), compiled.args.kw_defaults, strict=True))
     found["defaults"] = {name: defaults[named[name].attr] for name in _DEFAULTS if name in named}
     parts = read("dynamo/_compiler.py") + read("dynamo/partitioning/_adjacency_partitioner.py")
-    found["parts"] = [name for name in _GIVEN_PARTS if f'"{name}"' in parts]
+    found["parts"] = [name for name in _PARTS if f'"{name}"' in parts]
     found["unsupported"] = _definition(
         read("dynamo/conversion/_TRTInterpreter.py"), "UnsupportedOperatorException"
     ).name
@@ -118,11 +118,11 @@ class Input:
     known: frozenset[str]
 
     def __init__(self, **keywords: Any) -> None:
-        _refuse("Input", keywords, self.known)
+        _check_keywords("Input", keywords, self.known)
         assert ("shape" in keywords) != {"min_shape", "opt_shape", "max_shape"}.issubset(keywords)
         shape = keywords.get("shape")
         self.ranges = (shape, shape, shape) if shape else tuple(keywords[f"{k}_shape"] for k in ("min", "opt", "max"))
-        assert all(low <= best <= high for low, best, high in zip(*self.ranges, strict=True))
+        assert all(low <= optimum <= high for low, optimum, high in zip(*self.ranges, strict=True))
         self.dtype = keywords["dtype"]
 
 
@@ -132,9 +132,9 @@ class Standin:
     Attributes:
         module: the module for `import torch_tensorrt`.
         calls: functions and arguments, in order.
-        unsupported: operators that engines do not support.
+        unsupported: operators without a converter.
         fault: exceptions to raise, by function name.
-        tuned: the shape that engines are optimized for, from the place where the real compilation takes it.
+        tuned: the shape that engines are optimized for, which the real library takes from the traced input.
         cached: content of the timing cache before a compilation.
     """
 
@@ -146,14 +146,14 @@ class Standin:
         self.tuned: tuple[int, ...] | None = None
         self.cached: bytes | None = None
         self.module = module = ModuleType("torch_tensorrt")
-        given: dict[str, Any] = {
+        attributes: dict[str, Any] = {
             "__version__": version,
             "Input": type("Input", (Input,), {"known": frozenset(self.surface["input"])}),
             "dynamo": ModuleType("torch_tensorrt.dynamo"),
             "save": self._strict("save", self._save),
             "load": self._strict("load", self._load),
         }
-        module.__dict__.update(given)
+        module.__dict__.update(attributes)
         module.dynamo.compile = self._strict("compile", self._compile)
         module.dynamo.export = self._strict("export", self._export)
         self.unsupported_error = type(self.surface["unsupported"], (RuntimeError,), {})
@@ -168,7 +168,9 @@ class Standin:
 
         def function(*positional: Any, **keywords: Any) -> Any:
             assert len(positional) <= len(parameters["positional"])
-            _refuse(name, keywords, {*parameters["positional"], *parameters["keyword"]} - {"enabled_precisions"})
+            _check_keywords(
+                name, keywords, {*parameters["positional"], *parameters["keyword"]} - {"enabled_precisions"}
+            )
             arguments = dict(zip(parameters["positional"], positional, strict=False)) | keywords
             assert len(arguments) == len(positional) + len(keywords)
             self.calls.append((name, arguments))
@@ -188,13 +190,13 @@ class Standin:
         graph = exported_program.module(check_guards=False)
         (lr,) = [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"]
         assert ranges.dtype == lr.dtype == torch.float32
-        for size, least, most in zip(lr.shape, low, high, strict=True):
+        for size, low_size, high_size in zip(lr.shape, low, high, strict=True):
             if isinstance(size, int):
-                assert least == most == size
+                assert low_size == high_size == size
             else:
                 limits = size.node.shape_env.bound_sympy(size.node.expr)
-                assert int(limits.lower) <= max(least, 2)
-                assert int(limits.upper) == most
+                assert int(limits.lower) <= max(low_size, 2)
+                assert int(limits.upper) == high_size
         self.tuned = tuple(size if isinstance(size, int) else size.node.hint for size in lr.shape)
         cache = Path(timing_cache_path)
         self.cached = cache.read_bytes() if cache.is_file() else None
@@ -207,23 +209,23 @@ class Standin:
 
     def _partition(self, graph: torch.fx.GraphModule) -> torch.fx.GraphModule:
         """Split the graph into parts with the names of the real partitioner, and replace supported parts by engines."""
-        number, before = 0, None
-        place: dict[torch.fx.Node, str] = {}
+        number, previous = 0, None
+        names: dict[torch.fx.Node, str] = {}
         for node in graph.graph.nodes:
             if node.op == "call_function":
                 kind = "gpu" if str(node.target) in self.unsupported else "acc"
-                number += before is not None and kind != before
-                before = kind
-                place[node] = f"_run_on_{kind}_{number}"
-        whole = split_module(graph, graph, place.__getitem__)
-        for node in whole.graph.nodes:
+                number += previous is not None and kind != previous
+                previous = kind
+                names[node] = f"_run_on_{kind}_{number}"
+        split = split_module(graph, graph, names.__getitem__)
+        for node in split.graph.nodes:
             if node.op == "call_module":
-                part, name = whole.get_submodule(node.target), node.target.removeprefix("submod_")
-                whole.add_submodule(name, Engine(part) if "acc" in name else part)
+                part, name = split.get_submodule(node.target), node.target.removeprefix("submod_")
+                split.add_submodule(name, Engine(part) if "acc" in name else part)
                 node.target = name
-        whole.delete_all_unused_submodules()
-        whole.recompile()
-        return whole
+        split.delete_all_unused_submodules()
+        split.recompile()
+        return split
 
     @staticmethod
     def _export(gm: Any, arg_inputs: Any, dynamic_shapes: Any = None) -> Any:
@@ -243,7 +245,7 @@ class Standin:
             raise ValueError(f"The file {file_path} doesn't correspond to a valid ExportedProgram.") from None
 
 
-def _refuse(name: str, keywords: Iterable[str], known: Iterable[str]) -> None:
+def _check_keywords(name: str, keywords: Iterable[str], known: Iterable[str]) -> None:
     if unknown := set(keywords) - set(known):
         raise TypeError(f"{name}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
 

@@ -1,12 +1,16 @@
 """Fake torch_tensorrt of each version, and one program that several tests read."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch.export import ExportedProgram
 
 from export.torch_trt.programs import HOST, Program, write_program
 from helpers.torch_tensorrt_standin import VERSIONS, Standin, install
+from srblocks_export.formats.torch_tensorrt import exporter
 from srblocks_export.formats.torch_tensorrt import library as torch_trt
 
 
@@ -21,16 +25,41 @@ def newest(monkeypatch: pytest.MonkeyPatch) -> Standin:
 
 
 @pytest.fixture(scope="session")
-def _written(tmp_path_factory: pytest.TempPathFactory) -> Program:
+def _default_build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Standin]:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        install_on_host(monkeypatch, VERSIONS[-1])
-        return write_program(tmp_path_factory.mktemp("program"))
+        standin = install_on_host(monkeypatch, VERSIONS[-1])
+        return write_program(tmp_path_factory.mktemp("program")), standin
 
 
 @pytest.fixture
-def program(_written: Program, newest: Standin, tmp_path: Path) -> Program:
+def default_build(_default_build: tuple[Program, Standin]) -> Standin:
+    """Record of the build of `program`."""
+    return _default_build[1]
+
+
+@pytest.fixture
+def program(_default_build: tuple[Program, Standin], newest: Standin, tmp_path: Path) -> Program:
     """Copy of a program that the newest version compiled with default options."""
-    return _written._replace(path=Path(shutil.copy(_written.path, tmp_path)))
+    built = _default_build[0]
+    return built._replace(path=Path(shutil.copy(built.path, tmp_path)))
+
+
+@pytest.fixture(scope="session")
+def _traced() -> Callable[..., ExportedProgram]:
+    export, programs = exporter.export_program, []
+
+    def export_once(*arguments: Any, **keywords: Any) -> ExportedProgram:
+        if not programs:
+            programs.append(export(*arguments, **keywords))
+        return programs[0]
+
+    return export_once
+
+
+@pytest.fixture
+def traced_once(_traced: Callable[..., ExportedProgram], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Share one traced program between builds of the default network, to save time."""
+    monkeypatch.setattr(exporter, "export_program", _traced)
 
 
 def install_on_host(monkeypatch: pytest.MonkeyPatch, version: str) -> Standin:

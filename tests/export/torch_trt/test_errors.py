@@ -71,6 +71,7 @@ def test_untraceable_network(newest: Standin, tmp_path: Path) -> None:
         write_program(tmp_path, Untraceable())
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_failed_build_includes_the_message_of_tensorrt(newest: Standin, tmp_path: Path) -> None:
     for fault, reason in ((RuntimeError("no engine\nat all"), "no engine"), (AssertionError(), "AssertionError")):
         newest.fault["compile"] = fault
@@ -86,6 +87,7 @@ def test_failed_build_includes_the_message_of_tensorrt(newest: Standin, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_program_without_engines(newest: Standin, tmp_path: Path) -> None:
     newest.unsupported = {"aten.conv2d.default", "aten.prelu.default", "aten.conv_transpose2d.input"}
     with pytest.raises(ExportError, match="E502 TensorRT supports no operator of FSRCNN; use --pt2 or --trt"):
@@ -93,6 +95,7 @@ def test_program_without_engines(newest: Standin, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_program_that_cannot_be_saved(newest: Standin, tmp_path: Path) -> None:
     message = "E502 torch_tensorrt cannot save FSRCNN: cannot serialize; use --pt2 or --trt"
     for function in ("export", "save"):

@@ -47,6 +47,7 @@ INPUT = {"shape", "min_shape", "opt_shape", "max_shape", "dtype"}
 SHAPES = [(1, 1, 8, 8), (3, 1, 17, 23), (2, 1, 9, 40), (4, 1, 32, 40)]
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_every_version_accepts_the_calls_and_options(
     library: Standin,
     tmp_path: Path,
@@ -87,18 +88,12 @@ def test_every_version_accepts_the_calls_and_options(
     assert logging.getLogger("torch_tensorrt").propagate
 
 
-def test_default_build_is_one_engine_for_the_optimum(newest: Standin, tmp_path: Path) -> None:
-    moved: list[nn.Module] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nn.Module, "cuda", lambda self: moved.append(self) or self)
-        program = write_program(tmp_path)
-    assert len(moved) == 1
-    assert moved[0] is not program.net
-    assert newest.tuned == (2, 1, 16, 16)
+def test_default_build_is_one_engine_for_the_optimum(program: Program, default_build: Standin) -> None:
+    assert default_build.tuned == (2, 1, 16, 16)
     assert program.details["fallback"] == {"engines": 1, "operators": 9, "in_torch": []}
     assert program.details["warnings"] == []
-    passed = newest.called("compile")
-    defaults = newest.surface["defaults"]
+    passed = default_build.called("compile")
+    defaults = default_build.surface["defaults"]
     assert passed["disable_tf32"] is True
     assert defaults["disable_tf32"] is False
     for name in ("workspace_size", "optimization_level", "hardware_compatible", "version_compatible"):
@@ -107,6 +102,18 @@ def test_default_build_is_one_engine_for_the_optimum(newest: Standin, tmp_path: 
     cache = Path(passed["timing_cache_path"])
     assert cache.is_absolute()
     assert not cache.exists()
+
+
+def test_repeated_build_is_identical_and_copies_the_network(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = program.path.read_bytes()
+    moved: list[nn.Module] = []
+    monkeypatch.setattr(nn.Module, "cuda", lambda self: moved.append(self) or self)
+    second = write_program(tmp_path)
+    assert second.path.read_bytes() == first
+    assert len(moved) == 1
+    assert moved[0] is not second.net
 
 
 def test_program_computes_the_same_as_the_network(program: Program) -> None:
@@ -142,11 +149,6 @@ def test_fixed_shape(newest: Standin, tmp_path: Path) -> None:
     assert write_program(tmp_path, shape=(1, 1, 9, 14)).path.read_bytes() == first
 
 
-def test_repeated_build_writes_the_same_bytes(program: Program, tmp_path: Path) -> None:
-    first = program.path.read_bytes()
-    assert write_program(tmp_path).path.read_bytes() == first
-
-
 def test_size_multiples_stay_dynamic(newest: Standin, tmp_path: Path) -> None:
     program = write_program(tmp_path, Unshuffled())
     loaded = read(program.path)
@@ -156,21 +158,16 @@ def test_size_multiples_stay_dynamic(newest: Standin, tmp_path: Path) -> None:
     assert newest.tuned == (2, 1, 16, 16)
 
 
-def test_warning_if_the_optimum_cannot_be_traced(newest: Standin, tmp_path: Path) -> None:
-    details = write_program(tmp_path, optimum=(1, 1, 16, 24)).details
-    assert newest.tuned == (2, 1, 16, 24)
-    (warning,) = details["warnings"]
-    assert warning.startswith("torch-trt is optimized for 2x1x16x24, not 1x1x16x24")
-
-
-def test_operators_in_pytorch_are_counted_and_listed(newest: Standin, tmp_path: Path) -> None:
+def test_warnings_about_operators_in_pytorch_and_the_optimum(newest: Standin, tmp_path: Path) -> None:
     prelu = "aten.prelu.default"
     newest.unsupported = {prelu}
-    program = write_program(tmp_path)
+    program = write_program(tmp_path, optimum=(1, 1, 16, 24))
     count = sum(isinstance(layer, nn.PReLU) for layer in program.net.modules())
     assert program.details["fallback"] == {"engines": count + 1, "operators": 9, "in_torch": [prelu] * count}
-    (warning,) = program.details["warnings"]
-    assert warning == f"torch-trt: {count + 1} engines; {count} operators run in PyTorch: {prelu} ({count})"
+    untraceable, fallback = program.details["warnings"]
+    assert newest.tuned == (2, 1, 16, 24)
+    assert untraceable.startswith("torch-trt is optimized for 2x1x16x24, not 1x1x16x24")
+    assert fallback == f"torch-trt: {count + 1} engines; {count} operators run in PyTorch: {prelu} ({count})"
     lr = torch.rand(3, 1, 10, 12)
     with torch.no_grad():
         assert torch.allclose(read(program.path).run(lr), program.net(lr), atol=1e-6)

@@ -107,7 +107,7 @@ def test_errors_include_the_message_of_tensorrt(standin: Standin, models: dict[s
     node = "" if is_old(standin) else r"body/fold_1 \(Col2Im\): "
     for fault, text, message in (
         ("no_cuda", "", r"E402 TensorRT cannot use the GPU \(CUDA initialization failure with error: 35\)"),
-        ("refuses", "no importer", rf"E503 TensorRT \S+ rejects espcn_x3_fp32_dyn.onnx: {node}no importer"),
+        ("parser_error", "no importer", rf"E503 TensorRT \S+ rejects espcn_x3_fp32_dyn.onnx: {node}no importer"),
         ("no_engine", "internal failure", r"E702 TensorRT could not build the engine: internal failure"),
         ("no_engine", "Cuda Runtime (out of memory)", r"E701 TensorRT: .*out of memory\); lower --max"),
         ("no_engine", "Could not find any implementation for node body", r"E701 TensorRT: Could not find any"),

@@ -92,7 +92,7 @@ def test_model_without_manifest_needs_shapes(
 
 def test_failed_build_leaves_no_files(newest: Standin, fixed: Path) -> None:
     before = {path.name: path.read_bytes() for path in fixed.parent.iterdir()}
-    for fault, text, code in (("no_engine", "out of memory", 7), ("refuses", "Col2Im", 5), ("no_cuda", "", 4)):
+    for fault, text, code in (("no_engine", "out of memory", 7), ("parser_error", "Col2Im", 5), ("no_cuda", "", 4)):
         newest.faults = {fault: text}
         assert main([str(fixed)]) == code, fault
         assert {path.name: path.read_bytes() for path in fixed.parent.iterdir()} == before, fault
