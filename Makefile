@@ -33,7 +33,7 @@ test-coverage: $(DEV) ## Report the lines that no test executes.
 	$(TEST) --cov --cov-report=term tests
 
 test-wheel: $(DEV) ## Test the built wheel in its own environment, with the given version of torch (TORCH=2.7.1).
-	$(BIN)/python tests/helpers/outside.py $(if $(TORCH),--torch $(TORCH))
+	$(BIN)/python tests/helpers/installed.py $(if $(TORCH),--torch $(TORCH))
 
 check: $(DEV) ## Run linters and type checks.
 	$(BIN)/ruff check .

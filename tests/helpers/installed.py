@@ -1,4 +1,4 @@
-"""Run the tests against the built wheel, outside the repository, with any torch: `make test-wheel TORCH=2.7.1`."""
+"""Run the tests against the installed wheel, with any version of torch: `make test-wheel TORCH=2.7.1`."""
 
 import argparse
 import os
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-FOLLOWS_TORCH = ("torch==", "torchvision==")
-"""Constraints that hold only with the default torch."""
+DEPEND_ON_TORCH = ("torch==", "torchvision==")
+"""Constraints that are valid only with the default version of torch."""
 
 
 def run(*command: str | Path, **options) -> None:
@@ -21,13 +21,13 @@ def run(*command: str | Path, **options) -> None:
 
 
 def install(folder: Path, torch: str | None) -> Path:
-    """Build the wheel, install it with all test dependencies, and return the folder of the executables."""
+    """Build the wheel, install it with the test dependencies, and return the folder of the executables."""
     programs = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
     pip = (programs / "python", "-m", "pip", "--quiet")
     constraints = folder / "constraints.txt"
     lines = (REPOSITORY / "constraints.txt").read_text().splitlines(keepends=True)
     if torch:
-        lines = [line for line in lines if not line.startswith(FOLLOWS_TORCH)] + [f"torch=={torch}\n"]
+        lines = [line for line in lines if not line.startswith(DEPEND_ON_TORCH)] + [f"torch=={torch}\n"]
     constraints.write_text("".join(lines))
     if not programs.exists():
         venv.create(folder / "venv", with_pip=True)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--folder", type=Path, help="keep the environment there for the next run (default: a temporary folder)"
     )
-    args, chosen = parser.parse_known_args(arguments)
+    args, pytest_arguments = parser.parse_known_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (args.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,13 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tree.mkdir()
         archive = subprocess.run(["git", "archive", "HEAD"], cwd=REPOSITORY, check=True, capture_output=True).stdout
         run("tar", "-x", "-C", tree, input=archive)
-        # Tests read the sources and documents of the tree, but import the installed packages.
+        # The tests read sources and documents of the tree, but import the installed packages.
         code = (
             "import srblocks, srblocks_export, torch; print(srblocks.__file__, srblocks.__version__, torch.__version__)"
         )
         run(programs / "python", "-P" if sys.version_info >= (3, 11) else "-I", "-c", code, cwd=tree)
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        run(programs / "pytest", "-n", "2", "tests", *chosen, cwd=tree, env=environment)
+        run(programs / "pytest", "-n", "2", "tests", *pytest_arguments, cwd=tree, env=environment)
 
 
 if __name__ == "__main__":
