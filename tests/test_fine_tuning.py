@@ -1,4 +1,4 @@
-"""docs/fine-tuning.md, carried out: published weights, fine-tuned, measured, exported, verified, shipped."""
+"""docs/fine-tuning.md is executed: published weights are fine-tuned, evaluated, exported, verified and used."""
 
 import importlib.util
 import json
@@ -28,13 +28,13 @@ SMALLER = {"--steps 500": "--steps 8", "--batch 8": "--batch 4", "--patch 32": "
 
 
 def words(screen: str) -> str:
-    """A screen without what differs from run to run and from machine to machine."""
+    """Return an output without numbers and progress bars, which vary."""
     return " ".join(re.sub(r"[\d.,]+(e-\d+)?|[━╸╺]+", "#", screen).split())
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
-    """Runs a command line of the document in this process; gives what it printed."""
+    """Runs a command line of the document in this process; returns its output."""
 
     def train(arguments: list[str]) -> int:
         spec = importlib.util.spec_from_file_location("train_example", REPOSITORY / "examples/train.py")
@@ -61,21 +61,21 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def fences() -> Iterator[tuple[str, str]]:
-    """Language and text of every fence; a command is one line."""
+    """Yield the language and text of every code block, with commands on one line."""
     for language, text in FENCE.findall(DOCUMENT):
         yield language, text.replace("\\\n", "") if language == "sh" else text
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["fsrcnn", "carn_m"])
-def test_the_path_from_published_weights_to_an_upscaled_photograph(
+def test_fine_tuning_guide_runs(
     network: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     run: Callable[[str], str],
     request: pytest.FixtureRequest,
 ) -> None:
-    """CARN-M of its authors as the document has it, where the data is at hand; the bundled FSRCNN anywhere."""
+    """With CARN-M, as in the document, if its weights are available; with the bundled FSRCNN anywhere."""
     monkeypatch.chdir(tmp_path)
     published = network == "carn_m"
     if published:
@@ -84,7 +84,7 @@ def test_the_path_from_published_weights_to_an_upscaled_photograph(
     variables = dict(pair.split("=") for pair in shlex.split(first, comments=True))
     if not published:
         variables |= {"NETWORK": network, "WEIGHTS": str(pretrained_path(network, scale=2))}
-    figures: list[float] = []
+    scores: list[float] = []
     shown = ""
     for language, text in rest:
         if language == "python":
@@ -93,20 +93,20 @@ def test_the_path_from_published_weights_to_an_upscaled_photograph(
             assert words(shown) == words(text) or not published
         else:
             line = Template(text).substitute(variables).strip()
-            for said, done in SMALLER.items() if "train.py" in line else ():
-                assert said in line
-                line = line.replace(said, done)
+            for original, smaller in SMALLER.items() if "train.py" in line else ():
+                assert original in line
+                line = line.replace(original, smaller)
             shown = run(line)
             if "srblocks-evaluate" in line:
-                figures.append(float(re.search(r"^mean +([\d.]+)", shown, re.MULTILINE)[1]))
-    before, after, artifact = figures
+                scores.append(float(re.search(r"^mean +([\d.]+)", shown, re.MULTILINE)[1]))
+    before, after, artifact = scores
     assert after > before + 0.01
-    assert artifact == pytest.approx(after, abs=2e-3)  # printed with three digits
-    check_what_was_made(network, Path(variables["HELD_OUT"]))
+    assert artifact == pytest.approx(after, abs=2e-3)  # three digits are printed
+    check_files(network, Path(variables["HELD_OUT"]))
 
 
-def check_what_was_made(network: str, images: Path) -> None:
-    """The verified file is of the tuned weights, and the upscaled images are those of the network."""
+def check_files(network: str, images: Path) -> None:
+    """Check that the verified artifact has the tuned weights, and that the upscaled images are those of the network."""
     net = load_checkpoint("runs/tuned/model.safetensors", network=network)
     (entry,) = json.loads(Path("exported/manifest.json").read_text())["artifacts"]
     assert (entry["model"]["name"], entry["model"]["scale"], entry["artifact"]["file"]) == (network, 2, "tuned.onnx")

@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import srblocks
 from helpers.support import REPOSITORY
 
@@ -27,37 +25,15 @@ LONGER = {
 BRITISH = re.compile(r"(is(e[drs]?|ing|ation|able)|our(s|ed|ing)?|grey\w*|lyse|centre|metre)$")
 """British endings of the words of a name."""
 NOT_BRITISH = {
-    "noise",
-    "raise",
-    "raises",
-    "raised",
-    "raising",
-    "precise",
-    "otherwise",
-    "likewise",
-    "rise",
-    "four",
-    "our",
+    *("noise", "raise", "raises", "raised", "raising", "raiser", "precise", "concise", "promise", "exercise", "rise"),
+    *("advise", "advised", "revise", "disable", "supervised", "otherwise", "likewise", "four", "our", "ours", "your"),
+    *("hour", "hours", "pointwise", "depthwise", "stepwise", "elementwise", "pairwise", "channelwise", "blockwise"),
 }
-NOT_BRITISH |= {
-    "ours",
-    "supervised",
-    "your",
-    "hour",
-    "hours",
-    "promise",
-    "exercise",
-    "advise",
-    "revise",
-    "raiser",
-    "disable",
-    "advised",
-}
-NOT_BRITISH |= {"pointwise", "depthwise", "stepwise", "elementwise", "pairwise", "channelwise", "blockwise", "concise"}
 STATE_DICT_KEYS = {"normalise", "denormalise"}
 """Submodules whose names are keys of saved checkpoints."""
 
 OPENING = re.compile(r"(Give|Gives|Tell|Tells|Say|Says|What|Which|How)\b")
+"""Openings of docstrings that are not a noun phrase or an imperative of the field."""
 
 
 def test_files_are_short() -> None:
@@ -102,10 +78,10 @@ def is_british(word: str) -> bool:
     return bool(BRITISH.search(word)) and word not in NOT_BRITISH
 
 
-@pytest.mark.parametrize("package", ["srblocks", "srblocks_export"])
-def test_names_are_spelled_in_american_english(package: str) -> None:
+def test_names_are_spelled_in_american_english() -> None:
     offenders = {
         f"{name} ({path})"
+        for package in ("srblocks", "srblocks_export")
         for name, path in public_names(package)
         if name not in STATE_DICT_KEYS and any(map(is_british, words(name)))
     }
@@ -127,19 +103,18 @@ def test_british_spelling_is_found() -> None:
 
 
 def docstrings(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the docstrings of a file with the names of what they document."""
+    """Yield the names of a file's definitions with their docstrings."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             yield getattr(node, "name", "module"), ast.get_docstring(node) or ""
 
 
-@pytest.mark.parametrize(
-    "folder", ["srblocks", "export/srblocks_export", "benchmarks", "examples", "docs", "tests/helpers"]
-)
-def test_docstrings_open_with_the_terms_of_the_field(folder: str) -> None:
+def test_docstrings_open_with_the_terms_of_the_field() -> None:
+    folders = ("srblocks", "export/srblocks_export", "benchmarks", "examples", "docs", "tests/helpers")
     offenders = [
         f"{path.relative_to(REPOSITORY)}: {name}"
+        for folder in folders
         for path in sorted((REPOSITORY / folder).rglob("*.py"))
         for name, text in docstrings(path)
         if OPENING.match(text)

@@ -1,6 +1,5 @@
-"""Peak memory of activations, against what is counted by hand."""
+"""Peak activation memory against values counted by hand."""
 
-import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,7 +11,7 @@ MAP = 4 * 4 * 8 * 8
 
 
 class Forward(nn.Module):
-    """A module that does what a function says."""
+    """A module with a function as its forward."""
 
     def __init__(self, function) -> None:
         super().__init__()
@@ -55,29 +54,25 @@ def shuffled(net: Forward, x: Tensor) -> Tensor:
     return F.pixel_shuffle(net.conv(x), 2)
 
 
-def of_parameters(net: Forward, x: Tensor) -> Tensor:
+def with_parameters(net: Forward, x: Tensor) -> Tensor:
     return x.add_(net.mean[0]).sub_(net.conv.bias.view(1, 4, 1, 1))
 
 
-@pytest.mark.parametrize(
-    ("function", "maps"),
-    [
-        (lambda net, x: F.relu(net.conv(x)), 3),  # input, convolution, its rectification
+def test_peak_activations_equal_hand_counted_ones() -> None:
+    for function, maps in (
+        (lambda net, x: F.relu(net.conv(x)), 3),  # input, convolution and ReLU
         (in_place, 2),
-        (doubled, 3),  # input and two maps beside one another
+        (doubled, 3),  # input and two maps
         (views, 1),
-        (chained, 3),  # the caller's input, and the two ends of a convolution
+        (chained, 3),  # the input of the caller, and input and output of a convolution
         (kept, 6),
         (shuffled, 3),
-        (of_parameters, 1),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_peak_activations_are_those_counted_by_hand(function, maps: int) -> None:
-    assert peak_bytes(Forward(function), SHAPE) == maps * MAP
+        (with_parameters, 1),
+    ):
+        assert peak_bytes(Forward(function), SHAPE) == maps * MAP, function.__name__
 
 
-def test_peak_activations_follow_shape_and_precision() -> None:
+def test_peak_activations_depend_on_shape_and_precision() -> None:
     net = Forward(chained)
     assert peak_bytes(net, (2, 4, 16, 8)) == 4 * 3 * MAP
     assert peak_bytes(net, SHAPE, torch.float16) == 3 * MAP / 2
@@ -85,7 +80,7 @@ def test_peak_activations_follow_shape_and_precision() -> None:
     assert net.conv.weight.dtype == torch.float32
 
 
-def test_tensors_stop_to_count_with_their_last_reference() -> None:
+def test_tensors_are_counted_until_their_last_reference() -> None:
     with LiveTensors() as tensors:
         x = torch.zeros(SHAPE, device="meta")
         y = x[:, :1]

@@ -36,7 +36,7 @@ SHARED_ARGUMENTS = {*inspect.signature(srblocks.Network.__init__).parameters}
 
 
 def public(module: ModuleType) -> list[Any]:
-    """Return the public classes and functions of a module of ours, or those that a package exports."""
+    """Return the public classes and functions that a module defines or a package exports."""
     return [
         value
         for name, value in vars(module).items()
@@ -85,13 +85,13 @@ def bases(name: str, function: Callable[..., object]) -> set[str]:
     return {each.__name__ for each in kind.__mro__} - {"Exception", "BaseException", "object"}
 
 
-def said(argument: str, about: str) -> bool:
+def is_documented(argument: str, about: str) -> bool:
     """Return whether a docstring lists an argument, or mentions it if it lists none."""
     listed = re.search(r"^(Args|Attributes):$", about, re.MULTILINE)
     return bool(re.search(rf"^ +{argument}: " if listed else rf"``{argument}``", about, re.MULTILINE))
 
 
-def test_the_stub_lists_what_it_imports() -> None:
+def test_stub_lists_its_imports() -> None:
     tree = ast.parse(Path(srblocks.__file__).with_suffix(".pyi").read_text())
     imported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
     listed = next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign))
@@ -100,13 +100,14 @@ def test_the_stub_lists_what_it_imports() -> None:
     assert all(hasattr(srblocks, name) for name in listed)
 
 
-@pytest.mark.parametrize(
-    "name,hint",
-    [("ResBlock", "ResidualBlock"), ("CALayer", "ChannelAttention"), ("create_netwrok", "create_network")],
-)
-def test_unknown_names_suggest_close_ones(name: str, hint: str) -> None:
-    with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean {hint}"):
-        getattr(srblocks, name)
+def test_unknown_names_suggest_similar_ones() -> None:
+    for name, hint in (
+        ("ResBlock", "ResidualBlock"),
+        ("CALayer", "ChannelAttention"),
+        ("create_netwrok", "create_network"),
+    ):
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean {hint}"):
+            getattr(srblocks, name)
     with pytest.raises(AttributeError, match="no attribute 'qqqq'$"):
         getattr(srblocks, "qqqq")  # noqa: B009
 
@@ -116,19 +117,19 @@ def test_every_public_name_is_documented() -> None:
 
 
 def test_every_argument_of_a_public_class_is_documented() -> None:
-    silent = [
+    undocumented = [
         f"{value.__qualname__}: {name}"
         for value in documented()
         if inspect.isclass(value) and "__init__" in vars(value) and not issubclass(value, Exception)
         for name in inspect.signature(value.__init__).parameters
-        if name not in ("self", "args", "kwargs") and not said(name, inspect.getdoc(value) or "")
+        if name not in ("self", "args", "kwargs") and not is_documented(name, inspect.getdoc(value) or "")
         if value.__module__ != "srblocks.frameworks" or name not in SHARED_ARGUMENTS
     ]
-    assert silent == []
+    assert undocumented == []
 
 
-def test_what_documents_some_arguments_documents_all() -> None:
-    silent = [
+def test_args_sections_are_complete() -> None:
+    undocumented = [
         f"{function.__qualname__}: {name}"
         for value in documented()
         for function, about in callables(value)
@@ -137,15 +138,15 @@ def test_what_documents_some_arguments_documents_all() -> None:
         if name not in ("self", "cls") and not re.search(rf"^ +{name}: ", about, re.MULTILINE)
         if function.__module__ != "srblocks.frameworks" or name not in SHARED_ARGUMENTS
     ]
-    assert silent == []
+    assert undocumented == []
 
 
-def test_every_error_that_a_public_name_raises_is_documented() -> None:
-    silent = [
+def test_every_raised_error_is_documented() -> None:
+    undocumented = [
         f"{function.__qualname__}: {name}"
         for value in documented()
         for function, about in callables(value)
         for name in raised(function)
         if not any(f"{each}: " in about or f"{each}, " in about for each in bases(name, function))
     ]
-    assert silent == []
+    assert undocumented == []

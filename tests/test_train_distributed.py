@@ -1,4 +1,4 @@
-"""The training example by two processes: the losses and weights of one, files written once, resumed by one."""
+"""The training example in two processes: losses and weights equal those of one process, which can also resume."""
 
 import importlib.util
 import json
@@ -17,12 +17,12 @@ from PIL import Image
 from helpers.support import REPOSITORY
 
 SCRIPT = REPOSITORY / "examples/train.py"
-STEPS = 20
+STEPS = 8
 TOLERANCE = 1e-4
-"""Of losses, relative; processes add in another order, which changes the seventh digit."""
+"""Relative tolerance of losses: processes add in another order."""
 
 OWN_NETWORK = '''
-"""Registers a network with several outputs and a layer that no output needs, and runs the script that follows."""
+"""Registers a network with several outputs and an unused layer, and runs the script in the arguments."""
 
 import runpy
 import sys
@@ -47,7 +47,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures with edges in many directions."""
+    """Two images with edges in many directions."""
     folder = tmp_path_factory.mktemp("images")
     rows, columns = np.mgrid[0:80, 0:96]
     for number in range(2):
@@ -58,7 +58,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def script() -> ModuleType:
-    """The example as a module, for runs of one process."""
+    """The example as a module."""
     spec = importlib.util.spec_from_file_location("train_example", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -66,14 +66,14 @@ def script() -> ModuleType:
 
 
 def arguments(network: str, images: Path, out: Path, *more: str | Path) -> list[str]:
-    """A run whose every step is logged."""
+    """Return the arguments of a run that logs every step."""
     folders = ["--data", images, "--validate", images, "--out", out]
     few = ["--batch", "4", "--patch", "8", "--ema", "0.9", "--every", "1"]
     return [str(each) for each in (network, *folders, *few, *more)]
 
 
-def start(*command: str | Path | int) -> str:
-    """Run a command of this environment on one thread per process; give what it printed."""
+def run(*command: str | Path | int) -> str:
+    """Run a command of this environment on one thread per process; return its output."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PATH": path}
     found = subprocess.run(
@@ -83,14 +83,14 @@ def start(*command: str | Path | int) -> str:
     return found.stdout
 
 
-def alone(script: ModuleType, monkeypatch: pytest.MonkeyPatch, *command: str) -> None:
+def run_here(script: ModuleType, monkeypatch: pytest.MonkeyPatch, *command: str) -> None:
     """Run the example in this process."""
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *command])
     script.main()
 
 
 def compare(found: Path, expected: Path) -> None:
-    """Every step's loss and figure, and the weights at the end, of two runs."""
+    """Compare the loss and PSNR of every step, and the final weights, of two runs."""
     assert {path.name for path in found.iterdir()} == {"model.safetensors", "state.pt", "log.jsonl"}
     logs = [[json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()] for out in (found, expected)]
     assert [entry["step"] for entry in logs[0]] == [entry["step"] for entry in logs[1]]
@@ -102,22 +102,22 @@ def compare(found: Path, expected: Path) -> None:
         torch.testing.assert_close(states[0][part], states[1][part], rtol=TOLERANCE, atol=1e-5)
 
 
-def test_torchrun_trains_as_one_process_does_and_one_process_resumes(
+def test_torchrun_equals_one_process_and_one_process_resumes(
     images: Path, tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two, one = (
         arguments("fsrcnn_s", images, tmp_path / name, "--scale", "2", "--steps", str(STEPS + 3), "--device", "cpu")
         for name in ("two", "one")
     )
-    printed = start("torchrun", "--standalone", "--nproc-per-node", "2", SCRIPT, *two, "--stop-at", STEPS)
+    printed = run("torchrun", "--standalone", "--nproc-per-node", "2", SCRIPT, *two, "--stop-at", STEPS)
     assert [printed.count(f"step {step}: ") for step in range(1, STEPS + 2)] == [1] * STEPS + [0]
-    alone(script, monkeypatch, *two, "--resume")
-    alone(script, monkeypatch, *one)
+    run_here(script, monkeypatch, *two, "--resume")
+    run_here(script, monkeypatch, *one)
     compare(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.slow
-def test_fabric_trains_several_outputs_and_leaves_unused_layers_alone(images: Path, tmp_path: Path) -> None:
+def test_fabric_trains_several_outputs_and_ignores_unused_layers(images: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     own.write_text(OWN_NETWORK)
     two, one = (
@@ -127,12 +127,12 @@ def test_fabric_trains_several_outputs_and_leaves_unused_layers_alone(images: Pa
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    start("fabric", "run", "--devices", "2", "--accelerator", "cpu", "--main-port", port, own, SCRIPT, *two)
-    start("python", own, SCRIPT, *one)
+    run("fabric", "run", "--devices", "2", "--accelerator", "cpu", "--main-port", port, own, SCRIPT, *two)
+    run("python", own, SCRIPT, *one)
     compare(tmp_path / "two", tmp_path / "one")
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(
+def test_batch_must_be_a_multiple_of_the_processes(
     images: Path,
     tmp_path: Path,
     script: ModuleType,
@@ -141,6 +141,6 @@ def test_a_batch_that_cannot_be_shared_is_refused(
 ) -> None:
     monkeypatch.setattr(script, "join_processes", lambda device: SimpleNamespace(world_size=3))
     with pytest.raises(SystemExit) as stop:
-        alone(script, monkeypatch, *arguments("fsrcnn_s", images, tmp_path, "--scale", "2"))
+        run_here(script, monkeypatch, *arguments("fsrcnn_s", images, tmp_path, "--scale", "2"))
     assert stop.value.code == 2
     assert "--batch must be a multiple of the 3 processes, got 4" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_wheel_contains_all_modules_and_otherwise_only_weights_and_documents(site: Path) -> None:
+def test_wheel_contains_only_modules_weights_and_documents(site: Path) -> None:
     contained = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
     sources = {
         path.relative_to(root).as_posix()

@@ -67,7 +67,7 @@ def check_one_line(found: Finished, code: int, message: str) -> None:
 def test_export_to_a_full_disk_keeps_existing_files(commands: Commands, small: Path, flag: str, free: int) -> None:
     options = [flag, "--verify", "off", "-q", "-o", small / "out"]
     assert commands.run("export", *options, "--no-optimize").code == 0
-    seen = commands.seen(small) / "out"
+    seen = commands.host_path(small) / "out"
     before = {path: path.read_bytes() for path in seen.iterdir()}
     commands.run("call", __file__, "fill", small, free)
     found = commands.run("export", *options, "--force")
@@ -81,7 +81,7 @@ def test_full_temporary_folder_is_named(commands: Commands, small: Path, folder:
     options = ["--torchscript", "-q", "-o", folder / "out"]
     found = commands.run("export", *options, temporary=str(small))
     check_one_line(found, 3, f"E302 {small} cannot be written ({FULL}); free some space")
-    assert (files(commands.seen(small)), files(folder)) == ([], [])
+    assert (files(commands.host_path(small)), files(folder)) == ([], [])
 
 
 def fill_cache(free: str, folder: str) -> None:
@@ -100,7 +100,7 @@ def test_full_disk_during_compilation_is_not_a_build_error(commands: Commands, s
     options = ["--aoti", "--verify", "off", "-q", "-o", folder]
     found = commands.run("export", *options, temporary=str(small), patch=patch)
     check_one_line(found, 3, f"E302 aoti: the folder for temporary files is not writable ({FULL}); free some space")
-    assert (files(commands.seen(small)), files(folder)) == ([], [])
+    assert (files(commands.host_path(small)), files(folder)) == ([], [])
 
 
 def test_images_written_before_the_disk_is_full_are_kept(commands: Commands, small: Path, images: Path) -> None:
@@ -108,22 +108,22 @@ def test_images_written_before_the_disk_is_full_are_kept(commands: Commands, sma
     found = commands.run("upscale", images, "-o", small / "out")
     check_one_line(found, 3, f"srblocks-upscale: {small / 'out' / 'b.jpg'} cannot be written ({FULL})")
     assert found.out.startswith("1 of 3 upscaled")
-    assert files(commands.seen(small)) == ["a.png"]
-    assert read_image(commands.seen(small) / "out" / "a.png").pixels.shape == (60, 80, 3)
-    (commands.seen(small) / "filler").unlink()
+    assert files(commands.host_path(small)) == ["a.png"]
+    assert read_image(commands.host_path(small) / "out" / "a.png").pixels.shape == (60, 80, 3)
+    (commands.host_path(small) / "filler").unlink()
     assert commands.run("upscale", images, "-o", small / "out", "--resume", "-q").code == 0
-    assert files(commands.seen(small)) == ["a.png", "b.jpg", "c.tif"]
+    assert files(commands.host_path(small)) == ["a.png", "b.jpg", "c.tif"]
 
 
 def test_saving_to_a_full_disk_keeps_the_old_checkpoint(commands: Commands, small: Path) -> None:
     path = small / "net.safetensors"
     assert commands.run("call", __file__, "save", path).out == ""
-    before = commands.seen(path).read_bytes()
+    before = commands.host_path(path).read_bytes()
     commands.run("call", __file__, "fill", small, 8192)
     found = commands.run("call", __file__, "save", path)
     assert (found.code, found.out) == (0, f"{FULL}\n")
-    assert commands.seen(path).read_bytes() == before
-    assert files(commands.seen(small)) == ["net.safetensors"]
+    assert commands.host_path(path).read_bytes() == before
+    assert files(commands.host_path(small)) == ["net.safetensors"]
 
 
 @pytest.mark.parametrize("kind", ["disk", "folder"])

@@ -1,4 +1,4 @@
-"""Missing optional libraries: what needs one names the package to install; everything else works."""
+"""Missing optional libraries: errors name the package to install; everything else works."""
 
 import contextlib
 import importlib

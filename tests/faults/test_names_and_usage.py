@@ -54,7 +54,7 @@ def test_usage_errors_are_json_on_request(capsys: pytest.CaptureFixture[str], tm
         assert (report["exit_code"], f"srblocks-export: {report['error']}\n") == (2, err), arguments
 
 
-def test_manifest_entry_is_removed_before_the_file_is_replaced_and_added_after(
+def test_manifest_entry_is_removed_before_and_added_after_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from srblocks._utils import files
