@@ -124,7 +124,7 @@ MEMORY = (
 
 
 def selected(cases: Sequence[Case], names: Sequence[str] | None, *, quick: bool) -> list[Case]:
-    """Return the cases whose names start with one of `names` (None: all), with `quick` only the quick ones.
+    """Return the cases whose names start with one of `names` (None: all), with `quick` only those of the quick run.
 
     Raises:
         SystemExit: no case is left.

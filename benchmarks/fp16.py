@@ -94,11 +94,11 @@ def largest(found: Calibration, fp32_modules: Collection[str]) -> tuple[str, flo
 
 
 def export_outcome(found: Calibration, fp32_modules: Collection[str]) -> str:
-    """Return the outcome of an export in fp16: "refuses", "warns" or ""."""
+    """Return the outcome of an export in fp16: "error", "warning" or ""."""
     try:
-        return "warns" if found.check("fp16", fp32_modules) else ""
+        return "warning" if found.check("fp16", fp32_modules) else ""
     except OverflowError:
-        return "refuses"
+        return "error"
 
 
 def rows_of(net: Network, title: str, name: str, data: Path, *, peak: float | None = None) -> Iterator[dict[str, Any]]:

@@ -243,7 +243,7 @@ def chosen_cases(args: Namespace) -> list[Case]:
 
 
 def chosen_configurations(args: Namespace) -> tuple[list[Configuration], dict[str, str]]:
-    """Return the available configurations of the command line, and why others are not."""
+    """Return the available configurations of the command line, and why others are unavailable."""
     precisions = args.precisions or PRECISIONS[args.device]
     requested = [one for one in configurations(args.device) if one.precision in precisions]
     requested = [one for one in requested if not args.backends or one.backend.name in args.backends]

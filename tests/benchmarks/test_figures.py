@@ -27,7 +27,7 @@ class Tiny(Network):
 TINY = NetworkSpec(name="tiny", build=Tiny, paper="none", size_requirements={2: SizeRequirements(radius=1)})
 
 
-def test_figures_counted_by_hand() -> None:
+def test_figures_match_hand_counts() -> None:
     pixels = 48 * 72
     assert figures.original_figures(TINY, 2) == {
         "parameters x2": 4 * 9 + 4,

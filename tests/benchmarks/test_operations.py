@@ -1,4 +1,4 @@
-"""Operations and bytes of small modules, counted by hand."""
+"""Operations and bytes of small modules, compared with hand counts."""
 
 from collections.abc import Callable
 

@@ -20,19 +20,19 @@ SIDES = st.integers(1, 40)
 def test_unsupported_sizes_are_padded_and_cropped(
     height: int, width: int, least: tuple[int, int], multiple: int
 ) -> None:
-    seen: list[np.ndarray] = []
+    batches: list[np.ndarray] = []
 
     def nearest(batch: np.ndarray) -> np.ndarray:
-        seen.append(batch)
+        batches.append(batch)
         return batch.repeat(2, axis=2).repeat(2, axis=3)
 
     upscale = Upscaler("nearest", nearest, 2, "y", min_size=least, size_multiple=multiple)
     low = np.random.default_rng(0).random((height, width, 1)).astype(np.float32)
     high = upscale(low)
     assert np.array_equal(high, low.repeat(2, axis=0).repeat(2, axis=1))
-    for taken, side, smallest in zip(seen[0].shape[2:], (height, width), least, strict=True):
-        assert taken % multiple == 0
-        assert max(smallest, side) <= taken < max(smallest, side) + multiple
+    for padded, side, smallest in zip(batches[0].shape[2:], (height, width), least, strict=True):
+        assert padded % multiple == 0
+        assert max(smallest, side) <= padded < max(smallest, side) + multiple
 
 
 def test_output_is_clipped() -> None:
