@@ -46,7 +46,8 @@ def program(_default_build: tuple[Program, Standin], newest: Standin, tmp_path: 
 
 @pytest.fixture(scope="session")
 def _traced() -> Callable[..., ExportedProgram]:
-    export, programs = exporter.export_program, []
+    export = exporter.export_program
+    programs: list[ExportedProgram] = []
 
     def export_once(*arguments: Any, **keywords: Any) -> ExportedProgram:
         if not programs:
