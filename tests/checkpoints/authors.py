@@ -1,4 +1,4 @@
-"""State dicts of third-party code as names and shapes, with values that distinguish every tensor.
+"""State dicts of third-party code: names, shapes, and values that differ for every tensor.
 
 The names follow the authors' source code, not our layout tables. Tensors are yielded in the order in which the authors'
 forward pass first uses them, one scale after the other if a file supports several; of convolutions with the same input,
@@ -43,24 +43,24 @@ def norm(name: str, channels: int) -> StateDictView:
 
 
 def shuffles(name: str, scale: int, width: int, *, step: int = 2, groups: int = 1) -> StateDictView:
-    """Convolutions ahead of pixel shuffles: one of x3, or one of x2 for each doubling, `step` modules apart."""
+    """Return the convolutions before pixel shuffles: one for x3, else one for each doubling, `step` modules apart."""
     factors = [3] if scale == 3 else [2] * (scale.bit_length() - 1)
     for i, factor in enumerate(factors):
         yield from conv(f"{name}.{step * i}", factor**2 * width, width // groups)
 
 
 def shifted(*inner: StateDictView, shift: str = "{}_mean") -> StateDictView:
-    """What lies between the fixed convolutions that subtract the mean color and add it back."""
+    """Put the fixed convolutions that subtract the mean color and add it back around other tensors."""
     return chain(conv(shift.format("sub"), 3, 3, 1), *inner, conv(shift.format("add"), 3, 3, 1))
 
 
 def filled(layout: StateDictView, *, white: float = 255.0, mean: Color = DIV2K) -> dict[str, Tensor]:
-    """Give each tensor of a layout values of its own, the constant ones theirs.
+    """Fill each tensor of a layout with different values, and the constant ones with their values.
 
     Args:
         layout: names and shapes.
         white: the value of white, for the fixed convolutions `sub_mean` and `add_mean`.
-        mean: the mean color, for them too.
+        mean: the mean color, for the same convolutions.
     """
     state: dict[str, Tensor] = {}
     for name, shape in layout:

@@ -30,7 +30,7 @@ def rdn(scale: int, blocks: int, layers: int, growth: int, width: int = 64) -> S
 
 
 def rdn_yjn870(scale: int, blocks: int, layers: int, width: int) -> StateDictView:
-    """Its blocks can only be added up where the growth is the width; so is its upsampler's."""
+    """The growth equals the width in the blocks and in the upsampler."""
     yield from conv("sfe1", width, 3)
     yield from conv("sfe2", width, width)
     for i in range(blocks):
@@ -44,7 +44,7 @@ def rdn_yjn870(scale: int, blocks: int, layers: int, width: int) -> StateDictVie
 
 
 def srdensenet_yjn870(growth: int, blocks: int, layers: int) -> StateDictView:
-    """The class has two doublings, whatever its arguments."""
+    """The class always upscales by 2 twice."""
     step = growth * layers
     yield from conv("conv.conv", step, 1)
     for b in range(blocks):
@@ -58,7 +58,7 @@ def srdensenet_yjn870(growth: int, blocks: int, layers: int) -> StateDictView:
 
 
 def carn(scales: Sequence[int], *, multi: bool, mobile: bool = False, groups: int = 1) -> StateDictView:
-    """CARN, or CARN-M, which runs one residual block three times in each cascade."""
+    """CARN, or CARN-M, which applies one residual block three times in each cascade."""
 
     def cascade(name: str) -> StateDictView:
         for j in (1, 2, 3):
@@ -91,7 +91,7 @@ def _deconv_block(name: str, channels: int, side: int) -> StateDictView:
 
 
 def _projection(name: str, direction: str, width: int, side: int, seen: int) -> StateDictView:
-    """A unit that goes up, down and up again, or the other way round; from the second on it sees all earlier ones."""
+    """Projection unit: up, down and up, or down, up and down; from the second on it takes all earlier outputs."""
     if seen:
         yield from _conv_block(f"{name}.conv", width, width * seen, 1)
     for i in (1, 2, 3):
@@ -141,7 +141,7 @@ def prosr(blocks: Sequence[int], *, width: int, growth: int, layers: int, residu
 
 
 def _multi_source(name: str, side: int) -> StateDictView:
-    """Attention in the scale, its enlargement, attention across scales, and a residual block on the difference."""
+    """In-scale attention, its upsampling, cross-scale attention, and a residual block on the difference."""
 
     def embedding(part: str, channels: int) -> StateDictView:
         return chain(conv(f"{part}.0", channels, 128, 1), slope(f"{part}.1"))
@@ -160,7 +160,7 @@ def _multi_source(name: str, side: int) -> StateDictView:
 
 
 def csnln(scale: int, depth: int) -> StateDictView:
-    """The attention has 128 channels whatever the arguments."""
+    """The attention always has 128 channels."""
     side = 9 if scale == 3 else 6
 
     def down(name: str, kernel: int) -> StateDictView:

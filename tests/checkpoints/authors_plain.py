@@ -22,7 +22,7 @@ def srcnn_nhat_thanh(mapping: int) -> StateDictView:
 
 
 def fsrcnn_yjn870(d: int, s: int, m: int, *, image: int = 1) -> StateDictView:
-    """The same at every scale: the stride of the last layer alone differs."""
+    """Tensors are the same at every scale: only the stride of the last layer differs."""
     yield from conv("first_part.0", d, image, 5)
     yield from slope("first_part.1", d)
     layers = [(s, d, 1), *[(s, s, 3)] * m, (d, s, 1)]
@@ -66,19 +66,19 @@ def vdsr_twtygqyy() -> StateDictView:
 
 
 def vdsr_edsr_pytorch(blocks: int, width: int, *, bias: bool) -> StateDictView:
-    """`common.BasicBlock` has no bias by default; in some of the repository's descendants it has."""
+    """`common.BasicBlock` has no bias by default; in some forks it has one."""
     sizes = [(width, 3), *[(width, width)] * (blocks - 2), (3, width)]
     return shifted(*(conv(f"body.{i}.0", *size, bias=bias) for i, size in enumerate(sizes)))
 
 
 def vdsr_torchsr(blocks: int, width: int) -> StateDictView:
-    """Activations stand between the convolutions in one sequence."""
+    """One `nn.Sequential` of convolutions and activations."""
     sizes = [(width, 3), *[(width, width)] * (blocks - 2), (3, width)]
     return shifted(*(conv(f"body.{2 * i}", *size) for i, size in enumerate(sizes)))
 
 
 def drcn_jiny2001(width: int, recursions: int) -> StateDictView:
-    """TensorFlow's variables with their kernels turned to PyTorch's order of dimensions."""
+    """TensorFlow variables with kernels transposed to PyTorch's order."""
     for scope, inputs in (("W-1_conv", 1), ("W0_conv", width)):
         yield f"{scope}/conv_W_1", (width, inputs, 3, 3)
         yield f"{scope}/conv_B", (width,)
@@ -92,7 +92,7 @@ def drcn_jiny2001(width: int, recursions: int) -> StateDictView:
 
 
 def lapsrn_official(levels: int, depth: int, width: int) -> StateDictView:
-    """The levels count down; the parameters `*_f` and `*_b` of MatConvNet stand as weight and bias."""
+    """Levels count down; MatConvNet's parameters `*_f` and `*_b` are named weight and bias."""
     yield from conv("input_conv", width, 1)
     for level in range(levels, 0, -1):
         for i in range(1, depth + 1):
@@ -104,7 +104,7 @@ def lapsrn_official(levels: int, depth: int, width: int) -> StateDictView:
 
 
 def ms_lapsrn_official(depth: int, width: int) -> StateDictView:
-    """The same for every scale and number of recursions."""
+    """Tensors are the same for every scale and number of recursions."""
     yield from conv("input_conv", width, 1)
     for i in range(1, depth + 1):
         yield from conv(f"conv{i}", width, width)

@@ -1,4 +1,4 @@
-"""Layouts of further ports, see `authors`.
+"""Layouts of other ports, see `authors`.
 
 Sources: EDSR-PyTorch (ddbpn.py), yjn870's RCAN- and REDNet-pytorch (model.py), twtygqyy/pytorch-SRResNet (srresnet.py),
 jt827859032/DRRN-pytorch (drrn.py).
@@ -8,7 +8,7 @@ from checkpoints.authors import StateDictView, conv, deconv, norm, shifted, shuf
 
 
 def _projection(name: str, kind: str, width: int, side: int, seen: int) -> StateDictView:
-    """Seen: how many earlier outputs a 1x1 convolution joins; 0 for no such convolution."""
+    """Projection unit; `seen` is the number of earlier outputs that a 1x1 convolution fuses, 0 for none."""
     kinds = (deconv, conv, deconv) if kind == "up" else (conv, deconv, conv)
     if seen:
         yield from conv(f"{name}.bottleneck.0", width, seen * width, 1)
@@ -51,7 +51,7 @@ def rcan_yjn870(scale: int, width: int, groups: int, blocks: int, reduction: int
 
 
 def srresnet_twtygqyy(depth: int, *, instance: bool) -> StateDictView:
-    """Earlier commits have instance normalizations without statistics, later ones batch normalizations."""
+    """Earlier commits use instance normalization without statistics, later ones batch normalization."""
 
     def normalized(name: str) -> StateDictView:
         yield from (each for each in norm(name, 64) if not instance or each[0].endswith(("weight", "bias")))
@@ -70,7 +70,7 @@ def srresnet_twtygqyy(depth: int, *, instance: bool) -> StateDictView:
 
 
 def rednet_yjn870(layers: int, width: int) -> StateDictView:
-    """So many convolutions, and as many transposed ones."""
+    """`layers` convolutions and as many transposed convolutions."""
     yield from conv("conv_layers.0.0", width, 3)
     for i in range(1, layers):
         yield from conv(f"conv_layers.{i}.0", width, width)

@@ -62,7 +62,7 @@ def rcan(scale: int, width: int, groups: int, blocks: int, reduction: int) -> St
 
 
 def san(scale: int, groups: int, blocks: int, *, inter: int = 8) -> StateDictView:
-    """With 64 features; a second generation of the code has 16 `inter` channels and another forward pass."""
+    """64 features; the second generation of the code has 16 `inter` channels and a different forward pass."""
 
     def inner() -> StateDictView:
         yield from conv("head.0", 64, 3)
@@ -84,7 +84,7 @@ def san(scale: int, groups: int, blocks: int, *, inter: int = 8) -> StateDictVie
 
 
 def san_unused(groups: int) -> StateDictView:
-    """What SAN's constructor makes and its forward pass leaves alone."""
+    """Tensors that SAN's constructor creates and its forward pass does not use."""
     for g in range(groups):
         yield f"RG.{g}.gamma", (1,)
     yield from conv("conv_last", 64, 64)
@@ -93,7 +93,7 @@ def san_unused(groups: int) -> StateDictView:
 
 
 def drn(scale: int, width: int, depth: int) -> StateDictView:
-    """The image of every level has the mean color added, the first of them before the features grow."""
+    """The mean color is added to the image of every level, in the first one before the features are upsampled."""
     phase = scale.bit_length() - 1
     inside = [width * 2**phase, *(width * 2 ** (p + 1) for p in range(phase - 1, 0, -1))]
 
@@ -170,7 +170,7 @@ def srresnet_lornatang(scale: int, width: int, depth: int) -> StateDictView:
 
 
 def srgan_leftthomas(scale: int, *, body_end: str) -> StateDictView:
-    """Behind the five blocks older commits have a PReLU ("act"), newer ones a batch normalization ("norm")."""
+    """After the five blocks, older commits have a PReLU ("act"), newer ones a batch normalization ("norm")."""
     yield from conv("block1.0", 64, 3, 9)
     yield from slope("block1.1")
     for i in range(2, 7):

@@ -36,12 +36,11 @@ def assert_loads(path: Path, state: State) -> None:
 WRAPPERS = ("model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net")
 
 
-@pytest.mark.parametrize("wrapper", WRAPPERS)
-def test_the_state_dict_is_taken_out_of_a_training_checkpoint(wrapper: str, state: State, tmp_path: Path) -> None:
-    later = WRAPPERS[WRAPPERS.index(wrapper) + 1 :]
-    content = {"epoch": 7, **{name: {"other": torch.ones(1)} for name in later}, wrapper: state, "optimizer": {}}
-    torch.save(content, tmp_path / "training.pth")
-    assert_loads(tmp_path / "training.pth", state)
+def test_the_state_dict_is_taken_out_of_a_training_checkpoint(state: State, tmp_path: Path) -> None:
+    for number, wrapper in enumerate(WRAPPERS, start=1):
+        others = {name: {"other": torch.ones(1)} for name in WRAPPERS[number:]}
+        torch.save({"epoch": 7, **others, wrapper: state, "optimizer": {}}, tmp_path / f"{wrapper}.pth")
+        assert_loads(tmp_path / f"{wrapper}.pth", state)
 
 
 def test_wrappers_may_be_nested_or_have_any_name(state: State, tmp_path: Path) -> None:
@@ -51,14 +50,13 @@ def test_wrappers_may_be_nested_or_have_any_name(state: State, tmp_path: Path) -
     assert_loads(tmp_path / "alone.pth", state)
 
 
-@pytest.mark.parametrize(
-    "prefix", ["module.", "netG.", "generator.", "module.generator.", "_orig_mod.module.", "model.net_g."]
-)
-def test_common_prefixes_are_removed(prefix: str, state: State, tmp_path: Path) -> None:
-    torch.save({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "prefixed.pth")
-    assert_loads(tmp_path / "prefixed.pth", state)
-    save_file({prefix + name: tensor for name, tensor in state.items()}, tmp_path / "prefixed.safetensors")
-    assert_loads(tmp_path / "prefixed.safetensors", state)
+def test_common_prefixes_are_removed(state: State, tmp_path: Path) -> None:
+    for prefix in ("module.", "netG.", "generator.", "module.generator.", "_orig_mod.module.", "model.net_g."):
+        prefixed = {prefix + name: tensor for name, tensor in state.items()}
+        torch.save(prefixed, tmp_path / f"{prefix}pth")
+        assert_loads(tmp_path / f"{prefix}pth", state)
+        save_file(prefixed, tmp_path / f"{prefix}safetensors")
+        assert_loads(tmp_path / f"{prefix}safetensors", state)
 
 
 def test_a_prefix_of_some_names_is_kept(state: State, tmp_path: Path) -> None:
@@ -68,13 +66,13 @@ def test_a_prefix_of_some_names_is_kept(state: State, tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "mixed.pth")
 
 
-@pytest.mark.parametrize("suffix", ["pth", "data"])
-def test_the_content_determines_the_format(suffix: str, state: State, tmp_path: Path) -> None:
-    torch.save(state, tmp_path / f"torch.{suffix}")
-    torch.save(state, tmp_path / f"old.{suffix}", _use_new_zipfile_serialization=False)
-    save_file(state, tmp_path / f"safe.{suffix}")
-    for kind in ("torch", "old", "safe"):
-        assert_loads(tmp_path / f"{kind}.{suffix}", state)
+def test_the_content_determines_the_format(state: State, tmp_path: Path) -> None:
+    for suffix in ("pth", "data"):
+        torch.save(state, tmp_path / f"torch.{suffix}")
+        torch.save(state, tmp_path / f"old.{suffix}", _use_new_zipfile_serialization=False)
+        save_file(state, tmp_path / f"safe.{suffix}")
+        for kind in ("torch", "old", "safe"):
+            assert_loads(tmp_path / f"{kind}.{suffix}", state)
 
 
 def test_weights_load_into_an_existing_network(tmp_path: Path) -> None:
@@ -99,15 +97,15 @@ def test_third_party_weights_load_into_an_existing_network(state: State, tmp_pat
         load_weights(create_network("fsrcnn", scale=3), tmp_path / "weights.pth")
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.netG."])
-def test_srblocks_names_may_have_a_prefix(prefix: str, tmp_path: Path) -> None:
+def test_srblocks_names_may_have_a_prefix(tmp_path: Path) -> None:
     saved = create_network("srcnn", scale=2)
-    torch.save({prefix + name: tensor for name, tensor in saved.state_dict().items()}, tmp_path / "srcnn.pth")
-    net = create_network("srcnn", scale=2)
-    load_weights(net, tmp_path / "srcnn.pth")
-    named = load_checkpoint(tmp_path / "srcnn.pth", network="srcnn", scale=2)
-    for loaded in (net, named):
-        assert torch.equal(loaded.state_dict()["tail.weight"], saved.state_dict()["tail.weight"])
+    for prefix in ("", "module.", "_orig_mod.netG."):
+        torch.save({prefix + name: tensor for name, tensor in saved.state_dict().items()}, tmp_path / "srcnn.pth")
+        net = create_network("srcnn", scale=2)
+        load_weights(net, tmp_path / "srcnn.pth")
+        named = load_checkpoint(tmp_path / "srcnn.pth", network="srcnn", scale=2)
+        for loaded in (net, named):
+            assert torch.equal(loaded.state_dict()["tail.weight"], saved.state_dict()["tail.weight"]), prefix
 
 
 def test_defaults_of_a_layout_must_be_those_of_the_network(state: State, tmp_path: Path) -> None:
@@ -157,21 +155,21 @@ def test_the_default_precision_of_torch_does_not_matter(state: State, tmp_path: 
     assert {tensor.dtype for tensor in net.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize("counter", [torch.int32, torch.float16, torch.float64])
-def test_batch_counters_may_have_any_dtype(counter: torch.dtype, tmp_path: Path) -> None:
+def test_batch_counters_may_have_any_dtype(tmp_path: Path) -> None:
     state = {name: tensor.half() for name, tensor in create_network("srresnet", width=4, depth=1).state_dict().items()}
-    state |= {name: tensor.to(counter) + 7 for name, tensor in state.items() if name.endswith("tracked")}
-    torch.save(state, tmp_path / "half.pth")
-    net = load_checkpoint(tmp_path / "half.pth", network="srresnet", width=4, depth=1)
-    assert int(net.state_dict()["body.0.norm1.num_batches_tracked"]) == 7
+    for dtype in (torch.int32, torch.float16, torch.float64):
+        counters = {name: tensor.to(dtype) + 7 for name, tensor in state.items() if name.endswith("tracked")}
+        torch.save(state | counters, tmp_path / "half.pth")
+        net = load_checkpoint(tmp_path / "half.pth", network="srresnet", width=4, depth=1)
+        assert int(net.state_dict()["body.0.norm1.num_batches_tracked"]) == 7, dtype
 
 
-@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
-def test_half_precision_weights_load_as_float32(kind: torch.dtype, state: State, tmp_path: Path) -> None:
-    torch.save({name: tensor.to(kind) for name, tensor in state.items()}, tmp_path / "half.pth")
-    loaded = load_checkpoint(tmp_path / "half.pth").state_dict()["head.0.weight"]
-    assert loaded.dtype == torch.float32
-    assert torch.equal(loaded, state["first_part.0.weight"].to(kind).float())
+def test_half_precision_weights_load_as_float32(state: State, tmp_path: Path) -> None:
+    for dtype in (torch.float16, torch.bfloat16):
+        torch.save({name: tensor.to(dtype) for name, tensor in state.items()}, tmp_path / "half.pth")
+        loaded = load_checkpoint(tmp_path / "half.pth").state_dict()["head.0.weight"]
+        assert loaded.dtype == torch.float32
+        assert torch.equal(loaded, state["first_part.0.weight"].to(dtype).float())
 
 
 def test_float64_weights_load_as_float64(tmp_path: Path) -> None:

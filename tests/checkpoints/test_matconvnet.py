@@ -1,4 +1,4 @@
-"""MatConvNet files: filters are (height, width, in, out) without trailing dimensions of 1; structures are nested."""
+"""MatConvNet files: filters are (height, width, in, out) without trailing dimensions of 1, in nested structures."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.io import savemat
 from torch import Tensor
 
 from helpers.support import filled, wave_image
@@ -16,6 +15,12 @@ from srblocks.network import Network
 from srblocks.networks import network_name
 
 Names = dict[str, str]
+
+
+def save_mat(path: Path, content: dict[str, object]) -> None:
+    from scipy.io import savemat
+
+    savemat(path, content)
 
 
 def matlab(tensor: Tensor) -> np.ndarray:
@@ -51,7 +56,7 @@ def save_dagnn(path: Path, net: Network, names: Names, layers: list[str], *, as_
     ]
     rows = [{"name": layer, "inputs": "x"} for layer in layers]
     array = list if as_cells else structures
-    savemat(path, {"net": {"params": array(params), "layers": array(rows), "meta": {"epoch": 9}}})
+    save_mat(path, {"net": {"params": array(params), "layers": array(rows), "meta": {"epoch": 9}}})
 
 
 def assert_same(loaded: Network, net: Network) -> None:
@@ -67,7 +72,7 @@ def test_vdsr_is_stored_as_cells_of_weights_and_biases(tmp_path: Path) -> None:
     weights = [matlab(state[f"{module}.weight"]) for module in modules]
     biases = [matlab(state[f"{module}.bias"]) for module in modules]
     assert weights[-1].ndim == 3
-    savemat(tmp_path / "VDSR.mat", {"model": {"weight": cells(weights), "bias": cells(biases)}})
+    save_mat(tmp_path / "VDSR.mat", {"model": {"weight": cells(weights), "bias": cells(biases)}})
     loaded = load_checkpoint(tmp_path / "VDSR.mat", scale=3)
     assert (network_name(loaded), loaded.config["depth"], loaded.config["width"]) == ("vdsr", 4, 6)
     assert_same(loaded, net)
@@ -113,25 +118,25 @@ def test_ms_lapsrn_recursions_follow_from_layer_names(as_cells: bool, tmp_path: 
 
 
 def test_other_contents_are_rejected(tmp_path: Path) -> None:
-    savemat(tmp_path / "image.mat", {"im": np.zeros((3, 4)), "im_b": np.zeros(2)})
+    save_mat(tmp_path / "image.mat", {"im": np.zeros((3, 4)), "im_b": np.zeros(2)})
     with pytest.raises(CheckpointError, match=r"image.mat: expected 'net' .* or 'model' .*, got im, im_b"):
         load_checkpoint(tmp_path / "image.mat")
-    savemat(tmp_path / "net.mat", {"net": {"params": [{"name": "conv_alpha", "value": 1.0}]}})
+    save_mat(tmp_path / "net.mat", {"net": {"params": [{"name": "conv_alpha", "value": 1.0}]}})
     with pytest.raises(
         CheckpointError, match=r"unreadable MatConvNet structure \(parameter conv_alpha ends with neither"
     ):
         load_checkpoint(tmp_path / "net.mat")
     for values in (np.ones((3, 3, 1, 2, 2)), np.ones((3, 3)) * 1j):
-        savemat(tmp_path / "net.mat", {"net": {"params": [{"name": "conv_f", "value": values}]}})
+        save_mat(tmp_path / "net.mat", {"net": {"params": [{"name": "conv_f", "value": values}]}})
         with pytest.raises(CheckpointError, match=r"unreadable MatConvNet structure"):
             load_checkpoint(tmp_path / "net.mat")
-    savemat(tmp_path / "model.mat", {"model": np.zeros(3)})
+    save_mat(tmp_path / "model.mat", {"model": np.zeros(3)})
     with pytest.raises(CheckpointError, match=r"unreadable MatConvNet structure"):
         load_checkpoint(tmp_path / "model.mat")
 
 
 def test_truncated_files_and_format_7_3_are_rejected(tmp_path: Path) -> None:
-    savemat(tmp_path / "whole.mat", {"net": {"params": [{"name": "a_f", "value": np.ones((3, 3))}]}})
+    save_mat(tmp_path / "whole.mat", {"net": {"params": [{"name": "a_f", "value": np.ones((3, 3))}]}})
     content = (tmp_path / "whole.mat").read_bytes()
     (tmp_path / "half.mat").write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointError, match=r"half.mat: corrupt or truncated .mat file"):
@@ -143,7 +148,7 @@ def test_truncated_files_and_format_7_3_are_rejected(tmp_path: Path) -> None:
 
 
 def test_a_missing_scipy_is_reported_with_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    savemat(tmp_path / "net.mat", {"net": {"params": 1}})
+    save_mat(tmp_path / "net.mat", {"net": {"params": 1}})
     monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(ImportError, match=r'require scipy; pip install "srblocks\[mat\]"'):
         load_checkpoint(tmp_path / "net.mat")

@@ -1,12 +1,10 @@
-"""Published weights reproduce the authors' outputs and published PSNR, eager and exported."""
+"""Published weights reproduce the authors' outputs and the published PSNR, eager and exported."""
 
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 import published
@@ -33,7 +31,7 @@ PSNR = {
     "CARN-M, the authors": {2: 37.678, 3: 34.058, 4: 31.883},
     "SRGAN, leftthomas": {2: 35.47, 4: 30.65},
 }
-LENGTHY = ("VDSR, twtygqyy", "LapSRN, twtygqyy", "DRCN, jiny2001 (96 features, 9 recursions)")
+SLOW = ("VDSR, twtygqyy", "LapSRN, twtygqyy", "DRCN, jiny2001 (96 features, 9 recursions)")
 
 
 @pytest.fixture(params=GOLDENS)
@@ -67,7 +65,7 @@ def test_every_format_reproduces_the_authors_output(
 @pytest.mark.parametrize(
     "row,scale",
     [
-        pytest.param(row, scale, marks=pytest.mark.slow if row.title in LENGTHY else ())
+        pytest.param(row, scale, marks=pytest.mark.slow if row.title in SLOW else ())
         for row in published.ROWS
         for scale in row.files
     ],
@@ -96,14 +94,16 @@ def test_exports_have_the_same_psnr(
 @pytest.fixture
 def tutorial(data: Path) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """Return the initializers of the PyTorch tutorial file, an image, and the output of onnxruntime."""
+    import onnx
+
     model = onnx.load(data / "weights" / "espcn_pytorch_tutorial_super_resolution_x3.onnx")
-    state = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in model.graph.initializer}
+    state = {each.name: torch.from_numpy(onnx.numpy_helper.to_array(each).copy()) for each in model.graph.initializer}
     with np.load(data / "goldens" / "espcn_tutorial_x3_ort.npz") as arrays:
         image, expected = torch.from_numpy(arrays["input"]), torch.from_numpy(arrays["output"])
     return state, image, expected
 
 
-def test_a_network_of_blocks_loads_the_initializers_of_a_third_party_graph(
+def test_a_network_of_blocks_loads_initializers_of_an_onnx_file(
     tutorial: tuple[dict[str, Tensor], Tensor, Tensor],
 ) -> None:
     state, image, expected = tutorial
@@ -122,7 +122,7 @@ def test_a_network_of_blocks_loads_the_initializers_of_a_third_party_graph(
         torch.testing.assert_close(net.eval()(image), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_tutorial_weights_match(tutorial: tuple[dict[str, Tensor], Tensor, Tensor], tmp_path: Path) -> None:
+def test_pytorch_tutorial_weights_load(tutorial: tuple[dict[str, Tensor], Tensor, Tensor], tmp_path: Path) -> None:
     state, image, expected = tutorial
     torch.save(state, tmp_path / "tutorial.pth")
     net = load_checkpoint(tmp_path / "tutorial.pth")

@@ -1,3 +1,5 @@
+"""Files written by `save_checkpoint`."""
+
 import json
 from pathlib import Path
 
@@ -5,8 +7,10 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
+from helpers.small_networks import narrow_arguments
+from helpers.support import one_spec_per_class
 from srblocks import (
     OnLuma,
     PixelShuffleUp,
@@ -24,15 +28,15 @@ from srblocks.registry import NetworkSpec, SizeRequirements
 
 
 class Tied(PostUpsampling):
-    """One module used twice, and two halves of one tensor."""
+    """Uses one module twice, and has two halves of one tensor."""
 
     def __init__(self, *, scale: int = 2, width: int = 4) -> None:
-        again = conv(width, width)
+        shared = conv(width, width)
         super().__init__(
             scale=scale,
             image_channels=1,
             head=conv(1, width),
-            body=nn.Sequential(again, nn.ReLU(), again),
+            body=nn.Sequential(shared, nn.ReLU(), shared),
             upsampler=PixelShuffleUp(width, scale),
             tail=conv(width, 1),
         )
@@ -46,17 +50,17 @@ def net() -> Network:
     return create_network("fsrcnn", scale=3).eval()
 
 
-@pytest.mark.one_of_each_class
-def test_a_saved_network_loads_bit_equal_with_its_configuration(spec: NetworkSpec, tmp_path: Path) -> None:
-    net = create_network(spec.name, **spec.reduced)
-    save_checkpoint(net, tmp_path / "net.safetensors")
-    again = load_checkpoint(tmp_path / "net.safetensors")
-    assert type(again) is type(net)
-    assert again.config == net.config
-    assert not again.training
-    state = again.state_dict()
-    assert state.keys() == net.state_dict().keys()
-    assert all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items())
+def test_every_class_loads_bit_equal_with_its_configuration(tmp_path: Path) -> None:
+    for spec in one_spec_per_class():
+        net = create_network(spec.name, **{**spec.reduced, **narrow_arguments(spec)})
+        save_checkpoint(net, tmp_path / "net.safetensors")
+        loaded = load_checkpoint(tmp_path / "net.safetensors")
+        assert type(loaded) is type(net), spec.name
+        assert loaded.config == net.config, spec.name
+        assert not loaded.training, spec.name
+        state = loaded.state_dict()
+        assert state.keys() == net.state_dict().keys(), spec.name
+        assert all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items()), spec.name
 
 
 def test_a_float64_network_loads_bit_equal(net: Network, tmp_path: Path) -> None:
@@ -89,20 +93,20 @@ def test_the_configuration_can_be_stored_as_a_tensor(net: Network, tmp_path: Pat
             assert all(torch.equal(loaded.state_dict()[key], tensor) for key, tensor in net.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    "tensor",
-    [torch.ones(2), torch.zeros(2**20 + 1, dtype=torch.uint8), torch.tensor([200, 3], dtype=torch.uint8)],
-    ids=["floats", "long", "no text"],
-)
-def test_an_invalid_configuration_tensor_is_rejected(net: Network, tensor: Tensor, tmp_path: Path) -> None:
-    torch.save({**net.state_dict(), "srblocks.config": tensor}, tmp_path / "net.pth")
-    with pytest.raises(CheckpointError, match=r"net.pth: unreadable srblocks configuration"):
-        load_checkpoint(tmp_path / "net.pth")
+def test_an_invalid_configuration_tensor_is_rejected(net: Network, tmp_path: Path) -> None:
+    for tensor in (
+        torch.ones(2),
+        torch.zeros(2**20 + 1, dtype=torch.uint8),  # too long
+        torch.tensor([200, 3], dtype=torch.uint8),  # not UTF-8
+    ):
+        torch.save({**net.state_dict(), "srblocks.config": tensor}, tmp_path / "net.pth")
+        with pytest.raises(CheckpointError, match=r"net.pth: unreadable srblocks configuration"):
+            load_checkpoint(tmp_path / "net.pth")
 
 
-@pytest.mark.parametrize(
-    "change,message",
-    [
+def test_tensors_that_do_not_fit_are_reported_and_nothing_is_loaded(net: Network, tmp_path: Path) -> None:
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    for change, message in (
         (lambda state: state.pop("head.0.bias"), r"tensors do not fit this FSRCNN \(1 missing, first head.0.bias\)"),
         (lambda state: state.update(extra=torch.ones(1)), r"\(1 unexpected, first extra\)"),
         (
@@ -113,19 +117,14 @@ def test_an_invalid_configuration_tensor_is_rejected(net: Network, tensor: Tenso
             lambda state: state["head.0.bias"].fill_(float("inf")),
             r"1 tensors contain NaN or infinity, first head.0.bias",
         ),
-    ],
-)
-def test_tensors_that_do_not_fit_are_named_and_nothing_is_loaded(
-    net: Network, tmp_path: Path, change, message: str
-) -> None:
-    state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    state["body.0.bias"] += 1
-    change(state)
-    save_file(state, tmp_path / "bad.safetensors")
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    with pytest.raises(CheckpointError, match=message):
-        load_weights(net, tmp_path / "bad.safetensors")
-    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    ):
+        state = {name: tensor.clone() for name, tensor in before.items()}
+        state["body.0.bias"] += 1
+        change(state)
+        save_file(state, tmp_path / "bad.safetensors")
+        with pytest.raises(CheckpointError, match=message):
+            load_weights(net, tmp_path / "bad.safetensors")
+        assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items()), message
 
 
 def test_a_missing_or_invalid_configuration_is_rejected(net: Network, tmp_path: Path) -> None:
@@ -186,9 +185,9 @@ def test_networks_that_could_not_be_loaded_are_not_saved(net: Network, tmp_path:
     net.head[0] = conv(1, 56, 3)
     with pytest.raises(CheckpointError, match=r"first head.0.weight has .*modules were changed after construction"):
         save_checkpoint(net, path)
-    for made in (OnLuma(create_network("fsrcnn")), to_precision(create_network("fsrcnn"), "bf16")):
+    for wrapper in (OnLuma(create_network("fsrcnn")), to_precision(create_network("fsrcnn"), "bf16")):
         with pytest.raises(ValueError, match="wraps another network; save its attribute net"):
-            save_checkpoint(made, path)
+            save_checkpoint(wrapper, path)
     with pytest.raises(IsADirectoryError, match="Is a directory"):
         save_checkpoint(create_network("fsrcnn"), tmp_path)
     assert path.read_bytes() == before

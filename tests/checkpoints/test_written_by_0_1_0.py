@@ -44,13 +44,13 @@ def test_artifacts_load(suffix: str) -> None:
 
 
 def test_stored_configurations_are_translated(tmp_path: Path) -> None:
-    """Those of manifests, and of folders in the layout of the Hub."""
+    """In manifests, and in folders for the Hugging Face Hub."""
     config = load_checkpoint(FOLDER / "drcn.safetensors").config
     old = {key.replace("normalized", "normalised"): value for key, value in config.items()}
     assert old != config
     assert build_recorded("drcn", old).config == config
     hub = pytest.importorskip("srblocks.integrations.hub")
-    described = {"network": "drcn", "class": "DRCN", "config": old, "color": "y"}
-    (tmp_path / "config.json").write_text(json.dumps(described))
+    content = {"network": "drcn", "class": "DRCN", "config": old, "color": "y"}
+    (tmp_path / "config.json").write_text(json.dumps(content))
     (tmp_path / "model.safetensors").write_bytes((FOLDER / "drcn.safetensors").read_bytes())
     assert hub.from_pretrained(tmp_path).config == config

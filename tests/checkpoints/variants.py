@@ -1,6 +1,6 @@
-"""Files in the authors' layouts, at scales and in variants that `tests/data/layouts.json` lacks, and their networks."""
+"""Third-party layouts at scales and in variants that `tests/data/layouts.json` lacks, with the expected networks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -55,8 +55,8 @@ def variant(
     white: float = 255.0,
     mean: Color = DIV2K,
 ) -> Variant:
-    served = tuple(scales) or (int(str(config["scale"])),)
-    return Variant(title, network, tuple(used), config, served, given or {}, tuple(unused), constant, white, mean)
+    supported = tuple(scales) or (int(str(config["scale"])),)
+    return Variant(title, network, tuple(used), config, supported, given or {}, tuple(unused), constant, white, mean)
 
 
 MEAN = ("normalise.", "denormalise.")
@@ -242,7 +242,8 @@ def _ports() -> Iterator[Variant]:
     yield variant("jt827859032's DRRN", "drrn_b1u25", ports.drrn_jt827859032(), config)
 
 
-GROUPS = (
+Group = Callable[[], Iterator[Variant]]
+GROUPS: tuple[Group, ...] = (
     _edsr,
     _attentive,
     _srresnet,

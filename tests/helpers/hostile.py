@@ -53,7 +53,7 @@ class Payload:
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Return content with bytes changed, removed, inserted, moved or cut off, a third of the time in its first 600."""
+    """Return content with bytes changed, removed, inserted, moved or truncated; a third of changes hit the first 600."""
     changed = bytearray(content)
     for _ in range(draw(st.integers(1, 3))):
         near = draw(st.integers(0, 2)) == 0
@@ -86,18 +86,18 @@ def changed(draw: st.DrawFn, value: Any) -> Any:
     for _ in range(draw(st.integers(1, 3))):
         places = [(copy, key) for key in copy] if isinstance(copy, dict) else []
         for inner, key in places:  # grows during the iteration
-            inside = inner[key]
-            if isinstance(inside, dict):
-                places += [(inside, each) for each in inside]
-            elif isinstance(inside, list):
-                places += [(inside, index) for index in range(len(inside))]
+            entry = inner[key]
+            if isinstance(entry, dict):
+                places += [(entry, each) for each in entry]
+            elif isinstance(entry, list):
+                places += [(entry, index) for index in range(len(entry))]
         if not places:
             break
         inner, key = places[draw(st.integers(0, FAR)) % len(places)]
-        what = draw(st.sampled_from(["odd", "odd", "odd", "drop", "copy"]))
-        if what == "drop" and isinstance(inner, dict):
+        change = draw(st.sampled_from(["odd", "odd", "odd", "drop", "copy"]))
+        if change == "drop" and isinstance(inner, dict):
             del inner[key]
-        elif what == "copy":
+        elif change == "copy":
             other, from_key = places[draw(st.integers(0, FAR)) % len(places)]
             inner[key] = json.loads(json.dumps(other[from_key]))
         else:

@@ -12,6 +12,7 @@ import torch
 from huggingface_hub import HfApi, ModelCard
 from safetensors.torch import save_file
 
+from helpers.small_networks import narrow_arguments
 from helpers.support import filled, one_spec_per_class, wave_image
 from integrations.hub_networks import First, same_tensors, small
 from srblocks import OnLuma, OnYCbCr, create_network, load_checkpoint
@@ -29,7 +30,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_class_loads_from_its_folder(tmp_path: Path) -> None:
     for spec in one_spec_per_class():
         scale = None if "scales" in spec.arguments() else max(spec.scales)
-        net = create_network(spec.name, scale=scale, **spec.reduced)
+        net = create_network(spec.name, scale=scale, **{**spec.reduced, **narrow_arguments(spec)})
         folder = tmp_path / spec.name
         save_pretrained(net, folder)
         loaded = from_pretrained(folder)
