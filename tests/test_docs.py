@@ -1,4 +1,4 @@
-"""The documentation: figures are current, pages cover every public name, guides run."""
+"""The documentation: figures are current, pages cover every public name, and guides run."""
 
 import importlib
 import inspect
@@ -40,7 +40,7 @@ def generator(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def public_modules(package: ModuleType) -> dict[str, type[nn.Module]]:
-    """The public torch modules of a package by their own names."""
+    """Return the public torch modules of a package by name."""
     values = [value for name, value in vars(package).items() if not name.startswith("_") and inspect.isclass(value)]
     own = [value for value in values if f"{value.__module__}.".startswith(f"{package.__name__}.")]
     return {value.__name__: value for value in own if issubclass(value, nn.Module)}
@@ -56,7 +56,7 @@ def labels(svg: str) -> list[str]:
     return [text.text or "" for text in texts if text.get("class") is None]
 
 
-def test_every_block_and_network_has_a_current_figure_with_a_title(generator: ModuleType) -> None:
+def test_figures_of_all_blocks_and_networks_are_current(generator: ModuleType) -> None:
     names = set(generator.figures())
     assert {*blocks(), *(spec.constructor[0].__name__ for spec in network_specs())} <= names
     assert {path.stem for path in (DOCS / "figures").iterdir()} == names, "run make figures"
@@ -68,7 +68,7 @@ def test_every_block_and_network_has_a_current_figure_with_a_title(generator: Mo
         assert (title.text or "").startswith(name)
 
 
-def test_figures_show_what_runs(generator: ModuleType) -> None:
+def test_figures_show_the_operations(generator: ModuleType) -> None:
     drawn = {path.stem: labels(path.read_text()) for path in (DOCS / "figures").iterdir()}
     conv3, conv1 = (f"conv {k}\N{MULTIPLICATION SIGN}{k}" for k in (3, 1))
     gate = ["mean", conv1, "ReLU", conv1, "sigmoid", "\N{MULTIPLICATION SIGN}"]
@@ -85,7 +85,7 @@ def test_figures_show_what_runs(generator: ModuleType) -> None:
         assert "<title>a &lt; b</title>" in svg
 
 
-def test_the_command_writes_and_removes_figures(
+def test_command_writes_and_removes_figures(
     generator: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generator, "FIGURES", tmp_path)
@@ -126,7 +126,7 @@ def test_pages_are_expanded_and_links_leave_docs_as_urls(generator: ModuleType) 
     )
 
 
-def test_every_block_documents_its_shapes_an_example_and_its_source() -> None:
+def test_blocks_document_shapes_examples_and_sources() -> None:
     assert len(blocks()) > 35
     for name, value in blocks().items():
         text = inspect.getdoc(value) or ""
@@ -134,10 +134,10 @@ def test_every_block_documents_its_shapes_an_example_and_its_source() -> None:
         example = re.search(r"^Examples:\n(.*)", text, re.MULTILINE | re.DOTALL)
         assert example, name
         assert re.search(rf"\b{name.replace('ResidualDenseBlock', 'RDB')}\b", example[1]), name
-        assert bool(re.search(r"\b(19|20)\d\d\b", text)) != (name in UNPUBLISHED), f"{name}: who published it?"
+        assert bool(re.search(r"\b(19|20)\d\d\b", text)) != (name in UNPUBLISHED), f"{name}: missing or unexpected year"
 
 
-def test_the_comparison_image_is_what_its_script_makes(generator: ModuleType, data: Path) -> None:
+def test_comparison_image_is_current(generator: ModuleType, data: Path) -> None:
     comparison = importlib.import_module("generator.comparison")
     made = np.asarray(comparison.comparison(data / "weights" / "carn_m.pth"), np.float64)
     shown = np.asarray(Image.open(DOCS / "comparison.png"), np.float64)
@@ -147,13 +147,13 @@ def test_the_comparison_image_is_what_its_script_makes(generator: ModuleType, da
 
 
 def words(screen: str) -> str:
-    """A screen without the numbers, which differ from run to run and from machine to machine."""
+    """Return an output without numbers, which vary."""
     return " ".join(re.sub(r"\d+(\.\d+)?(e-\d+)?", "#", screen).split())
 
 
 @pytest.mark.usefixtures("one_verifier")
 @pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_the_export_guide_runs(
+def test_export_guide_runs(
     slow: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -180,7 +180,7 @@ def test_the_export_guide_runs(
         np.testing.assert_allclose(np.asarray(names[name]), names["sr"].numpy(), atol=2e-4, err_msg=name)
 
 
-def test_the_export_guide_lists_every_exit_code() -> None:
+def test_export_guide_lists_all_exit_codes() -> None:
     listed = " ".join(cli.EPILOG.split())
     table = re.findall(r"^\| (\d+) \| ([^|]+) \|", (DOCS / "export.md").read_text(), re.MULTILINE)
     assert {code for code, _ in table} == set(re.findall(r"\b(\d+) [a-z]", listed))
@@ -188,26 +188,43 @@ def test_the_export_guide_lists_every_exit_code() -> None:
         assert f" {code} {meaning}" in listed
 
 
-def test_the_python_of_other_guides_runs(tmp_path: Path) -> None:
+def python_of(guide: str) -> list[str]:
+    return [text for language, _, text in FENCE.findall((DOCS / guide).read_text()) if language == "python"]
+
+
+def check_output(code: str, output: str) -> None:
+    """Check that every print shows the start of the comment that follows it."""
+    expected = re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
+    lines = output.splitlines()
+    assert len(expected) == len(lines) > 0
+    for line, comment in zip(lines, expected, strict=True):
+        assert comment.startswith(line)
+
+
+def test_python_of_the_integrations_guide_runs(tmp_path: Path) -> None:
+    """In a separate process, because integrations register networks in other libraries."""
     for module in ("spandrel", "timm", "mmengine"):
         pytest.importorskip(module)
-    for name, least in (("integrations.md", 7), ("upscaling.md", 2)):
-        fences = [text for language, _, text in FENCE.findall((DOCS / name).read_text()) if language == "python"]
-        assert len(fences) >= least
-        code = "\n".join(fences).replace("path/to/srblocks", REPOSITORY.as_posix())
-        (tmp_path / "guide.py").write_text(code)
-        found = subprocess.run(
-            [sys.executable, "guide.py"],
-            cwd=tmp_path,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert found.returncode == 0, found.stderr
-        expected = re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
-        shown = found.stdout.splitlines()
-        assert len(expected) == len(shown) > 0
-        for line, comment in zip(shown, expected, strict=True):
-            assert comment.startswith(line)
+    fences = python_of("integrations.md")
+    assert len(fences) >= 7
+    code = "\n".join(fences).replace("path/to/srblocks", REPOSITORY.as_posix())
+    (tmp_path / "guide.py").write_text(code)
+    found = subprocess.run(
+        [sys.executable, "guide.py"],
+        cwd=tmp_path,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert found.returncode == 0, found.stderr
+    check_output(code, found.stdout)
+
+
+def test_python_of_the_upscaling_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    fences = python_of("upscaling.md")
+    assert len(fences) >= 2
+    code = "\n".join(fences)
+    exec(compile(code, "upscaling.md", "exec"), {})
+    check_output(code, capsys.readouterr().out)

@@ -26,25 +26,19 @@ UPWARDS = {("network", "rewrites"), ("_utils", "registry")}
 """Imports for annotations only (`TYPE_CHECKING`) that point up: `Network.rewrites` and the spec of `parse_argument`."""
 
 
-def run(code: str) -> str:
+def test_imports_are_light_and_leave_cuda_alone() -> None:
+    """In one process: the packages without torch, then networks without anything heavy."""
+    code = f"""
+import sys, srblocks
+print({{"torch", "numpy", "einops"}} & {{*sys.modules}})
+import srblocks_export.runtime
+print("torch" in sys.modules)
+import torch
+srblocks.create_network("fsrcnn"); srblocks.optimize, srblocks.load_checkpoint
+print({HEAVY!r} & {{*sys.modules}}, torch.cuda.is_initialized())
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    return done.stdout.strip()
-
-
-def test_importing_srblocks_does_not_import_torch() -> None:
-    assert run("import sys, srblocks; print({'torch', 'numpy', 'einops'} & {*sys.modules})") == "set()"
-
-
-def test_using_networks_imports_nothing_heavy_and_leaves_cuda_alone() -> None:
-    code = (
-        "import sys, srblocks, torch; srblocks.create_network('fsrcnn'); srblocks.optimize, srblocks.load_checkpoint;"
-    )
-    found = run(f"{code} print({HEAVY!r} & {{*sys.modules}}, torch.cuda.is_initialized())")
-    assert found == "set() False"
-
-
-def test_running_an_onnx_artifact_needs_no_torch() -> None:
-    assert run("import sys, srblocks_export.runtime; print('torch' in sys.modules)") == "False"
+    assert done.stdout.splitlines() == ["set()", "False", "set() False"]
 
 
 @cache
@@ -53,6 +47,11 @@ def modules(package: str) -> dict[str, Path]:
     folder = ROOTS[package]
     paths = sorted([*folder.rglob("*.py"), *folder.rglob("*.pyi")])
     return {path.relative_to(folder).as_posix().replace("/", "."): path for path in paths}
+
+
+@cache
+def parsed(package: str, module: str) -> ast.Module:
+    return ast.parse(modules(package)[module].read_text())
 
 
 def imported_names(node: ast.AST, parents: list[str]) -> list[str]:
@@ -72,18 +71,18 @@ def imported_names(node: ast.AST, parents: list[str]) -> list[str]:
     return []
 
 
-def imports(package: str, module: str, *, everywhere: bool = True) -> set[str]:
-    """Return the absolute names that a module imports: anywhere, or only when it is imported itself."""
+@cache
+def imports(package: str, module: str) -> set[str]:
+    """Return the absolute names that a module imports, also in functions."""
     parents = [package, *module.split(".")[:-2]]
-    tree = ast.parse(modules(package)[module].read_text())
-    nodes = ast.walk(tree) if everywhere else iter(tree.body)
-    return {name for node in nodes for name in imported_names(node, parents)}
+    return {name for node in ast.walk(parsed(package, module)) for name in imported_names(node, parents)}
 
 
+@cache
 def for_types_only(package: str, module: str) -> set[str]:
     """Return the names that a module imports under ``if TYPE_CHECKING``."""
     parents = [package, *module.split(".")[:-2]]
-    tree = ast.parse(modules(package)[module].read_text())
+    tree = parsed(package, module)
     blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     return {name for block in blocks for node in ast.walk(block) for name in imported_names(node, parents)}
 
@@ -93,7 +92,7 @@ def inner(package: str, names: set[str]) -> set[str]:
     return {name.split(".")[1] for name in names if name.startswith(f"{package}.")}
 
 
-def test_the_import_scanner_sees_strings_and_functions() -> None:
+def test_import_scanner_finds_strings_and_functions() -> None:
     code = '__import__("a.b")\ndef f():\n    importlib.import_module("..c", __package__)\n    from . import d'
     found = {name for node in ast.walk(ast.parse(code)) for name in imported_names(node, ["p", "q"])}
     assert found == {"a.b", "p.c", "p.q.d"}

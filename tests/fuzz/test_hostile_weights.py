@@ -15,7 +15,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from scipy.io import savemat
 
 from helpers.hostile import ODD, Payload, changed, damaged, records_of, zipped
 from helpers.support import cases
@@ -48,6 +47,8 @@ def net() -> Network:
 
 @pytest.fixture(scope="module")
 def good(net: Network, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    from scipy.io import savemat
+
     folder = tmp_path_factory.mktemp("good")
     save_checkpoint(net, folder / "own.safetensors", as_tensor=True)
     torch.save(net.state_dict(), folder / "state.pth")
@@ -173,6 +174,8 @@ def test_malicious_pickles_are_never_executed(
 
 
 def test_decompression_bombs_are_rejected(tmp_path: Path) -> None:
+    from scipy.io import savemat
+
     torch.save({"weight": torch.zeros(2**23)}, tmp_path / "zeros.pth")
     records = records_of(tmp_path / "zeros.pth")
     (tmp_path / "bomb.pth").write_bytes(zipped(records, zipfile.ZIP_DEFLATED))
