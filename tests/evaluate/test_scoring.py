@@ -1,6 +1,7 @@
 """PSNR and SSIM of upscaled images."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.support import filled
-from srblocks.evaluate import Score, compare, means, score
+from srblocks.evaluate import Score, compare, evaluate, image_files, means, score
 from srblocks.factory import create_network
-from srblocks.inference import Upscaler, from_network
+from srblocks.inference import UpscaleError, Upscaler, from_network
 
 SIDES = st.integers(1, 40)
 
@@ -69,3 +70,12 @@ def test_images_smaller_than_the_border() -> None:
     upscale = from_network(create_network("fsrcnn", scale=4), "fsrcnn")
     with pytest.raises(ValueError, match="crop_border must be >= 0 and leave pixels of 8x8 images, got 4"):
         score(upscale, np.zeros((8, 8, 3), np.uint8))
+
+
+def test_missing_and_unreadable_images(tmp_path: Path) -> None:
+    for data, message in ((tmp_path, "no images in"), (tmp_path / "absent", "no such file or directory")):
+        with pytest.raises(UpscaleError, match=message):
+            image_files(data)
+    upscale = Upscaler("identity", lambda batch: batch, 1, "y")
+    with pytest.raises(ValueError, match=r"absent\.png: cannot read the image"):
+        list(evaluate(upscale, [tmp_path / "absent.png"]))

@@ -100,6 +100,12 @@ def test_conflicting_paths(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert plan_jobs([Path("below"), Path("below/c.tiff")], Path("out"))
 
 
+def test_output_name_too_long(tree: Path) -> None:
+    with pytest.raises(UpscaleError, match="cannot be written") as caught:
+        plan_jobs([tree / "a.png"], tree / ("n" * 300))
+    assert caught.value.exit_code == 3
+
+
 def test_unsupported_output_formats(tree: Path) -> None:
     for suffix in UNSUPPORTED:
         with pytest.raises(UpscaleError, match=f"cannot write {suffix} files; use .png, .jpg"):

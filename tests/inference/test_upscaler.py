@@ -174,6 +174,7 @@ def test_model_errors(tmp_path: Path) -> None:
         ("fsrcnn", {"device": "cuda:77"}, 4, "device cuda:77 is not available; use cpu"),
         ("{tmp}", {}, 2, "model must be a name or a file, got the folder"),
         ("missing.onnx", {}, 9, "no such file: missing.onnx"),
+        ("missing.onnx", {"weights": "net.pth"}, 2, "missing.onnx is an artifact, which includes weights"),
         ("missing.onnx", {"device": "cuda"}, 2, "runs on the device that it was exported for"),
         ("https://example.org/net.pth", {}, 2, "model must be a name or a local file, got https.*download the file"),
         ("missing.pth", {"weights": "net.pth"}, 2, "two weights files: missing.pth and net.pth"),
