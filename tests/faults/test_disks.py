@@ -67,13 +67,13 @@ def check_one_line(found: Finished, code: int, message: str) -> None:
 def test_export_to_a_full_disk_keeps_existing_files(commands: Commands, small: Path, flag: str, free: int) -> None:
     options = [flag, "--verify", "off", "-q", "-o", small / "out"]
     assert commands.run("export", *options, "--no-optimize").code == 0
-    seen = commands.host_path(small) / "out"
-    before = {path: path.read_bytes() for path in seen.iterdir()}
+    out = commands.host_path(small) / "out"
+    before = {path: path.read_bytes() for path in out.iterdir()}
     commands.run("call", __file__, "fill", small, free)
     found = commands.run("export", *options, "--force")
     check_one_line(found, 3, f"E302 {small / 'out'} cannot be written ({FULL}); free some space")
-    assert {path: path.read_bytes() for path in seen.iterdir()} == before
-    assert load(next(seen.glob(f"*{SUFFIXES[flag]}"))).scale == 2
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    assert load(next(out.glob(f"*{SUFFIXES[flag]}"))).scale == 2
 
 
 def test_full_temporary_folder_is_named(commands: Commands, small: Path, folder: Path) -> None:

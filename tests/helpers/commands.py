@@ -1,6 +1,6 @@
-"""Run the commands in processes with limited resources, faults and signals.
+"""Run commands in processes with limited resources, faults and signals.
 
-Each command is a fork of a server that has already imported everything, so that tests do not pay for imports.
+Each command is a fork of a server process that has already imported all modules.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ PROGRAMS = {
     "call": ("commands", "call"),
 }
 EVERYTHING = ["srblocks_export.export", "srblocks_export.report", "srblocks.inference.batch", "srblocks.evaluate.run"]
-SECONDS = 240
+TIMEOUT_S = 240
 _START = "import sys; sys.path[:] = sys.argv[2:]; from commands import serve; serve(sys.argv[1])"
 # A small and a read-only file system, visible only to the server and its children.
 _MOUNT = 'mount -t tmpfs -o size=1m none "$0/small" && mount -t tmpfs -o ro,size=64k none "$0/read-only" && exec "$@"'
@@ -70,7 +70,7 @@ class Commands:
         folder: working folder; where mounting is allowed, its subfolder `small` is a file system of 1 MiB and
             `read-only` is read-only.
         modules: modules that the server imports.
-        warm: export every format once in the server, so that their lazy imports are done, too.
+        warm: export every format once in the server, to trigger lazy imports.
     """
 
     def __init__(self, folder: Path, modules: Sequence[str] = EVERYTHING, *, warm: bool = True) -> None:
@@ -101,18 +101,18 @@ class Commands:
     def __exit__(self, *exception: object) -> None:
         self._process.communicate()
 
-    def seen(self, path: Path) -> Path:
-        """Return the path in this process of a file on a file system of the server."""
+    def host_path(self, path: Path) -> Path:
+        """Return the path of a file in the file systems of the server, for this process."""
         return Path(f"/proc/{self._process.pid}/root{path}")
 
     def ask(self, request: dict[str, Any]) -> int:
         """Send a request to the server and return its answer."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request) + "\n")
-        ready, _, _ = select.select([self._process.stdout], [], [], SECONDS)
+        ready, _, _ = select.select([self._process.stdout], [], [], TIMEOUT_S)
         if not ready and "wait" in request:
             os.kill(request["wait"], signal.SIGKILL)
-            raise TimeoutError(f"a command took more than {SECONDS} s")
+            raise TimeoutError(f"a command took more than {TIMEOUT_S} s")
         return int(self._process.stdout.readline())
 
     def start(self, program: str, *arguments: object, **conditions: Any) -> Running:
@@ -207,20 +207,20 @@ def _prepare(
         out: file for the standard output instead, or "closed".
         err: file for the standard error instead, or "closed".
         temporary: folder for temporary files; default: `texts`.
-        limits: resource limits by their names in `resource`.
-        more_memory: limit of the address space, in bytes on top of the current use.
+        limits: resource limits, by name in `resource`.
+        more_memory: limit of the address space, in bytes above the current use.
         nobody: run as an unprivileged user.
         absent: modules that appear not to be installed.
         patch: a Python file, the name of a function in it that is called first, and its arguments.
-        current: working directory.
+        current: working directory of the command.
         die_at: kill the process before its n-th file access, counted from 1.
-        below: folder in which accesses count.
+        below: folder whose accesses are counted.
     """
     _redirect(out or str(texts / "out"), err or str(texts / "err"))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if current:
         os.chdir(current)
-    os.environ["TMPDIR"] = temporary or str(texts)  # leftovers of killed commands are removed with the test
+    os.environ["TMPDIR"] = temporary or str(texts)  # removed after the test, even if the command is killed
     tempfile.tempdir = None
     if absent:
         sys.meta_path[:] = [_Without(sys.meta_path[:], set(absent))]
