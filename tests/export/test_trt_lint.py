@@ -1,4 +1,4 @@
-"""What TensorRT's parsers do not take is found, with the node and its module."""
+"""Operators that TensorRT's parsers do not support are found, with their nodes and modules."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,7 +27,7 @@ SCALES = np.array([1, 1, 2, 2], np.float32)
 def model_of(
     operator: str, *inputs: Any, outputs: tuple[Any, ...] = (MAP,), domain: str = "", **attributes: Any
 ) -> ModelProto:
-    """One node `net/odd`: arrays are constants, pairs of type and shape come from elsewhere, None is left out."""
+    """Return a model with one node `net/odd`: arrays are constants, types with shapes are inputs, None is omitted."""
     names = ["" if value is None else f"in{place}" for place, value in enumerate(inputs)]
     pairs = list(zip(names, inputs, strict=True))
     node = helper.make_node(
@@ -48,81 +47,80 @@ def resize(scales: Any = SCALES, **attributes: Any) -> ModelProto:
     return model_of("Resize", MAP, None, scales, **attributes)
 
 
-# A node that is not taken, what is said of it, and for whom.
-REFUSED = [
-    (model_of("ReduceMax", MAP, AXES), "has its axes as an input", ["8.6"]),
-    (model_of("ReduceSum", MAP, COMPUTED), "has computed axes", ["8.6", "10", "11"]),
-    (resize(mode="linear", antialias=1), "has antialiasing", ["8.6", "10", "11"]),
-    (resize(keep_aspect_ratio_policy="not_larger"), "keeps an aspect ratio", ["8.6", "10", "11"]),
-    (
-        resize(coordinate_transformation_mode="tf_crop_and_resize"),
-        "maps coordinates otherwise",
-        ["8.6", "10", "11"],
-    ),
-    (
-        resize(np.array([1, 2, 2, 2], np.float32), mode="cubic"),
-        "is cubic along an axis other than the last two",
-        ["8.6", "10", "11"],
-    ),
-    (
-        resize(np.array([2, 1, 1, 1], np.float32), mode="linear"),
-        "is linear along an axis other than the last three",
-        ["8.6", "10", "11"],
-    ),
-    (resize(SCALES[2:], axes=[2, 3]), "has an axes attribute", ["8.6"]),
-    (model_of("MaxPool", MAP, kernel_shape=[3, 3], dilations=[2, 2]), "has dilations", ["8.6", "10", "11"]),
-    (model_of("MaxPool", MAP, outputs=(MAP, MAP), kernel_shape=[2, 2]), "returns indices", ["8.6", "10", "11"]),
-    (
-        model_of("BatchNormalization", MAP, *[np.ones(4, np.float32)] * 4, outputs=(MAP,) * 3, training_mode=1),
-        "is in training mode",
-        ["8.6", "10", "11"],
-    ),
-    (
-        model_of("ScatterND", MAP, np.zeros((1, 1), np.int64), MAP, reduction="add"),
-        "has a reduction",
-        ["8.6", "10", "11"],
-    ),
-    (model_of("ScatterElements", MAP, (INT64, MAP[1]), MAP, reduction="add"), "has a reduction", ["8.6"]),
-    (model_of("EyeLike", (FLOAT, ["n", 4])), "has a dynamic size", ["8.6", "10", "11"]),
-    (model_of("TopK", MAP, AXES, outputs=(MAP, (INT64, MAP[1])), sorted=0), "is unsorted", ["8.6", "10", "11"]),
-    (model_of("CumSum", MAP, COMPUTED), "has a computed axis", ["8.6"]),
-    (model_of("Unsqueeze", MAP, COMPUTED), "has computed axes", ["8.6"]),
-    (model_of("Squeeze", MAP), "has no axes", ["8.6", "10"]),
-    (model_of("Slice", MAP, AXES, AXES, COMPUTED), "has computed axes", ["8.6"]),
-    (model_of("Pad", MAP, AXES, None, COMPUTED), "has computed axes", ["8.6"]),
-    (model_of("Einsum", (FLOAT, ["n", 4, 4]), equation="bii->bi"), "has an ellipsis or a diagonal", ["8.6"]),
-    (model_of("GridSample", (FLOAT, [1, 1, 2, 2, 2]), (FLOAT, [1, 2, 2, 2, 3])), "samples volumes", ["8.6", "10"]),
-    (model_of("Col2Im", MAP, AXES, AXES), "has no TensorRT importer", ["8.6", "10", "11"]),
-    (model_of("Relu", MAP, domain="other"), "has no TensorRT importer", ["8.6", "10", "11"]),
-    (model_of("Gelu", MAP), "has no TensorRT importer before 10.15", ["8.6"]),
-    (model_of("Swish", MAP), "has no TensorRT importer before 11.0", ["8.6", "10"]),
-    (model_of("Cast", MAP, to=TensorProto.DOUBLE), "has elements of DOUBLE", ["8.6", "10", "11"]),
-    (model_of("Relu", (TensorProto.BFLOAT16, [1])), "has elements of BFLOAT16", ["8.6"]),
-    (
-        model_of("Add", (TensorProto.UINT8, [1]), np.ones(1, np.uint8), outputs=((TensorProto.UINT8, [1]),)),
-        "has elements of UINT8 between nodes",
-        ["8.6", "10", "11"],
-    ),
-]
+def unsupported() -> list[tuple[ModelProto, str, list[str]]]:
+    """Return models with one unsupported node, the reason, and the versions that do not support it."""
+    return [
+        (model_of("ReduceMax", MAP, AXES), "has its axes as an input", ["8.6"]),
+        (model_of("ReduceSum", MAP, COMPUTED), "has computed axes", ["8.6", "10", "11"]),
+        (resize(mode="linear", antialias=1), "has antialiasing", ["8.6", "10", "11"]),
+        (resize(keep_aspect_ratio_policy="not_larger"), "keeps an aspect ratio", ["8.6", "10", "11"]),
+        (
+            resize(coordinate_transformation_mode="tf_crop_and_resize"),
+            "maps coordinates otherwise",
+            ["8.6", "10", "11"],
+        ),
+        (
+            resize(np.array([1, 2, 2, 2], np.float32), mode="cubic"),
+            "is cubic along an axis other than the last two",
+            ["8.6", "10", "11"],
+        ),
+        (
+            resize(np.array([2, 1, 1, 1], np.float32), mode="linear"),
+            "is linear along an axis other than the last three",
+            ["8.6", "10", "11"],
+        ),
+        (resize(SCALES[2:], axes=[2, 3]), "has an axes attribute", ["8.6"]),
+        (model_of("MaxPool", MAP, kernel_shape=[3, 3], dilations=[2, 2]), "has dilations", ["8.6", "10", "11"]),
+        (model_of("MaxPool", MAP, outputs=(MAP, MAP), kernel_shape=[2, 2]), "returns indices", ["8.6", "10", "11"]),
+        (
+            model_of("BatchNormalization", MAP, *[np.ones(4, np.float32)] * 4, outputs=(MAP,) * 3, training_mode=1),
+            "is in training mode",
+            ["8.6", "10", "11"],
+        ),
+        (
+            model_of("ScatterND", MAP, np.zeros((1, 1), np.int64), MAP, reduction="add"),
+            "has a reduction",
+            ["8.6", "10", "11"],
+        ),
+        (model_of("ScatterElements", MAP, (INT64, MAP[1]), MAP, reduction="add"), "has a reduction", ["8.6"]),
+        (model_of("EyeLike", (FLOAT, ["n", 4])), "has a dynamic size", ["8.6", "10", "11"]),
+        (model_of("TopK", MAP, AXES, outputs=(MAP, (INT64, MAP[1])), sorted=0), "is unsorted", ["8.6", "10", "11"]),
+        (model_of("CumSum", MAP, COMPUTED), "has a computed axis", ["8.6"]),
+        (model_of("Unsqueeze", MAP, COMPUTED), "has computed axes", ["8.6"]),
+        (model_of("Squeeze", MAP), "has no axes", ["8.6", "10"]),
+        (model_of("Slice", MAP, AXES, AXES, COMPUTED), "has computed axes", ["8.6"]),
+        (model_of("Pad", MAP, AXES, None, COMPUTED), "has computed axes", ["8.6"]),
+        (model_of("Einsum", (FLOAT, ["n", 4, 4]), equation="bii->bi"), "has an ellipsis or a diagonal", ["8.6"]),
+        (model_of("GridSample", (FLOAT, [1, 1, 2, 2, 2]), (FLOAT, [1, 2, 2, 2, 3])), "samples volumes", ["8.6", "10"]),
+        (model_of("Col2Im", MAP, AXES, AXES), "has no TensorRT importer", ["8.6", "10", "11"]),
+        (model_of("Relu", MAP, domain="other"), "has no TensorRT importer", ["8.6", "10", "11"]),
+        (model_of("Gelu", MAP), "has no TensorRT importer before 10.15", ["8.6"]),
+        (model_of("Swish", MAP), "has no TensorRT importer before 11.0", ["8.6", "10"]),
+        (model_of("Cast", MAP, to=TensorProto.DOUBLE), "has elements of DOUBLE", ["8.6", "10", "11"]),
+        (model_of("Relu", (TensorProto.BFLOAT16, [1])), "has elements of BFLOAT16", ["8.6"]),
+        (
+            model_of("Add", (TensorProto.UINT8, [1]), np.ones(1, np.uint8), outputs=((TensorProto.UINT8, [1]),)),
+            "has elements of UINT8 between nodes",
+            ["8.6", "10", "11"],
+        ),
+    ]
 
 
-@pytest.mark.parametrize("model,reason,targets", REFUSED, ids=lambda value: value if isinstance(value, str) else "")
-def test_what_is_not_taken_is_found_with_its_reason(model: ModelProto, reason: str, targets: list[str]) -> None:
-    (found,) = lint(model)
-    assert (found.node, found.module, found.operator) == ("net/odd", "net", model.graph.node[0].op_type)
-    assert found.reason.startswith(reason)
-    assert list(found.targets) == targets
-    assert [target for target in trt_lint.TARGETS if lint(model, target=target)] == targets
+def test_unsupported_nodes_are_found_with_the_reason() -> None:
+    examples = unsupported()
+    for model, reason, targets in examples:
+        case = f"{model.graph.node[0].op_type} {reason}"
+        (found,) = lint(model)
+        assert (found.node, found.module, found.operator) == ("net/odd", "net", model.graph.node[0].op_type), case
+        assert found.reason.startswith(reason), case
+        assert list(found.targets) == targets, case
+        assert [target for target in trt_lint.TARGETS if lint(model, target=target)] == targets, case
+    rules = {reason for _, reason, _, _ in trt_lint._RULES}
+    assert rules <= {reason for _, reason, _ in examples}, "a rule without an example"
 
 
-def test_every_rule_has_its_example() -> None:
-    rules = {what for _, what, _, _ in trt_lint._RULES}
-    assert rules <= {reason for _, reason, _ in REFUSED}
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
+def test_supported_nodes_are_not_found() -> None:
+    models = [
         model_of("ReduceSum", MAP, AXES),
         model_of("ReduceMax", MAP),
         resize(mode="cubic", antialias=0),
@@ -135,32 +133,27 @@ def test_every_rule_has_its_example() -> None:
         model_of("Einsum", MAP, MAP, equation="bchw, bdhw -> bcd"),
         model_of("Cast", (TensorProto.UINT8, MAP[1]), to=FLOAT),
         model_of("Conv", (TensorProto.FLOAT16, MAP[1]), np.ones((4, 4, 1, 1), np.float16)),
-    ],
-    ids=lambda model: model.graph.node[0].op_type,
-)
-def test_what_is_taken_is_not_found(model: ModelProto) -> None:
-    assert lint(model) == []
+    ]
+    for model in models:
+        assert lint(model) == [], model.graph.node[0].op_type
 
 
-@pytest.mark.parametrize(
-    "target,taken",
-    [("8.6", False), ("10.0.1", False), ("10.4.0", False), ("10.5", True), ("10.15.1.29", True), ("11", True)],
-)
-def test_a_target_is_looked_at_to_its_minor_version(target: str, taken: bool) -> None:
+def test_target_versions_are_compared_to_the_minor_version() -> None:
     model = model_of("STFT", MAP, AXES)
-    assert (lint(model, target=target) == []) is taken
-    if not taken:
+    for target in ("10.5", "10.15.1.29", "11"):
+        assert lint(model, target=target) == [], target
+    for target in ("8.6", "10.0.1", "10.4.0"):
         with pytest.raises(ExportError, match="E503 .* before 10.5 .*; use TensorRT 11, or replace these operators"):
             check(model, target=target)
 
 
-def test_all_names_are_operators_and_types_of_onnx() -> None:
+def test_tables_name_operators_and_types_of_onnx() -> None:
     known = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if not schema.domain}
     assert trt_lint._IMPORTERS.keys() - known == set()
     assert trt_lint._TYPES.keys() - set(TensorProto.DataType.keys()) == set()
 
 
-def test_branches_and_functions_are_looked_into(tmp_path: Path) -> None:
+def test_nodes_in_branches_and_functions_are_found(tmp_path: Path) -> None:
     inner = model_of("Col2Im", MAP, AXES, AXES).graph
     branch = helper.make_graph(inner.node, "branch", [], inner.output, inner.initializer)
     functions = [
@@ -183,29 +176,31 @@ def test_branches_and_functions_are_looked_into(tmp_path: Path) -> None:
             ("net/odd", ("8.6", "10", "11")),
             ("deep", ("8.6", "10", "11")),
         ]
+    with pytest.raises(ExportError, match=r"\(node net/odd, module net, and 2 more\); replace"):
+        check(path)
 
 
-class Paste(nn.Module):
+class Fold(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return F.fold(F.unfold(x, 3, padding=1), [x.shape[2], x.shape[3]], 3, padding=1)
+        return F.fold(x.flatten(2).repeat(1, 4, 1), (2 * x.shape[2], 2 * x.shape[3]), 2, stride=2)
 
 
-class Upscale(nn.Module):
+class Antialiased(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return F.interpolate(x, scale_factor=2.0, mode="bicubic", antialias=True)
 
 
-class Spread(nn.Module):
+class Maximum(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x - x.amax(1, keepdim=True)
 
 
-class Holding(Network):
-    """A network around one module."""
+class Wrapper(Network):
+    """Network with one convolution and a given module."""
 
     def __init__(self, inner: nn.Module, scale: int = 1) -> None:
         super().__init__(scale=scale, image_channels=2, min_size=4)
-        self.body = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.ModuleDict({"odd": inner})["odd"])
+        self.body = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), inner)
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.body(lr)
@@ -218,34 +213,28 @@ def exported(net: Network, folder: Path) -> Path:
     return path
 
 
-def test_a_network_with_fold_is_refused_by_node_and_module(tmp_path: Path) -> None:
-    path = exported(Holding(Paste()), tmp_path)
-    with pytest.raises(ExportError) as refusal:
+def test_fold_is_rejected_with_node_and_module(tmp_path: Path) -> None:
+    path = exported(Wrapper(Fold(), scale=2), tmp_path)
+    with pytest.raises(ExportError) as caught:
         check(path)
-    assert str(refusal.value) == (
+    assert str(caught.value) == (
         "E503 operator Col2Im has no TensorRT importer (node body.1/col2im, module body.1); "
         "replace these operators, or use onnxruntime"
     )
-    assert refusal.value.exit_code == 5
+    assert caught.value.exit_code == 5
     for target in ("8.6", "10.15.1", "11.5"):
         with pytest.raises(ExportError, match="E503 operator Col2Im has no TensorRT importer .node body.1/col2im"):
             check(path, target=target)
 
 
-def test_several_nodes_are_counted(tmp_path: Path) -> None:
-    path = exported(Holding(nn.Sequential(Paste(), Paste(), Paste())), tmp_path)
-    with pytest.raises(ExportError, match=r"\(node body.1.0/col2im, module body.1.0, and 2 more\); replace"):
-        check(path)
-
-
-def test_a_network_with_antialiasing_is_refused(tmp_path: Path) -> None:
-    path = exported(Holding(Upscale(), scale=2), tmp_path)
+def test_antialiasing_is_rejected(tmp_path: Path) -> None:
+    path = exported(Wrapper(Antialiased(), scale=2), tmp_path)
     with pytest.raises(ExportError, match=r"E503 operator Resize has antialiasing, which TensorRT does not support"):
         check(path)
 
 
-def test_what_only_an_old_version_misreads_is_a_remark(tmp_path: Path) -> None:
-    path = exported(Holding(Spread()), tmp_path)
+def test_node_unsupported_by_an_old_version_is_a_warning(tmp_path: Path) -> None:
+    path = exported(Wrapper(Maximum()), tmp_path)
     (found,) = lint(path)
     reason = "has its axes as an input, which TensorRT supports since 10.1"
     assert found == Finding("body.1/amax.ReduceMax", "body.1", "ReduceMax", reason, ("8.6",))
@@ -253,8 +242,3 @@ def test_what_only_an_old_version_misreads_is_a_remark(tmp_path: Path) -> None:
     assert check(path, target="10.15.1") == []
     with pytest.raises(ExportError, match="E503 operator ReduceMax .*; use TensorRT 11, or replace these operators"):
         check(path, target="8.6.0")
-
-
-def test_a_taken_network_has_no_remarks(tmp_path: Path) -> None:
-    assert check(exported(Holding(nn.PReLU(2)), tmp_path)) == []
-    assert torch.get_num_threads() == 1

@@ -1,4 +1,4 @@
-"""The ONNX that TensorRT engines are built from: typed, without what its parsers refuse, with nodes named by module."""
+"""ONNX files for TensorRT: types, operators that its parsers support, and node names."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from onnx import ModelProto, TensorProto
+from onnx import GraphProto, TensorProto
 from torch import Tensor, nn
 
 from helpers.small_networks import narrow_arguments
@@ -27,14 +27,14 @@ from srblocks_export.verification.process import Worker
 
 
 def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
-    """Export a network as it is."""
+    """Export a network without optimization and verification."""
     request = ExportConfig(formats=("onnx",), out=folder)
     write_artifact(net, folder / "net.onnx", request, shapes=shapes)
     return folder / "net.onnx"
 
 
-# One of each framework, and one with attention; all others are slow tests.
-USUAL = ("vdsr", "edsr_baseline", "lapsrn", "dbpn_ss", "rcan")
+# Interpolation with shared weights, channel attention, and up- and downsampling; the other networks are slow tests.
+REPRESENTATIVES = ("drcn", "rcan", "dbpn_ss")
 
 
 def reduced(name: str, **channels: int) -> Network:
@@ -45,19 +45,21 @@ def reduced(name: str, **channels: int) -> Network:
 
 @pytest.mark.parametrize(
     "each",
-    [pytest.param(spec, marks=[] if spec.name in USUAL else [pytest.mark.slow]) for spec in network_specs()],
+    [pytest.param(spec, marks=[] if spec.name in REPRESENTATIVES else [pytest.mark.slow]) for spec in network_specs()],
     ids=lambda spec: spec.name,
 )
-def test_the_typed_graph_is_one_for_every_tensorrt(each: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
+def test_typed_graph_supports_every_tensorrt(each: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
     net = reduced(each.name, **narrow_arguments(each))
     half = to_precision(optimize(net), "fp16")
     request = ExportConfig(formats=("onnx",), out=tmp_path, precision="fp16")
     shapes = network_shapes(half, request)
     _, c, h, w = shapes.minimum
-    shapes = replace(shapes, maximum=(3, c, h + 10 * shapes.multiple, w + 14 * shapes.multiple))  # fast
+    shapes = replace(shapes, maximum=(3, c, h + 10 * shapes.multiple, w + 14 * shapes.multiple))
     path = write(half, tmp_path, shapes)
     assert tensorrt_findings(path) == []
     graph = onnx.load(path).graph
+    if each.name in REPRESENTATIVES:
+        check_node_names(half, graph)
     weights = {tensor.data_type for tensor in graph.initializer if tensor.name.startswith("net.")}
     assert weights == {TensorProto.FLOAT16}
     kinds = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
@@ -67,8 +69,24 @@ def test_the_typed_graph_is_one_for_every_tensorrt(each: NetworkSpec, tmp_path: 
     assert len({tuple(case.shape[2:]) for case in result.cases}) >= 3
 
 
+def check_node_names(net: Network, graph: GraphProto) -> None:
+    """Check that the names of nodes are short, unique, and paths of modules; weights belong to the same module."""
+    names = [node.name for node in graph.node]
+    assert sum(map(len, names)) < 64 * len(names)
+    assert len(set(names)) == len(names)
+    modules = [name.rpartition("/")[0] for name in names]
+    for path in modules:
+        net.get_submodule(path)
+    assert sum(bool(path) for path in modules) > len(names) / 2
+    weights = {tensor.name.removesuffix(".weight") for tensor in graph.initializer if "weight" in tensor.name}
+    pairs = [(node.input[1].removesuffix(".weight"), node.name) for node in graph.node if node.op_type == "Conv"]
+    found = [(weight, name.rpartition("/")[0]) for weight, name in pairs if weight in weights]
+    assert [(weight, path) for weight, path in found if path != weight] == []
+    assert len({weight for weight, _ in found}) >= 4
+
+
 class Means(Network):
-    """Every mean that keeps two axes, and one that does not."""
+    """Network with every mean that becomes a pool, and one that does not."""
 
     def __init__(self) -> None:
         super().__init__(scale=1, image_channels=3)
@@ -83,7 +101,7 @@ class Means(Network):
         return self.tail(lr) + kept + across + lr.mean(1, keepdim=True)
 
 
-def test_means_become_pools_with_the_same_values(tmp_path: Path, worker: Worker) -> None:
+def test_means_become_pools_with_equal_values(tmp_path: Path, worker: Worker) -> None:
     net = Means().eval()
     path = write(net, tmp_path)
     request = ExportConfig(formats=("onnx",), out=tmp_path)
@@ -99,27 +117,15 @@ def test_means_become_pools_with_the_same_values(tmp_path: Path, worker: Worker)
     assert [tensor.name for tensor in graph.initializer if tensor.name not in used] == []
 
 
-def modules_of(model: ModelProto) -> list[str]:
-    return [node.name.rpartition("/")[0] for node in model.graph.node]
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("name,precision", [("rcan", "fp16"), ("msrresnet", "fp32"), ("drcn", "fp32")])
-def test_nodes_are_named_by_the_module_that_they_come_from(name: str, precision: str, tmp_path: Path) -> None:
+def test_node_names_of_wide_networks(name: str, precision: str, tmp_path: Path) -> None:
     net = optimize(reduced(name))
     net = to_precision(net, precision) if precision != "fp32" else net
-    file = write(net, tmp_path)
-    model = onnx.load(file)
-    names = [node.name for node in model.graph.node]
-    assert sum(map(len, names)) < 0.01 * file.stat().st_size
-    assert len(set(names)) == len(names)
-    for path in modules_of(model):
-        net.get_submodule(path)
-    weights = {tensor.name.removesuffix(".weight") for tensor in model.graph.initializer if "weight" in tensor.name}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    of_weights = {node.input[1].removesuffix(".weight"): node.name.rpartition("/")[0] for node in convolutions}
-    assert {weight: path for weight, path in of_weights.items() if weight in weights and path != weight} == {}
-    assert len(weights & of_weights.keys()) >= 4
-    assert sum(bool(path) for path in modules_of(model)) > len(names) / 2
+    path = write(net, tmp_path)
+    graph = onnx.load(path).graph
+    check_node_names(net, graph)
+    assert sum(len(node.name) for node in graph.node) < 0.01 * path.stat().st_size
 
 
 EXPORT = """
