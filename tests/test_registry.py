@@ -16,14 +16,14 @@ from srblocks.registry import NetworkSpec, SizeRequirements, UnknownNetworkError
 from srblocks.tiling import receptive_radius
 
 
-def test_unknown_name_lists_the_closest() -> None:
+def test_unknown_name_suggests_the_closest() -> None:
     with pytest.raises(UnknownNetworkError, match="unknown network 'edsr-base'; did you mean edsr_baseline"):
         create_network("edsr-base")
     with pytest.raises(UnknownNetworkError, match="available: carn, carn_m"):
         create_network("zzz")
 
 
-def test_name_that_is_taken_raises_and_adds_nothing() -> None:
+def test_registered_name_raises_and_registers_nothing() -> None:
     names = list_networks()
     new = dataclasses.replace(network_spec("espcn"), name="brand_new")
     with pytest.raises(ValueError, match="'espcn' is already registered"):
@@ -31,33 +31,24 @@ def test_name_that_is_taken_raises_and_adds_nothing() -> None:
     assert list_networks() == names
 
 
-@pytest.mark.parametrize(
-    "change,message",
-    [
-        ({"size_requirements": {}}, "size_requirements must have at least one scale"),
-        ({"name": "my-net"}, "must consist of lower-case letters.*, got 'my-net'"),
-        ({"name": "net_x2"}, "must not end with the scale, got 'net_x2'"),
-    ],
-)
-def test_invalid_spec_raises(change: dict, message: str) -> None:
+def test_invalid_specs_raise() -> None:
     valid = {
         "name": "x",
         "build": create_network,
         "paper": "none",
         "size_requirements": {2: SizeRequirements(radius=1)},
     }
-    with pytest.raises(ValueError, match=message):
-        NetworkSpec(**valid | change)
+    changes: list[tuple[dict, str]] = [
+        ({"size_requirements": {}}, "size_requirements must have at least one scale"),
+        ({"name": "my-net"}, "must consist of lower-case letters.*, got 'my-net'"),
+        ({"name": "net_x2"}, "must not end with the scale, got 'net_x2'"),
+    ]
+    for change, message in changes:
+        with pytest.raises(ValueError, match=message):
+            NetworkSpec(**valid | change)
 
 
-def test_properties_of_a_spec_are_those_of_the_network(spec: NetworkSpec) -> None:
-    net = spec._example
-    assert (spec.framework, spec.image_channels, spec.color) == (net.framework, net.image_channels, net.color)
-    assert spec.value_range == net.config.get("value_range", 1.0)
-    assert bool(spec.framework_note) == (spec.framework == "other")
-
-
-def test_properties_of_a_function_are_those_of_its_network() -> None:
+def test_specs_built_by_functions_have_the_properties_of_the_network() -> None:
     def build(scale: int) -> Network:
         return Factory(scale=scale)
 
@@ -65,19 +56,19 @@ def test_properties_of_a_function_are_those_of_its_network() -> None:
     assert (spec.framework, spec.image_channels, spec.color, spec.value_range) == ("post", 1, "y", 1.0)
 
 
-def test_every_network_file_is_imported_and_registers() -> None:
+def test_every_network_file_registers_a_network() -> None:
     folder = Path(srblocks.networks.__file__).parent
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     builders = {spec.constructor[0].__module__ for spec in network_specs()}
     assert {module.rpartition(".")[2] for module in builders} == files
 
 
-def test_a_variant_with_custom_arguments_keeps_the_closest_name() -> None:
+def test_network_name_ignores_custom_arguments() -> None:
     assert network_name(create_network("edsr", depth=1)) == "edsr"
     assert network_name(create_network("edsr_baseline", depth=8)) == "edsr_baseline"
 
 
-def test_wrong_arguments_raise() -> None:
+def test_invalid_arguments_raise() -> None:
     with pytest.raises(TypeError, match="n_feats"):
         create_network("edsr", n_feats=64)
     with pytest.raises(ValueError, match="scale must be an integer >= 2, got 1"):
@@ -101,7 +92,7 @@ def test_numpy_numbers_become_python_numbers_in_config() -> None:
     assert net(torch.rand(1, 3, 4, 4)).shape == (1, 3, 8, 8)
 
 
-def test_negative_arguments_of_other_classes_are_their_own_business() -> None:
+def test_derived_classes_may_have_negative_arguments() -> None:
     class Shifted(srblocks.EDSR):
         def __init__(self, *, offset: int = -1, shifts: tuple[int, ...] = (-1, 1)) -> None:
             super().__init__(depth=1, width=8)
@@ -114,17 +105,17 @@ def test_config_of_keyword_and_positional_arguments() -> None:
         def __init__(self, **arguments: object) -> None:
             super().__init__(**arguments)
 
-    class Nameless(srblocks.EDSR):
+    class Positional(srblocks.EDSR):
         def __init__(self, *arguments: object) -> None:
             super().__init__(depth=1)
 
     assert Keywords(depth=1, width=8).config == {"depth": 1, "width": 8}
-    with pytest.raises(TypeError, match=r"Nameless: pass arguments by name instead of \*arguments"):
-        Nameless(1)
+    with pytest.raises(TypeError, match=r"Positional: pass arguments by name instead of \*arguments"):
+        Positional(1)
 
 
 class Factory(PostUpsampling):
-    """Network of another package with an argument that config cannot hold."""
+    """Network of another package with an argument that JSON cannot represent."""
 
     def __init__(self, *, scale: int = 2, kernel: int = 3, act: Callable[[], nn.Module] = nn.ReLU) -> None:
         super().__init__(
@@ -137,7 +128,7 @@ class Factory(PostUpsampling):
         )
 
 
-def test_network_with_an_argument_that_json_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_omits_arguments_that_json_cannot_represent(monkeypatch: pytest.MonkeyPatch) -> None:
     build = partial(Factory, act=nn.GELU)
     row = NetworkSpec(name="factory", build=build, paper="none", size_requirements={2: SizeRequirements(radius=9)})
     monkeypatch.setitem(srblocks.registry._specs, "factory", row)

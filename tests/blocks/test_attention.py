@@ -14,7 +14,7 @@ SIZES = st.integers(1, 7)
 
 
 def gates(attention: ChannelAttention, x: Tensor) -> Tensor:
-    """Eq. (7)-(9) with matrices: one gate per item and channel."""
+    """Return one gate per item and channel, by Eq. (7)-(9) with matrices."""
     means = x.flatten(2).sum(2) / (x.shape[2] * x.shape[3])
     hidden = means @ attention.squeeze.weight.flatten(1).T + attention.squeeze.bias
     excited = hidden.clamp(min=0) @ attention.excite.weight.flatten(1).T + attention.excite.bias
@@ -34,7 +34,7 @@ def test_hand_computed_gates() -> None:
     torch.testing.assert_close(attention(-x), torch.tensor([[[[0.0, -1.0]], [[-0.8, 0.0]]]]))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(channels=st.integers(1, 9), data=st.data(), height=SIZES, width=SIZES)
 def test_each_channel_is_scaled_by_its_gate(channels: int, data: st.DataObject, height: int, width: int) -> None:
     attention = ChannelAttention(channels, reduction=data.draw(st.integers(1, channels))).double()
@@ -49,7 +49,7 @@ def test_hidden_channels_are_rounded_down() -> None:
         assert attention.excite.weight.shape == (channels, hidden, 1, 1)
 
 
-def test_reduction_without_hidden_channels_is_refused() -> None:
+def test_invalid_reductions_raise() -> None:
     for factory in (ChannelAttention, RCAB, SecondOrderChannelAttention):
         name = "ChannelAttention" if factory is RCAB else factory.__name__
         for reduction in (0, -1, 9):
@@ -71,7 +71,7 @@ def test_rcab_is_a_residual_block_with_channel_attention(
     torch.testing.assert_close(block(x), x + res_scale * branch, rtol=0, atol=1e-12)
 
 
-def test_rcab_default_reduction_is_the_papers() -> None:
+def test_rcab_default_reduction_matches_the_paper() -> None:
     assert RCAB(32).attention.squeeze.out_channels == 2
 
 
@@ -94,12 +94,12 @@ def test_second_order_gate_uses_the_square_root_of_the_covariance() -> None:
         torch.testing.assert_close(gate, expected.expand_as(gate), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_second_order_attention_of_a_constant_map_is_finite(dtype: torch.dtype) -> None:
-    block = SecondOrderChannelAttention(4, reduction=2).to(dtype)
-    for level in (0.0, 1e-4, 1.0):
-        assert block(torch.full((1, 4, 3, 3), level, dtype=dtype)).isfinite().all()
-        assert block(level * torch.rand(1, 4, 3, 3).to(dtype)).isfinite().all()
+def test_second_order_attention_of_a_constant_map_is_finite() -> None:
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        block = SecondOrderChannelAttention(4, reduction=2).to(dtype)
+        for level in (0.0, 1e-4, 1.0):
+            assert block(torch.full((1, 4, 3, 3), level, dtype=dtype)).isfinite().all()
+            assert block(level * torch.rand(1, 4, 3, 3).to(dtype)).isfinite().all()
 
 
 def test_second_order_attention_sums_many_pixels_in_half_precision() -> None:
@@ -109,21 +109,21 @@ def test_second_order_attention_sums_many_pixels_in_half_precision() -> None:
     assert relative_error(block.half()(x.half()).float(), exact) < 5e-3
 
 
-def test_second_order_attention_needs_two_iterations() -> None:
+def test_fewer_than_two_iterations_raise() -> None:
     with pytest.raises(ValueError, match=r"^SecondOrderChannelAttention: iterations must be >= 2, got 1$"):
         SecondOrderChannelAttention(16, iterations=1)
 
 
-@pytest.mark.parametrize("name", ["se", "ese", "eca", "cbam", "gc"])
-def test_timm_attention_in_an_rcab(name: str) -> None:
-    block = RCAB(32, attention=timm_attention(name)).eval()
-    x = torch.randn(1, 32, 6, 7)
-    torch.testing.assert_close(block(x), x + block.attention(block.conv2(block.conv1(x).relu())))
-    assert type(block.attention).__module__.startswith("timm.")
-    torch.testing.assert_close(torch.jit.script(block)(x[..., 1:]), block(x[..., 1:]))
+def test_timm_attention_in_an_rcab() -> None:
+    for name in ("se", "ese", "eca", "cbam", "gc"):
+        block = RCAB(32, attention=timm_attention(name)).eval()
+        x = torch.randn(1, 32, 6, 7)
+        torch.testing.assert_close(block(x), x + block.attention(block.conv2(block.conv1(x).relu())))
+        assert type(block.attention).__module__.startswith("timm.")
+        torch.testing.assert_close(torch.jit.script(block)(x[..., 1:]), block(x[..., 1:]))
 
 
-def test_arguments_of_timm_attention() -> None:
+def test_timm_attention_arguments() -> None:
     assert RCAB(32, attention=timm_attention("se", rd_channels=5)).attention.fc1.out_channels == 5
     with pytest.raises(ValueError, match="timm has no attention module 'magic'"):
         timm_attention("magic")

@@ -12,7 +12,7 @@ ODD = st.sampled_from([1, 3, 5, 7, 9])
 
 
 def by_patches(x: Tensor, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
-    """Convolution as a matrix product over zero-padded patches."""
+    """Return the convolution as a matrix product over zero-padded patches."""
     batch, _, height, width = x.shape
     side = weight.shape[-1]
     patches = F.unfold(x, side, padding=side // 2).view(batch, groups, -1, height * width)
@@ -29,9 +29,9 @@ def test_zero_padding() -> None:
     assert torch.equal(layer(torch.ones(1, 1, 3, 3))[0, 0], expected)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(groups=st.integers(1, 3), into=st.integers(1, 3), out=st.integers(1, 3), side=ODD, height=SIZES, width=SIZES)
-def test_conv_is_a_matrix_product_over_patches(
+def test_conv_equals_a_matrix_product_over_patches(
     *, groups: int, into: int, out: int, side: int, height: int, width: int
 ) -> None:
     layer = conv(groups * into, groups * out, side, groups=groups).double()
@@ -41,26 +41,26 @@ def test_conv_is_a_matrix_product_over_patches(
     torch.testing.assert_close(y, by_patches(x, layer.weight, layer.bias, groups), rtol=0, atol=1e-12)
 
 
-def test_shift_kernel_moves_the_image_by_one_pixel() -> None:
+def test_shifted_kernel_shifts_the_image() -> None:
     layer = conv(1, 1, bias=False).requires_grad_(False)
     layer.weight.zero_()[0, 0, 1, 0] = 1
     assert layer(torch.tensor([[[[1.0, 2.0, 3.0]]]])).flatten().tolist() == [0, 1, 2]
 
 
-def test_default_is_three_by_three_with_a_bias_and_one_group() -> None:
+def test_defaults_are_3x3_with_bias_and_one_group() -> None:
     layer = conv(4, 6)
     assert layer.weight.shape == (6, 4, 3, 3)
     assert layer.bias is not None
     assert layer.stride == (1, 1)
 
 
-def test_bias_can_be_left_out() -> None:
+def test_conv_without_bias() -> None:
     layer = conv(2, 2, bias=False)
     assert layer.bias is None
     assert not layer(torch.zeros(1, 2, 4, 4)).any()
 
 
-def test_groups_read_their_own_channels_only() -> None:
+def test_groups_are_independent() -> None:
     layer = conv(4, 4, groups=2)
     x = torch.rand(1, 4, 5, 5)
     changed = torch.cat((x[:, :2], x[:, 2:] + 1), 1)
@@ -68,7 +68,7 @@ def test_groups_read_their_own_channels_only() -> None:
     assert not torch.equal(layer(x)[:, 2:], layer(changed)[:, 2:])
 
 
-def test_invalid_arguments_are_refused() -> None:
+def test_invalid_arguments_raise() -> None:
     for side in (0, 2, 8, -1):
         with pytest.raises(ValueError, match=f"^conv: kernel_size must be odd and >= 1 to keep the size, got {side}$"):
             conv(3, 3, side)
@@ -78,7 +78,7 @@ def test_invalid_arguments_are_refused() -> None:
         conv(0, 3)
 
 
-def test_dilation_keeps_the_size_and_spreads_the_taps() -> None:
+def test_dilation_keeps_the_size() -> None:
     layer = conv(1, 1, 3, bias=False, dilation=2)
     nn.init.ones_(layer.weight)
     x = torch.zeros(1, 1, 7, 7)
@@ -93,14 +93,14 @@ def test_reflection_padding() -> None:
     torch.testing.assert_close(layer(x), expected)
 
 
-def test_separable_convolution_filters_each_channel_and_then_mixes() -> None:
+def test_separable_convolution_is_depthwise_then_pointwise() -> None:
     layer = DepthwiseSeparableConv(3, 5)
     x = torch.rand(1, 3, 4, 5)
     filtered = torch.cat([F.conv2d(x[:, i : i + 1], layer.depthwise.weight[i : i + 1], padding=1) for i in range(3)], 1)
     torch.testing.assert_close(layer(x), F.conv2d(filtered, layer.pointwise.weight, layer.pointwise.bias))
 
 
-def test_pre_activated_convolution_is_norm_activation_convolution() -> None:
+def test_pre_activated_convolution() -> None:
     layer = PreActivatedConv(3, 2).eval()
     nn.init.normal_(layer.norm.bias)
     x = torch.rand(1, 3, 4, 5)

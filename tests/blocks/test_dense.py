@@ -9,7 +9,7 @@ from srblocks.blocks import FeatureFusion, MultiScale
 
 
 @given(channels=st.integers(1, 4), growth=st.integers(1, 3), depth=st.integers(1, 4), dense=st.booleans())
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 def test_each_layer_receives_all_previous_outputs(*, channels: int, growth: int, depth: int, dense: bool) -> None:
     block = DenseBlock(channels, growth=growth, depth=depth, dense_input=dense, keep_input=not dense)
     x = torch.randn(1, channels, 3, 4)
@@ -29,13 +29,13 @@ def test_residual_dense_block_fuses_and_adds() -> None:
     assert block.fuse.weight.shape == (3, 3 + 3 * 2, 1, 1)
 
 
-def test_rdb_defaults_are_the_papers() -> None:
+def test_rdb_defaults_match_the_paper() -> None:
     block = RDB(4)
     assert len(block.dense.layers) == 8
     assert block.dense.out_channels == 4 + 8 * 64
 
 
-def test_rrdb_is_three_scaled_dense_blocks_inside_a_scaled_skip() -> None:
+def test_rrdb_is_three_dense_blocks_with_a_scaled_skip() -> None:
     block = RRDB(4, growth=2)
     x = torch.randn(1, 4, 4, 5)
     first, second, third = block.blocks
@@ -45,7 +45,7 @@ def test_rrdb_is_three_scaled_dense_blocks_inside_a_scaled_skip() -> None:
     assert {layer.kernel_size for layer in convs} == {(3, 3)}
 
 
-def test_fusion_receives_every_output_oldest_first() -> None:
+def test_fusion_concatenates_all_outputs_in_order() -> None:
     blocks = [conv(2, 2), conv(2, 2), conv(2, 2)]
     x = torch.randn(1, 2, 4, 5)
     fusion = FeatureFusion(blocks, nn.Identity())
@@ -54,21 +54,21 @@ def test_fusion_receives_every_output_oldest_first() -> None:
     torch.testing.assert_close(fusion(x), torch.cat((first, second, blocks[2](second)), 1))
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_cascade_fuses_the_input_and_all_outputs_so_far(shared: bool) -> None:
-    cascade = CascadingBlock(4, block=lambda c: EfficientResidualBlock(c, groups=2), shared=shared)
-    x = seen = torch.randn(1, 4, 4, 5)
-    o = x
-    for i, fuse in enumerate(cascade.fuses):
-        block = cascade.shared if shared else cascade.blocks[i]
-        seen = torch.cat((seen, block(o)), 1)
-        o = (fuse[0](seen)).relu()
-    torch.testing.assert_close(cascade(x), o)
-    kinds = [module for module in cascade.modules() if isinstance(module, EfficientResidualBlock)]
-    assert len(kinds) == (1 if shared else 3)
+def test_cascade_fuses_the_input_and_all_previous_outputs() -> None:
+    for shared in (False, True):
+        cascade = CascadingBlock(4, block=lambda c: EfficientResidualBlock(c, groups=2), shared=shared)
+        x = features = torch.randn(1, 4, 4, 5)
+        o = x
+        for i, fuse in enumerate(cascade.fuses):
+            block = cascade.shared if shared else cascade.blocks[i]
+            features = torch.cat((features, block(o)), 1)
+            o = fuse[0](features).relu()
+        torch.testing.assert_close(cascade(x), o)
+        kinds = [module for module in cascade.modules() if isinstance(module, EfficientResidualBlock)]
+        assert len(kinds) == (1 if shared else 3)
 
 
-def test_efficient_residual_block_is_grouped_and_pointwise() -> None:
+def test_efficient_residual_block() -> None:
     block = EfficientResidualBlock(4, groups=2)
     x = torch.randn(1, 4, 4, 5)
     expected = (x + block.conv3(block.conv2(block.conv1(x).relu()).relu())).relu()
@@ -76,7 +76,7 @@ def test_efficient_residual_block_is_grouped_and_pointwise() -> None:
     assert [block.conv1.groups, block.conv2.groups, block.conv3.kernel_size] == [2, 2, (1, 1)]
 
 
-def test_only_the_branch_of_the_scale_runs() -> None:
+def test_multi_scale_runs_only_the_branch_of_its_scale() -> None:
     head = MultiScale(3, {2: nn.PixelShuffle(2), 3: nn.PixelShuffle(3), 4: nn.PixelShuffle(4)})
     x = torch.randn(1, 144, 2, 3)
     assert torch.equal(head(x), nn.functional.pixel_shuffle(x, 3))

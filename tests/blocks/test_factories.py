@@ -53,24 +53,24 @@ def test_every_class_with_factory_arguments_is_tested() -> None:
     assert set(BUILDERS) == set(CLASSES)
 
 
-@pytest.mark.parametrize("name", BUILDERS)
-def test_modules_and_other_values_are_refused_by_name(name: str) -> None:
-    for argument in factory_arguments(CLASSES[name]):
-        with pytest.raises(TypeError, match=f"^{argument} must be a factory, got a ReLU module; pass the class ReLU"):
-            BUILDERS[name](**{argument: nn.ReLU()})
-        with pytest.raises(TypeError, match=f"^{argument} must be a factory of modules such as a class, got 3$"):
-            BUILDERS[name](**{argument: 3})
+def test_factory_arguments_reject_modules_and_other_values() -> None:
+    for name, build in BUILDERS.items():
+        for argument in factory_arguments(CLASSES[name]):
+            message = f"^{argument} must be a factory, got a ReLU module; pass the class ReLU"
+            with pytest.raises(TypeError, match=message):
+                build(**{argument: nn.ReLU()})
+            with pytest.raises(TypeError, match=f"^{argument} must be a factory of modules such as a class, got 3$"):
+                build(**{argument: 3})
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in BUILDERS if {"act", "out_act"} & set(factory_arguments(CLASSES[name]))]
-)
-def test_activations_by_name(name: str) -> None:
-    for argument in {"act", "out_act"} & set(factory_arguments(CLASSES[name])):
-        module = BUILDERS[name](**{argument: "silu"})
-        assert any(isinstance(layer, nn.SiLU) for layer in module.modules())
-        with pytest.raises(ValueError, match=rf"^{argument} must be one of .*, got 'reluu'; did you mean 'relu'\?$"):
-            BUILDERS[name](**{argument: "reluu"})
+def test_activations_by_name() -> None:
+    for name, build in BUILDERS.items():
+        for argument in {"act", "out_act"} & set(factory_arguments(CLASSES[name])):
+            module = build(**{argument: "silu"})
+            assert any(isinstance(layer, nn.SiLU) for layer in module.modules()), name
+            message = rf"^{argument} must be one of .*, got 'reluu'; did you mean 'relu'\?$"
+            with pytest.raises(ValueError, match=message):
+                build(**{argument: "reluu"})
 
 
 def test_activation() -> None:
@@ -82,7 +82,7 @@ def test_activation() -> None:
         activation(lambda: 3)
 
 
-def test_attention_module_is_refused_with_a_remedy() -> None:
+def test_attention_module_raises_with_a_hint() -> None:
     with pytest.raises(TypeError, match=r"got a ChannelAttention module; .*partial\(ChannelAttention, \.\.\.\)"):
         ResidualBlock(64, attention=ChannelAttention(64))
 

@@ -29,7 +29,7 @@ def features(channels: int = 3) -> Tensor:
     pre=st.booleans(),
     skip=st.sampled_from(["source", "previous", "none"]),
 )
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_recursions_share_convolutions_but_not_norms(
     *, recursions: int, depth: int, norm: bool, pre: bool, skip: str
 ) -> None:
@@ -46,14 +46,14 @@ def test_recursions_share_convolutions_but_not_norms(
     assert sum(p.numel() for p in block.convs.parameters()) == depth * (3 * 3 * 9 + 3)
 
 
-def test_invalid_recursions_are_refused() -> None:
+def test_invalid_arguments_raise() -> None:
     with pytest.raises(ValueError, match="^RecursiveBlock: skip must be 'source', 'previous' or 'none', got 'dense'$"):
         RecursiveBlock(3, recursions=2, skip="dense")
     with pytest.raises(ValueError, match="^RecursiveBlock: recursions and depth must be >= 1, got 0 and 2$"):
         RecursiveBlock(3, recursions=0)
 
 
-def test_memory_gates_earlier_memories_before_the_runs() -> None:
+def test_memory_gates_earlier_memories_and_states() -> None:
     block = double(MemoryBlock(3, memories=2, recursions=2))
     memories = [features(), features()]
     first, second = block.recursive.states(memories[-1])
@@ -62,7 +62,7 @@ def test_memory_gates_earlier_memories_before_the_runs() -> None:
     torch.testing.assert_close(block(memories), expected)
 
 
-def test_average_starts_uniform_and_normalizes_on_request() -> None:
+def test_learned_average() -> None:
     tensors = [torch.full((1, 2), value) for value in (1.0, 2.0, 6.0)]
     average, normalized = LearnedAverage(3), LearnedAverage(3, normalized=True)
     torch.testing.assert_close(average(tensors), torch.full((1, 2), 3.0))
@@ -72,7 +72,7 @@ def test_average_starts_uniform_and_normalizes_on_request() -> None:
     torch.testing.assert_close(normalized(tensors), torch.full((1, 2), 15 / 4))
 
 
-def test_dual_states_step_together() -> None:
+def test_dual_states_are_updated_together() -> None:
     unit = DualStateUnit(2, nn.ConvTranspose2d(2, 2, 2, stride=2), scale=2).double()
     low, high = torch.randn(1, 2, 3, 4, dtype=torch.float64), torch.randn(1, 2, 6, 8, dtype=torch.float64)
     next_low, next_high = unit(low, high)

@@ -16,7 +16,7 @@ def column(values: list[float]) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1)
 
 
-def test_div2k_mean_is_the_published_one() -> None:
+def test_div2k_mean_matches_the_published_values() -> None:
     assert DIV2K_MEAN == (0.4488, 0.4371, 0.4040)
 
 
@@ -28,7 +28,7 @@ def test_hand_computed_shift() -> None:
     assert MeanShift(-1, mean=mean, value_range=8)(x).flatten().tolist() == [-3.0, 0.0, 3.0]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(mean=MEANS, value_range=RANGES, height=st.integers(1, 5), width=st.integers(1, 5), sign=st.sampled_from([-1, 1]))
 def test_shift_adds_one_constant_per_channel(
     mean: list[float], value_range: float, height: int, width: int, sign: int
@@ -46,7 +46,7 @@ def test_shift_is_saved_and_loaded_but_not_trained() -> None:
     assert shift(torch.ones(1, 3, 1, 1)).flatten().tolist() == [3.0, 4.0, 5.0]
 
 
-def test_mean_shift_shows_the_values_it_adds() -> None:
+def test_repr_of_mean_shift() -> None:
     assert repr(MeanShift(-1, value_range=255)) == "MeanShift(shift=(-114.4, -111.5, -103))"
     shift = MeanShift(+1)
     shift.bias.fill_(0.5)
@@ -54,13 +54,13 @@ def test_mean_shift_shows_the_values_it_adds() -> None:
     assert repr(MeanShift(+1).to("meta")) == "MeanShift(shift=(0.4488, 0.4371, 0.404))"
 
 
-def test_rescale_multiplies_and_shows_its_factor() -> None:
+def test_rescale() -> None:
     assert Rescale(3)(torch.tensor([0.0, -1.0, 0.5])).tolist() == [0.0, -3.0, 1.5]
     assert repr(Rescale(255)) == "Rescale(factor=255)"
     assert not Rescale(3).state_dict()
 
 
-def test_identity_without_range_and_mean() -> None:
+def test_normalization_without_range_and_mean_is_the_identity() -> None:
     assert [type(module) for module in normalization(3)] == [nn.Identity, nn.Identity]
     assert [type(module) for module in normalization(1, 1, None)] == [nn.Identity, nn.Identity]
 
@@ -72,14 +72,14 @@ def test_mean_is_subtracted_in_the_inner_range() -> None:
     assert denormalize(torch.zeros(1, 3, 1, 1)).flatten().tolist() == [0.5, 0.25, 0.125]
 
 
-def test_range_alone_takes_any_number_of_channels() -> None:
+def test_range_without_mean_accepts_any_number_of_channels() -> None:
     normalize, denormalize = normalization(5, 255)
     x = torch.rand(1, 5, 2, 2)
     assert torch.equal(normalize(x), x * 255)
     torch.testing.assert_close(denormalize(x * 255), x)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(mean=st.none() | MEANS, value_range=RANGES)
 def test_denormalize_inverts_normalize(mean: list[float] | None, value_range: float) -> None:
     channels = len(mean or [0])
@@ -91,7 +91,7 @@ def test_denormalize_inverts_normalize(mean: list[float] | None, value_range: fl
     assert torch.equal(x, before)
 
 
-def test_invalid_ranges_and_means_are_refused() -> None:
+def test_invalid_ranges_and_means_raise() -> None:
     for value_range in (0, -255.0, math.nan, math.inf):
         with pytest.raises(ValueError, match=f"^value_range must be positive and finite .*, got {value_range}$"):
             normalization(3, value_range)

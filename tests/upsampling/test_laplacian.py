@@ -18,7 +18,7 @@ def lapsrn_level(channels: int, *, depth: int, **options: object) -> LaplacianLe
 
 
 def functional(level: LaplacianLevel, x: Tensor, image: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-    """One level with the released 3x3 transposed kernel and LeakyReLU 0.2."""
+    """Return the outputs of a level with the released 3x3 transposed kernel and LeakyReLU 0.2."""
     weights = level.state_dict()
     for layer in range(0, 2 * depth, 2):
         x = F.conv2d(x, weights[f"body.{layer}.weight"], weights.get(f"body.{layer}.bias"), padding=1)
@@ -34,7 +34,7 @@ def functional(level: LaplacianLevel, x: Tensor, image: Tensor, depth: int) -> t
     return x, torch.cat(planes, 1) + residual
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     channels=st.integers(1, 4),
     depth=st.integers(0, 3),
@@ -43,7 +43,7 @@ def functional(level: LaplacianLevel, x: Tensor, image: Tensor, depth: int) -> t
     height=SIZES,
     width=SIZES,
 )
-def test_level_is_convolutions_a_cropped_deconvolution_and_a_residual(
+def test_level_is_convs_a_cropped_deconvolution_and_a_residual(
     *, channels: int, depth: int, image_channels: int, bias: bool, height: int, width: int
 ) -> None:
     level = lapsrn_level(channels, depth=depth, image_channels=image_channels, bias=bias).double()
@@ -69,7 +69,7 @@ def test_hand_computed_level() -> None:
     torch.testing.assert_close(image[0, 0], torch.tensor([[9.6, 11.2], [14.4, 16.0]]))
 
 
-def test_kernel_of_the_papers_text_drops_a_pixel_on_every_side() -> None:
+def test_4x4_kernel_is_cropped_on_every_side() -> None:
     level = lapsrn_level(2, depth=0, upconv_kernel=4).double()
     x = torch.randn(1, 2, 5, 4, dtype=torch.float64)
     features, _ = level(x, x[:, :1])
@@ -78,7 +78,7 @@ def test_kernel_of_the_papers_text_drops_a_pixel_on_every_side() -> None:
     torch.testing.assert_close(features, F.leaky_relu(everything, 0.2), rtol=0, atol=1e-12)
 
 
-def test_image_starts_as_bilinear_upscaling() -> None:
+def test_image_upscaling_is_initialized_as_bilinear() -> None:
     level = lapsrn_level(2, depth=1, image_channels=3).double()
     nn.init.zeros_(level.residual.weight)
     nn.init.zeros_(level.residual.bias)
@@ -89,24 +89,24 @@ def test_image_starts_as_bilinear_upscaling() -> None:
     torch.testing.assert_close(upscaled[inside], bilinear[inside], rtol=0, atol=1e-15)
 
 
-def test_image_upscaling_is_trained() -> None:
+def test_image_upscaling_is_trainable() -> None:
     level = lapsrn_level(2, depth=1)
     level(torch.rand(1, 2, 4, 4), torch.rand(1, 1, 4, 4))[1].sum().backward()
     assert level.image_up.deconv.weight.grad.any()
 
 
-def test_without_bias_no_layer_has_one() -> None:
+def test_bias_argument_applies_to_every_layer() -> None:
     assert not [name for name in lapsrn_level(4, depth=2, bias=False).state_dict() if name.endswith("bias")]
     biases = [name for name in lapsrn_level(4, depth=2).state_dict() if name.endswith("bias")]
     assert biases == ["body.0.bias", "body.2.bias", "upsampler.deconv.bias", "residual.bias"]
 
 
-def test_other_transposed_kernels_are_refused() -> None:
+def test_invalid_transposed_kernel_raises() -> None:
     with pytest.raises(ValueError, match="^LaplacianLevel: upconv_kernel must be 3 or 4, got 5$"):
         LaplacianLevel(8, body=nn.Identity(), upconv_kernel=5)
 
 
-def test_every_activation_is_its_own() -> None:
+def test_activations_are_not_shared() -> None:
     level = lapsrn_level(4, depth=2, act=nn.PReLU)
     slopes = [name for name, module in level.named_modules() if isinstance(module, (nn.PReLU, nn.LeakyReLU))]
     assert slopes == ["body.1", "body.3", "upsampler.act"]
