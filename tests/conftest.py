@@ -22,8 +22,8 @@ QUICK_NETWORKS = ("vdsr", "fsrcnn", "edsr_baseline", "lapsrn", "dbpn_ss")
 
 LENGTHY = re.compile(
     r"/(benchmarks|evaluate|export|faults|fuzz|integrations)/"
-    r"|/test_(published|variants|recorded_layouts|fingerprints|upscaler|any_artifact|contributing|docs|documents"
-    r"|entry_points|every_block|fine_tuning|lean_import|precision|ray|matching|tail_collapse|tiling|train|train_distributed|wheel)\.py$"
+    r"|/test_(published|variants|recorded_layouts|fingerprints|upscaler|artifacts|contributing|docs|documents"
+    r"|entry_points|blocks|fine_tuning|lean_import|precision|ray|matching|tail_collapse|tiling|train|train_distributed|wheel)\.py$"
 )
 """Tests that export, train, measure, or start programs."""
 
