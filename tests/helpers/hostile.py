@@ -53,7 +53,7 @@ class Payload:
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Return content with bytes changed, removed, inserted, moved or truncated; a third of changes hit the first 600."""
+    """Return content with bytes changed, removed, inserted, moved or truncated; one third in the first 600."""
     changed = bytearray(content)
     for _ in range(draw(st.integers(1, 3))):
         near = draw(st.integers(0, 2)) == 0
