@@ -54,22 +54,27 @@ def exactness(net: Network) -> float:
 
 
 @torch.inference_mode()
-def assert_equal(rewritten: Network, net: Network, *sizes: tuple[int, int], tolerance: float | None = None) -> None:
-    """Assert that a rewritten network computes the same as `net` and does not change its input."""
+def assert_equal(
+    rewritten: Network, net: Network, *sizes: tuple[int, int], tolerance: float | None = None, case: object = None
+) -> None:
+    """Assert that a rewritten network computes the same as `net` and does not change its input.
+
+    `case` is shown if the assertion fails.
+    """
     if tolerance is None:
         tolerance = exactness(net)
     for size in sizes or ((1, 1), (5, 4), (7, 9)):
         lr = image(rewritten, *size)
         before = lr.clone()
         error = relative_error(rewritten(lr), net(before.clone()))
-        assert error <= tolerance, size
-        assert torch.equal(lr, before)
+        assert error <= tolerance, (case, size)
+        assert torch.equal(lr, before), (case, size)
 
 
-def checked(net: Network, *sizes: tuple[int, int], **options: Any) -> Network:
+def checked(net: Network, *sizes: tuple[int, int], case: object = None, **options: Any) -> Network:
     """Optimize a network, assert that the result computes the same, and return it."""
     rewritten = optimize(net, **options)
-    assert_equal(rewritten, net, *sizes)
+    assert_equal(rewritten, net, *sizes, case=case)
     return rewritten
 
 

@@ -33,6 +33,7 @@ def network_with_values_near_one(spec: NetworkSpec, scale: int) -> Network:
     )
 
 
+@pytest.mark.one_of_each_class
 @cases(1)
 @given(data=st.data())
 @torch.inference_mode()
@@ -79,6 +80,7 @@ def test_autocast_output_is_close_and_changes_neither_images_nor_weights(
     assert torch.equal(net(lr), sr)
 
 
+@pytest.mark.one_of_each_class
 @cases(1)
 @given(data=st.data())
 @torch.inference_mode()

@@ -61,6 +61,7 @@ ROUND_TRIPS: dict[str, Callable[[Network, NetworkSpec, Path], Network]] = {
 }
 
 
+@pytest.mark.one_of_each_class
 @cases(2)
 @given(data=st.data())
 @torch.inference_mode()

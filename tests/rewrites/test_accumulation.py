@@ -3,7 +3,6 @@
 import itertools
 from functools import partial
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from srblocks.upsampling import DeconvUp, DownProjection, UpProjection
 ALONE = {"without": all_but("accumulation")}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     widths=st.lists(st.integers(1, 5), min_size=1, max_size=4),
     kernel=st.sampled_from([1, 3]),
@@ -28,9 +27,7 @@ ALONE = {"without": all_but("accumulation")}
     bias=st.booleans(),
     after=st.sampled_from(["nothing", "convolution", "activation"]),
 )
-def test_fusions_of_blocks_of_any_widths_are_sums(
-    widths: list[int], kernel: int, mode: str, bias: bool, after: str
-) -> None:
+def test_fusions_of_any_widths_become_sums(widths: list[int], kernel: int, mode: str, bias: bool, after: str) -> None:
     inputs = [6, *widths]
     blocks = [nn.Sequential(conv(inputs[i], width), nn.Softplus()) for i, width in enumerate(widths)]
     fuse: nn.Module = conv(sum(widths), 6, kernel, padding_mode=mode, bias=bias)
@@ -54,26 +51,24 @@ def two() -> list[nn.Module]:
     return [ResidualBlock(6), ResidualBlock(6)]
 
 
-FUSIONS = {
+KEPT = {
     "grouped": lambda: FeatureFusion(two(), conv(12, 6, 1, groups=2)),
     "activation first": lambda: FeatureFusion(two(), nn.Sequential(nn.Softplus(), conv(12, 6, 1))),
-    "own convolution": lambda: FeatureFusion(two(), Negated(12, 6, 1)),
-    "own sequence": lambda: FeatureFusion(two(), Squaring(conv(12, 6, 1))),
+    "custom convolution": lambda: FeatureFusion(two(), Negated(12, 6, 1)),
+    "custom sequence": lambda: FeatureFusion(two(), Squaring(conv(12, 6, 1))),
     "one block twice": lambda: FeatureFusion(two()[:1] * 2, conv(12, 6, 1)),
     "normalized": lambda: FeatureFusion(two(), PreActivatedConv(12, 6, 1)),
 }
 
 
-@pytest.mark.parametrize("build", FUSIONS.values(), ids=FUSIONS)
-def test_other_fusions_stay(build: object) -> None:
-    rewritten = checked(around(build()), **ALONE)
-    assert names(rewritten) == set()
-    assert reasons(rewritten, "accumulation") == [
-        "requires an ungrouped convolution of the outputs of two or more blocks"
-    ]
+def test_other_fusions_are_kept() -> None:
+    reason = "requires an ungrouped convolution of the outputs of two or more blocks"
+    for case, build in KEPT.items():
+        rewritten = checked(around(build()), case=case, **ALONE)
+        assert (names(rewritten), reasons(rewritten, "accumulation")) == (set(), [reason]), case
 
 
-def test_a_fusion_in_two_places_stays_one_and_fusions_nest() -> None:
+def test_shared_and_nested_fusions_are_rewritten() -> None:
     inner = FeatureFusion(two(), conv(12, 6, 1))
     outer = FeatureFusion([nn.Sequential(inner, nn.Softplus()), nn.Sequential(inner)], conv(12, 6, 1))
     assert names(checked(around(nn.Sequential(inner, outer)), **ALONE)) == {"accumulation"}
@@ -104,27 +99,27 @@ NORMS = {
     "batch": nn.BatchNorm2d,
     "none": None,
     "without weights": partial(nn.BatchNorm2d, affine=False),
-    "of another eps": partial(nn.BatchNorm2d, eps=0.5),
+    "other eps": partial(nn.BatchNorm2d, eps=0.5),
     "without statistics": partial(nn.BatchNorm2d, track_running_stats=False),
     "instance": partial(nn.InstanceNorm2d, affine=True),
     "group": partial(nn.GroupNorm, 2),
 }
 
 
-@pytest.mark.parametrize("norm", NORMS)
-def test_memory_blocks_with_any_norm_are_exact(norm: str) -> None:
-    for bias, options in itertools.product((True, False), (ALONE, {})):
-        net = around(Memories(3, 2, norm=NORMS[norm], bias=bias))
-        rewritten = checked(net, (3, 3), (5, 4), **options)
-        if norm in ("batch", "none"):
-            assert [decision.rewrite for decision in rewritten.rewrites.applied].count("accumulation") == 3
+def test_memory_blocks_with_any_norm_are_exact() -> None:
+    for (name, norm), bias in itertools.product(NORMS.items(), (True, False)):
+        net = around(Memories(3, 2, norm=norm, bias=bias))
+        for options in (ALONE, {}):
+            rewritten = checked(net, (3, 3), (5, 4), case=(name, bias), **options)
+            if name in ("batch", "none"):
+                assert [decision.rewrite for decision in rewritten.rewrites.applied].count("accumulation") == 3, name
 
 
-@pytest.mark.parametrize("skip", ["source", "none"])
-def test_a_memory_block_whose_recursion_was_replaced_is_exact(skip: str) -> None:
-    memories = Memories(2, 2, norm=nn.BatchNorm2d, bias=True)
-    memories.blocks[1].recursive = RecursiveBlock(6, recursions=2, skip=skip)
-    checked(around(memories), **ALONE)
+def test_memory_block_with_a_replaced_recursion_is_exact() -> None:
+    for skip in ("source", "none"):
+        memories = Memories(2, 2, norm=nn.BatchNorm2d, bias=True)
+        memories.blocks[1].recursive = RecursiveBlock(6, recursions=2, skip=skip)
+        checked(around(memories), case=skip, **ALONE)
 
 
 class Doubling(RecursiveBlock):
@@ -132,25 +127,20 @@ class Doubling(RecursiveBlock):
         return [2 * state for state in super().states(x)]
 
 
-@pytest.mark.parametrize("place", ["alone", "in a memory block"])
-def test_a_recursion_with_states_of_its_own_keeps_them(place: str) -> None:
-    recursion = Doubling(6, recursions=2)
-    if place == "alone":
-        checked(around(recursion))
-        return
+def test_recursion_with_custom_states_keeps_them() -> None:
+    checked(around(Doubling(6, recursions=2)))
     memories = Memories(1, 2, norm=nn.BatchNorm2d, bias=True)
-    memories.blocks[0].recursive = recursion
+    memories.blocks[0].recursive = Doubling(6, recursions=2)
     checked(around(memories))
 
 
-@pytest.mark.parametrize("newest_first", [True, False])
-@pytest.mark.parametrize("stages,recursions", [(1, None), (2, 3), (4, None), (4, 1)])
-def test_back_projection_sums_in_either_order(stages: int, newest_first: bool, recursions: int | None) -> None:
-    options = {"stages": stages, "recursions": recursions, "newest_first": newest_first, "mean_shift": True}
-    net = randomize(DDBPN(scale=2, width=4, head_width=6, image_skip=stages == 2, shared_slope=False, **options))
-    for without in (all_but("accumulation"), ()):
-        rewritten = checked(net, (2, 2), (5, 4), without=without)
-        assert "accumulation" in names(rewritten)
+def test_back_projection_is_exact_in_either_order() -> None:
+    for case in itertools.product(((1, None), (2, 3), (4, None), (4, 1)), (True, False)):
+        (stages, recursions), newest_first = case
+        options = {"stages": stages, "recursions": recursions, "newest_first": newest_first, "mean_shift": True}
+        net = randomize(DDBPN(scale=2, width=4, head_width=6, image_skip=stages == 2, shared_slope=False, **options))
+        for without in (all_but("accumulation"), ()):
+            assert "accumulation" in names(checked(net, (2, 2), (5, 4), case=case, without=without)), case
 
 
 def iterative(**slots: object) -> Network:
@@ -191,7 +181,7 @@ class Reversing(IterativeUpsampling):
         return highs[::-1], low + torch.cat(highs[:1], 1).mean((2, 3), keepdim=True)
 
 
-def test_a_pass_of_its_own_that_uses_the_joins_is_exact() -> None:
+def test_custom_pass_that_uses_the_joins_is_exact() -> None:
     slots = {name: iterative()._modules[name] for name in ("head", "first", "tail")}
     lists = {name: list(iterative()._modules[name]) for name in ("downs", "ups")}
     checked(randomize(Reversing(scale=2, image_channels=3, **slots, **lists)), **ALONE)

@@ -1,4 +1,4 @@
-"""Modules that do not compute what their class does: hooks, parametrizations, replaced forward methods."""
+"""Modules with hooks, parametrizations or replaced forward methods keep what they compute."""
 
 import types
 from collections.abc import Callable
@@ -33,11 +33,11 @@ class OneMemory(nn.Module):
         return self.block([x])
 
 
-def up(*layers: nn.Module) -> Network:
+def upscaling(*layers: nn.Module) -> Network:
     return around(upsampler=nn.Sequential(*layers), tail=nn.Softplus(), image_channels=3)
 
 
-# Every kind of module that a rewrite replaces or removes: the network, the rewrite and the path of the module.
+# Modules that rewrites replace or remove: the network, the rewrite and the path of the module.
 PLACES: dict[str, tuple[Callable[[], Network], str, str]] = {
     "convolution before a norm": (
         lambda: around(nn.Sequential(conv(6, 6), nn.BatchNorm2d(6), nn.Softplus())), "norm_folding", "body.0",
@@ -49,16 +49,16 @@ PLACES: dict[str, tuple[Callable[[], Network], str, str]] = {
         lambda: around(ResidualDenseBlock(6, growth=3, depth=2, res_scale=0.3)), "res_scale_folding", "body.fuse",
     ),
     "transposed convolution": (
-        lambda: up(nn.ConvTranspose2d(6, 3, 4, stride=2, padding=1)), "transposed_convolution", "upsampler.0",
+        lambda: upscaling(nn.ConvTranspose2d(6, 3, 4, stride=2, padding=1)), "transposed_convolution", "upsampler.0",
     ),
     "transposed convolution of an upsampler": (
-        lambda: up(DeconvUp(6, 2, out_channels=3)), "transposed_convolution", "upsampler.0.deconv",
+        lambda: upscaling(DeconvUp(6, 2, out_channels=3)), "transposed_convolution", "upsampler.0.deconv",
     ),
     "nearest upsampling": (
-        lambda: up(InterpolateUp(6, 2, mode="nearest"), conv(6, 3)), "nearest_convolution", "upsampler.0",
+        lambda: upscaling(InterpolateUp(6, 2, mode="nearest"), conv(6, 3)), "nearest_convolution", "upsampler.0",
     ),
     "convolution after upsampling": (
-        lambda: up(InterpolateUp(6, 2, mode="nearest"), conv(6, 3)), "nearest_convolution", "upsampler.1",
+        lambda: upscaling(InterpolateUp(6, 2, mode="nearest"), conv(6, 3)), "nearest_convolution", "upsampler.1",
     ),
     "rescaling": (lambda: around(normalize=Rescale(3.0), head=conv(3, 6)), "value_range_folding", "normalise"),
     "mean": (
@@ -100,31 +100,34 @@ PLACES: dict[str, tuple[Callable[[], Network], str, str]] = {
 }  # fmt: skip
 
 
+SIZES = ((1, 1), (5, 4))
+
+
 def altered(output: Tensor) -> Tensor:
     return (output * 0.5).tanh()
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_unmodified_modules_are_rewritten_and_modified_ones_are_respected(place: str) -> None:
+def test_hooks_and_replaced_forward_methods_are_respected(place: str) -> None:
     build, rewrite, path = PLACES[place]
     net = build()
-    assert names(checked(net, without=all_but(rewrite))) == {rewrite}
+    assert names(checked(net, *SIZES, without=all_but(rewrite))) == {rewrite}
     net.get_submodule(path).register_forward_hook(lambda module, inputs, output: altered(output))
-    checked(net)
+    checked(net, *SIZES, case="forward hook")
     if place != "memory block":  # its input is a list
         net = build()
         hook = lambda module, inputs: (altered(inputs[0]), *inputs[1:])  # noqa: E731
         net.get_submodule(path).register_forward_pre_hook(hook)
-        checked(net)
+        checked(net, *SIZES, case="forward pre-hook")
     if place not in ("recursion", "attention"):
         net = build()
         module = net.get_submodule(path)
         original = type(module).forward
         module.forward = types.MethodType(lambda self, *inputs: altered(original(self, *inputs)), module)
-        checked(net)
+        checked(net, *SIZES, case="replaced forward")
 
 
-def test_the_places_cover_every_rewrite() -> None:
+def test_places_cover_every_rewrite() -> None:
     assert {rewrite for _, rewrite, _ in PLACES.values()} == set(REWRITES)
 
 
@@ -143,23 +146,25 @@ PARAMETRIZATIONS = (
 )
 
 
-@pytest.mark.parametrize("place", CONVOLUTIONS)
-def test_parametrized_weights_are_folded_with_their_effective_values(place: str) -> None:
-    build, rewrite, path = PLACES[place]
-    for parametrization in PARAMETRIZATIONS:
+def test_parametrized_weights_are_folded_with_their_effective_values() -> None:
+    for place in CONVOLUTIONS:
+        build, rewrite, path = PLACES[place]
+        for parametrization in PARAMETRIZATIONS:
+            net = build()
+            parametrization(net.get_submodule(path))
+            net.eval()
+            assert rewrite in names(checked(net, case=place, without=all_but(rewrite))), place
+
+
+def test_weights_shared_with_another_convolution_are_kept_there() -> None:
+    for place in CONVOLUTIONS:
+        if "transposed" in place:
+            continue
+        build, rewrite, path = PLACES[place]
         net = build()
-        parametrization(net.get_submodule(path))
-        net.eval()
-        assert rewrite in names(checked(net, without=all_but(rewrite)))
-
-
-@pytest.mark.parametrize("place", [place for place in CONVOLUTIONS if "transposed" not in place])
-def test_weights_that_another_convolution_shares_stay_shared_there(place: str) -> None:
-    build, rewrite, path = PLACES[place]
-    net = build()
-    tied = net.get_submodule(path)
-    other = type(tied)(tied.in_channels, tied.out_channels, tied.kernel_size, tied.stride, tied.padding)
-    other.weight = tied.weight
-    net.add_module("other", other.double().eval())
-    rewritten = checked(net, without=all_but(rewrite))
-    assert torch.equal(rewritten.other.weight, tied.weight)
+        tied = net.get_submodule(path)
+        other = type(tied)(tied.in_channels, tied.out_channels, tied.kernel_size, tied.stride, tied.padding)
+        other.weight = tied.weight
+        net.add_module("other", other.double().eval())
+        rewritten = checked(net, case=place, without=all_but(rewrite))
+        assert torch.equal(rewritten.other.weight, tied.weight), place

@@ -3,7 +3,6 @@
 import itertools
 from functools import partial
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,18 +48,18 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_dense_blocks_of_any_layers_are_exact(layer: str) -> None:
-    for depth, dense_input, keep_input in itertools.product((1, 3), (True, False), (True, False)):
+def test_dense_blocks_of_any_layers_are_exact() -> None:
+    for case in itertools.product(LAYERS, (1, 3), (True, False), (True, False)):
+        layer, depth, dense_input, keep_input = case
         options = {"layer": LAYERS[layer], "dense_input": dense_input, "keep_input": keep_input}
         block = DenseBlock(6, growth=4, depth=depth, **options)
         net = around(block, out_channels=block.out_channels)
         for without in (all_but("dense_buffer"), ()):
-            rewritten = checked(net, without=without)
-            assert layer.startswith("overwriting") or "dense_buffer" in names(rewritten)
+            rewritten = checked(net, (1, 1), (5, 4), case=case, without=without)
+            assert layer.startswith("overwriting") or "dense_buffer" in names(rewritten), case
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     channels=st.integers(1, 6),
     growth=st.integers(1, 5),
@@ -68,7 +67,7 @@ def test_dense_blocks_of_any_layers_are_exact(layer: str) -> None:
     res_scale=st.sampled_from([1.0, 0.2]),
     batch=st.integers(1, 3),
 )
-def test_residual_dense_blocks_in_a_row_are_exact(
+def test_consecutive_residual_dense_blocks_are_exact(
     channels: int, growth: int, depth: int, res_scale: float, batch: int
 ) -> None:
     blocks = [ResidualDenseBlock(channels, growth=growth, depth=depth, res_scale=res_scale) for _ in range(2)]
@@ -96,33 +95,30 @@ HEADS = {
     "dense block": lambda: DenseBlock(3, growth=3, depth=2),
     "dense block that overwrites": lambda: DenseBlock(3, growth=3, depth=2, layer=overwriting_layer),
     "residual block": lambda: nn.Sequential(ResidualBlock(3), conv(3, 9)),
-    "recast residual block": lambda: nn.Sequential(ResidualBlock(3, out_act=OVERWRITING), conv(3, 9)),
+    "residual block with in-place activation": lambda: nn.Sequential(ResidualBlock(3, out_act=OVERWRITING), conv(3, 9)),
     "gated block": lambda: nn.Sequential(RCAB(3, reduction=1), conv(3, 9)),
     "activation": lambda: nn.Sequential(nn.ReLU(), conv(3, 9)),
     "block after a rescaling": lambda: nn.Sequential(Rescale(2.0), OVERWRITING(), conv(3, 9)),
 }
 
 
-@pytest.mark.parametrize("around_it", [nn.Sequential, Skipping])
-@pytest.mark.parametrize("head", HEADS)
-def test_the_image_is_never_written(head: str, around_it: type[nn.Module]) -> None:
-    module = around_it(HEADS[head]())
-    channels = 9 if around_it is nn.Sequential else 21
-    checked(around(head=module, body=conv(channels, 6, 1)))
+def test_image_is_never_written() -> None:
+    for (name, head), (container, channels) in itertools.product(HEADS.items(), ((nn.Sequential, 9), (Skipping, 21))):
+        checked(around(head=container(head()), body=conv(channels, 6, 1)), case=(name, container))
 
 
-@pytest.mark.parametrize("block", [ResidualBlock, partial(RCAB, reduction=2), partial(ResidualGroup, depth=1)])
-def test_an_input_that_is_read_again_is_not_written(block: partial) -> None:
-    checked(around(Skipping(block(6)), out_channels=18))
+def test_input_that_is_read_again_is_not_written() -> None:
+    for block in (ResidualBlock(6), RCAB(6, reduction=2), ResidualGroup(6, depth=1)):
+        checked(around(Skipping(block), out_channels=18), case=type(block))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     res_scale=st.sampled_from([1.0, 0.1, -2.0]),
     norm=st.sampled_from([None, nn.BatchNorm2d, nn.InstanceNorm2d]),
     out_act=st.sampled_from([None, nn.ReLU, OVERWRITING, nn.PReLU]),
 )
-def test_gated_blocks_are_one_operation(res_scale: float, norm: type | None, out_act: partial | None) -> None:
+def test_gated_blocks_become_one_operation(res_scale: float, norm: type | None, out_act: partial | None) -> None:
     attention = partial(ChannelAttention, reduction=2)
     block = ResidualBlock(6, norm=norm, attention=attention, res_scale=res_scale, out_act=out_act)
     for without in (all_but("gated_residual"), ()):
@@ -139,7 +135,7 @@ class Softened(ChannelAttention):
         return super().gate(x).sqrt()
 
 
-def test_a_custom_attention_keeps_its_forward_and_its_gate() -> None:
+def test_custom_attention_keeps_its_forward_and_gate() -> None:
     hardened = around(ResidualBlock(6, attention=partial(Hardened, reduction=2)))
     assert names(checked(hardened, **GATED)) == set()
     checked(around(ResidualBlock(6, attention=partial(Softened, reduction=2))), **GATED)
@@ -150,11 +146,11 @@ class Doubled(ResidualBlock):
         return super().forward(x) + x
 
 
-@pytest.mark.parametrize("attention", [None, partial(ChannelAttention, reduction=2)])
-def test_a_block_with_a_custom_forward_keeps_it(attention: partial | None) -> None:
-    net = around(Doubled(6, norm=nn.BatchNorm2d, attention=attention, res_scale=0.3))
-    rewritten = checked(net, without=["value_range_folding"])
-    assert isinstance(rewritten.body, Doubled)
+def test_block_with_a_custom_forward_keeps_it() -> None:
+    for attention in (None, partial(ChannelAttention, reduction=2)):
+        net = around(Doubled(6, norm=nn.BatchNorm2d, attention=attention, res_scale=0.3))
+        rewritten = checked(net, case=attention, without=["value_range_folding"])
+        assert isinstance(rewritten.body, Doubled), attention
 
 
 ACTIVATIONS = {
@@ -167,20 +163,19 @@ ACTIVATIONS = {
     "relu6": (nn.ReLU6, None),
     "tanh": (nn.Tanh, False),
 }
+"""Activation -> its class and whether it must be rewritten, None if either is correct."""
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_after_a_convolution_are_exact_and_so_are_gradients(name: str) -> None:
-    act, rewritten_if_known = ACTIVATIONS[name]
-    net = around(nn.Sequential(conv(6, 6), act(), ResidualBlock(6, act=act, out_act=act)))
-    rewritten = checked(net, without=[*all_but("in_place")])
-    if rewritten_if_known is not None:
-        ours = [decision for decision in rewritten.rewrites.applied if decision.reason == "in-place activation"]
-        assert bool(ours) is rewritten_if_known
-    lr, again = (image(net, 5, 4).requires_grad_() for _ in range(2))
-    (gradient,) = torch.autograd.grad(rewritten(lr).square().sum(), lr)
-    (expected,) = torch.autograd.grad(net(again).square().sum(), again)
-    assert relative_error(gradient, expected) <= 10 * EXACT
+def test_outputs_and_gradients_of_activations_are_exact() -> None:
+    for name, (act, is_rewritten) in ACTIVATIONS.items():
+        net = around(nn.Sequential(conv(6, 6), act(), ResidualBlock(6, act=act, out_act=act)))
+        rewritten = checked(net, case=name, **IN_PLACE)
+        applied = [decision for decision in rewritten.rewrites.applied if decision.reason == "in-place activation"]
+        assert is_rewritten is None or bool(applied) is is_rewritten, name
+        lr, other = (image(net, 5, 4).requires_grad_() for _ in range(2))
+        (gradient,) = torch.autograd.grad(rewritten(lr).square().sum(), lr)
+        (expected,) = torch.autograd.grad(net(other).square().sum(), other)
+        assert relative_error(gradient, expected) <= 10 * EXACT, name
 
 
 class Twice(nn.ReLU):
@@ -218,19 +213,17 @@ class Peeking(Reading):
         return torch.cat((self.layers(x), self.layers[0](x)), 1)
 
 
-LISTED = {
+LAYER_LISTS = {
     "activation": lambda: (conv(6, 6), nn.ReLU()),
     "norm": lambda: (conv(6, 6), nn.BatchNorm2d(6)),
     "range": lambda: (conv(6, 3), Rescale(2.0), Rescale(0.3), conv(3, 6)),
 }
 
 
-@pytest.mark.parametrize("kind", [Reading, Peeking])
-@pytest.mark.parametrize("layers", LISTED)
-def test_a_sequence_whose_layers_also_run_one_by_one_is_exact(layers: str, kind: type[Reading]) -> None:
-    module = kind(*LISTED[layers]())
-    widths = {"activation": 12, "norm": 12, "range": 15 if kind is Reading else 9}
-    checked(around(module, out_channels=widths[layers]))
+def test_sequence_whose_layers_also_run_alone_is_exact() -> None:
+    for kind, name in itertools.product((Reading, Peeking), LAYER_LISTS):
+        widths = {"activation": 12, "norm": 12, "range": 15 if kind is Reading else 9}
+        checked(around(kind(*LAYER_LISTS[name]()), out_channels=widths[name]), case=(kind, name))
 
 
 class Averaging(nn.Module):
@@ -248,22 +241,22 @@ BRANCHES = {
 }
 
 
-@pytest.mark.parametrize("branch", BRANCHES)
-def test_sums_after_anything_but_a_convolution_are_kept(branch: str) -> None:
-    rewritten = checked(around(BRANCHES[branch]()), **IN_PLACE)
-    assert "in-place sum" not in [decision.reason for decision in rewritten.rewrites.applied]
+def test_sums_after_anything_but_a_convolution_are_kept() -> None:
+    for name, build in BRANCHES.items():
+        rewritten = checked(around(build()), case=name, **IN_PLACE)
+        assert "in-place sum" not in [decision.reason for decision in rewritten.rewrites.applied], name
 
 
-def test_a_block_that_broadcasts_its_branch_is_exact() -> None:
+def test_block_that_broadcasts_its_branch_is_exact() -> None:
     block = ResidualBlock(6)
     block.conv2 = conv(6, 1)
     checked(around(block))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_in_half_precision_buffers_and_sums_agree(dtype: torch.dtype) -> None:
-    blocks = [ResidualDenseBlock(6, growth=4, depth=2), ResidualBlock(6), RCAB(6, reduction=2)]
-    net = around(nn.Sequential(*blocks)).to(dtype)
-    rewritten = optimize(net)
-    assert {parameter.dtype for parameter in rewritten.parameters()} == {dtype}
-    assert_equal(rewritten, net, (5, 6), tolerance=0.1)
+def test_buffers_and_sums_are_close_in_half_precision() -> None:
+    for dtype in (torch.float16, torch.bfloat16):
+        blocks = [ResidualDenseBlock(6, growth=4, depth=2), ResidualBlock(6), RCAB(6, reduction=2)]
+        net = around(nn.Sequential(*blocks)).to(dtype)
+        rewritten = optimize(net)
+        assert {parameter.dtype for parameter in rewritten.parameters()} == {dtype}
+        assert_equal(rewritten, net, (5, 6), tolerance=0.1, case=dtype)

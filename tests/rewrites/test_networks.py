@@ -1,4 +1,4 @@
-"""Every network of the registry computes the same when optimized (small widths, full structure)."""
+"""Every registered network computes the same when optimized (small widths, full structure)."""
 
 import copy
 from collections import Counter
@@ -14,12 +14,11 @@ from helpers.small_networks import images, randomize, small_network
 from helpers.support import cases
 from srblocks import create_network, optimize
 from srblocks.network import Network
-from srblocks.networks import network_spec
+from srblocks.networks import network_spec, network_specs
 from srblocks.registry import NetworkSpec
 from srblocks.rewrites import REWRITES
 from srblocks.upsampling import NearestConvUp
 
-# The networks that each rewrite applies to.
 APPLIES_TO = {
     "norm_folding": {"drrn_b1u25", "drrn_b1u9", "memnet", "srresnet"},
     "res_scale_folding": {"edsr", "prosr_l"},
@@ -41,76 +40,75 @@ KNOWN = set[str]().union(*APPLIES_TO.values()) | {"drcn", "dsrn", "espcn", "msrr
 APPLIES_TO["in_place"] = KNOWN - {
     *("dbpn", "dbpn_ll", "dbpn_res_mr64_3", "dbpn_s", "dbpn_ss", "espcn", "fsrcnn", "fsrcnn_s", "ms_lapsrn"),
 }
+"""Rewrite -> networks that it applies to."""
 
 
 def sizes(net: Network) -> list[tuple[int, int]]:
-    """The smallest size, one with the smallest width or height, and odd ones."""
+    """Return the smallest size, sizes with the smallest height or width, and one of odd sides."""
     small, step = net.min_size, net.size_multiple
     return [(small, small), (small, 7 * step), (9 * step, small), (7 * step, 5 * step)]
 
 
 @pytest.mark.one_of_each_class
-def test_every_scale_computes_the_same_at_the_smallest_and_at_odd_sizes(spec: NetworkSpec, scale: int) -> None:
-    net, rewritten = pair(spec.name, scale)
-    assert_equal(rewritten, net, *sizes(rewritten))
-
-
-@cases(1)
-@given(data=st.data())
-def test_random_arguments_rewrites_sizes_and_batches_compute_the_same_and_the_network_stays(
-    spec: NetworkSpec, data: st.DataObject, tally: Counter[str]
-) -> None:
-    net = randomize(create_network(spec.name, **data.draw(arguments(spec))))
-    state, config, shown = copy.deepcopy(net.state_dict()), dict(net.config), repr(net)
-    rewritten = optimize(net, without=data.draw(st.sets(st.sampled_from(sorted(REWRITES)), max_size=3)))
-    for _ in range(2):
-        lr = data.draw(images(rewritten, more=2, steps=4))
-        with torch.inference_mode():
-            sr = net(lr)
-            # A softmax of large products amplifies rounding: that of the image itself then changes as much.
-            rounding = float((net(lr.nextafter(torch.ones(()).double())) - sr).abs().max())
-            bound = max(exactness(net) * max(float(sr.std()), 1e-3), 100 * rounding)
-            assert float((rewritten(lr) - sr).abs().max()) <= bound
-    assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
-    assert (net.config, repr(net), net.rewrites, net.training) == (config, shown, None, False)
-    assert not list(shared_tensors(rewritten, net))
-    tally["cases of properties of rewrites"] += 2
-
-
-@pytest.mark.one_of_each_class
-def test_each_rewrite_alone_computes_the_same(spec: NetworkSpec) -> None:
-    net = pair(spec.name, min(spec.scales))[0]
+def test_rewrites_alone_all_but_one_and_together_compute_the_same(spec: NetworkSpec) -> None:
+    net, optimized = pair(spec.name, min(spec.scales))
+    assert_equal(optimized, net, *sizes(optimized))
     for rewrite in REWRITES:
         rewritten = optimize(net, without=all_but(rewrite))
         assert names(rewritten) <= {rewrite}
-        assert_equal(rewritten, net, *sizes(rewritten)[-2:], tolerance=None if names(rewritten) else 0)
-
-
-@pytest.mark.one_of_each_class
-def test_all_but_one_rewrite_compute_the_same(spec: NetworkSpec) -> None:
-    net, optimized = pair(spec.name, min(spec.scales))
+        if names(rewritten):
+            assert_equal(rewritten, net, *sizes(rewritten)[-2:], case=rewrite)
+        else:
+            assert_equal(rewritten, net, sizes(rewritten)[-1], tolerance=0, case=rewrite)
     for rewrite in names(optimized):
         rewritten = optimize(net, without=[rewrite])
         assert rewrite not in names(rewritten)
-        assert_equal(rewritten, net, *sizes(rewritten)[-2:])
+        assert_equal(rewritten, net, sizes(rewritten)[-1], case=f"without {rewrite}")
 
 
-def test_rewrites_apply_to_the_listed_networks(spec: NetworkSpec) -> None:
-    if spec.name in KNOWN:
-        rewritten = pair(spec.name, min(spec.scales))[1]
-        assert names(rewritten) == {name for name, nets in APPLIES_TO.items() if spec.name in nets}
+@pytest.mark.slow
+def test_every_scale_computes_the_same(spec: NetworkSpec) -> None:
+    for scale in spec.scales:
+        net, rewritten = pair(spec.name, scale)
+        assert_equal(rewritten, net, *sizes(rewritten), case=scale)
 
 
-def test_every_rewrite_applies_to_a_network_of_the_registry_or_the_upsampler_of_esrgan() -> None:
+@cases(2)
+@given(data=st.data())
+def test_random_arguments_and_rewrites_compute_the_same_and_leave_the_network_unchanged(
+    spec: NetworkSpec, data: st.DataObject, tally: Counter[str]
+) -> None:
+    net = randomize(create_network(spec.name, **data.draw(arguments(spec))))
+    state, config, text = copy.deepcopy(net.state_dict()), dict(net.config), repr(net)
+    rewritten = optimize(net, without=data.draw(st.sets(st.sampled_from(sorted(REWRITES)), max_size=3)))
+    lr = data.draw(images(rewritten, more=2, steps=4))
+    with torch.inference_mode():
+        sr = net(lr)
+        # A softmax of large products amplifies rounding: that of the image itself then changes as much.
+        rounding = float((net(lr.nextafter(torch.ones(()).double())) - sr).abs().max())
+        bound = max(exactness(net) * max(float(sr.std()), 1e-3), 100 * rounding)
+        assert float((rewritten(lr) - sr).abs().max()) <= bound
+    assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
+    assert (net.config, repr(net), net.rewrites, net.training) == (config, text, None, False)
+    assert not list(shared_tensors(rewritten, net))
+    tally["cases of properties of rewrites"] += 1
+
+
+def test_rewrites_apply_to_the_listed_networks() -> None:
+    for spec in network_specs():
+        if spec.name in KNOWN:
+            applied = names(pair(spec.name, min(spec.scales))[1])
+            assert applied == {name for name, nets in APPLIES_TO.items() if spec.name in nets}, spec.name
+
+
+def test_every_rewrite_applies_to_a_registered_network_or_the_upsampler_of_esrgan() -> None:
     used = {name for name, nets in APPLIES_TO.items() if nets}
     assert used | names(optimize(around(upsampler=NearestConvUp(6, 2)))) == set(REWRITES)
 
 
-@pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_srresnet_loses_the_norms_that_have_statistics(norm: str) -> None:
-    spec = network_spec("srresnet")
-    net = small_network(spec)
-    if norm == "instance":
-        net = type(net)(**{**net.config, "norm": norm}).double().eval()
-    left = [module for module in optimize(net).modules() if type(module).__name__.endswith("Norm2d")]
-    assert len(left) == (5 if norm == "instance" else 0)
+def test_srresnet_keeps_only_norms_without_statistics() -> None:
+    net = small_network(network_spec("srresnet"))
+    instance = type(net)(**{**net.config, "norm": "instance"}).double().eval()
+    for original, expected in ((net, 0), (instance, 5)):
+        kept = [module for module in optimize(original).modules() if type(module).__name__.endswith("Norm2d")]
+        assert len(kept) == expected

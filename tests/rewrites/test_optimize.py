@@ -1,8 +1,5 @@
-"""`optimize`: refused arguments, report, multi-scale networks, wrappers, copies."""
+"""`optimize`: invalid arguments, report, multi-scale networks, wrappers, dtypes."""
 
-import copy
-import io
-import pickle
 from pathlib import Path
 
 import pytest
@@ -24,19 +21,19 @@ MULTI_SCALE = ("carn", "lapsrn", "mdsr_baseline", "ms_lapsrn", "prosr_s")
 
 
 def luma_tail(scale: int = 2) -> Network:
-    """A network on luma whose tail collapses."""
+    """Return a network on luma whose tail collapses."""
     slots = {"head": conv(1, 6), "body": ResidualBlock(6), "upsampler": PixelShuffleUp(6, scale), "tail": conv(6, 1)}
     return randomize(PostUpsampling(scale=scale, image_channels=1, long_skip=True, **slots))
 
 
-def test_an_unknown_rewrite_is_refused_by_name() -> None:
+def test_unknown_rewrite_raises_an_error() -> None:
     with pytest.raises(ValueError, match="unknown rewrite tail_colapse; available: norm_folding, res_scale_folding"):
         optimize(luma_tail(), without=["tail_collapse", "tail_colapse"])
     with pytest.raises(ValueError, match="unknown rewrite"):
         optimize(luma_tail(), without="tail_collapse")
 
 
-def test_only_networks_are_accepted_and_wrappers_are_named() -> None:
+def test_other_modules_raise_an_error_that_names_the_wrapped_network() -> None:
     class Compiled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -50,33 +47,33 @@ def test_only_networks_are_accepted_and_wrappers_are_named() -> None:
         optimize(Compiled())
 
 
-def test_an_optimized_network_is_not_optimized_again() -> None:
+def test_optimizing_an_optimized_network_raises_an_error() -> None:
     with pytest.raises(ValueError, match="already optimized; pass the original network"):
         optimize(optimize(luma_tail()))
     with pytest.raises(ValueError, match="already optimized"):
         optimize(optimize(luma_tail(), without=REWRITES))
 
 
-@pytest.mark.parametrize("wrap", [False, True])
-def test_an_optimized_network_has_one_scale_and_no_checkpoint(wrap: bool, tmp_path: Path) -> None:
+def test_optimized_network_has_one_scale_and_cannot_be_saved(tmp_path: Path) -> None:
     net = small_network(network_spec("fsrcnn"))
-    rewritten = optimize(OnLuma(net) if wrap else net)
-    with pytest.raises(ValueError, match="optimized for x2 only; call at_scale before optimize"):
-        rewritten.at_scale(2)
-    for part in (rewritten, rewritten.net) if wrap else (rewritten,):
+    plain, wrapped = optimize(net), optimize(OnLuma(net))
+    for rewritten in (plain, wrapped):
+        with pytest.raises(ValueError, match="optimized for x2 only; call at_scale before optimize"):
+            rewritten.at_scale(2)
+    for rewritten in (plain, wrapped, wrapped.net):
         with pytest.raises(ValueError, match="an optimized network cannot be saved"):
-            save_checkpoint(part, tmp_path / "net.safetensors")
+            save_checkpoint(rewritten, tmp_path / "net.safetensors")
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_to_rewrite_returns_an_equal_network_and_an_empty_report() -> None:
+def test_without_rewrites_the_network_is_equal_and_the_report_empty() -> None:
     net = around()
     rewritten = checked(net, without=REWRITES)
     assert (str(rewritten.rewrites), rewritten.rewrites.to_manifest()) == ("nothing to rewrite", [])
     assert str(rewritten) == str(net)
 
 
-def test_the_report_groups_modules_and_puts_what_was_rewritten_first() -> None:
+def test_report_groups_modules_and_lists_applied_rewrites_first() -> None:
     decisions = (
         Decision("norm_folding", "body.9", False, "it follows PReLU, not a convolution"),
         Decision("norm_folding", "body.0.norm1", True, "folded into the convolution before it"),
@@ -97,8 +94,8 @@ def test_the_report_groups_modules_and_puts_what_was_rewritten_first() -> None:
     assert (len(report.applied), report.declined) == (4, decisions[:1])
 
 
-@pytest.mark.parametrize("name", ["rcan", "memnet", "dbpn_ss"])
-def test_every_decision_names_a_rewrite_and_a_place_of_the_network(name: str) -> None:
+@pytest.mark.parametrize("name", ["rcan", "memnet"])
+def test_decisions_name_rewrites_and_modules_in_order(name: str) -> None:
     net, rewritten = pair(name, min(network_spec(name).scales))
     for decision in rewritten.rewrites.decisions:
         assert decision.rewrite in REWRITES
@@ -109,7 +106,7 @@ def test_every_decision_names_a_rewrite_and_a_place_of_the_network(name: str) ->
 
 
 @pytest.mark.parametrize("name", MULTI_SCALE)
-def test_a_network_of_several_scales_is_optimized_at_its_own_and_stays_as_it_was(name: str) -> None:
+def test_multi_scale_network_is_optimized_at_each_scale_and_unchanged(name: str) -> None:
     spec = network_spec(name)
     arguments = {**spec.reduced, "width": 16}
     multi_scale = create_network(name, scale=None if "scales" in spec.arguments() else max(spec.scales), **arguments)
@@ -121,25 +118,25 @@ def test_a_network_of_several_scales_is_optimized_at_its_own_and_stays_as_it_was
         frozen.requires_grad_(False)
         rewritten = optimize(net)
         assert (rewritten.scale, rewritten.scales) == (scale, (scale,))
-        assert_equal(rewritten, net)
+        assert_equal(rewritten, net, (1, 1), (5, 4))
     state = {key: tensor.clone() for key, tensor in multi_scale.state_dict().items()}
     text = str(multi_scale)
     rewritten = optimize(multi_scale)
-    assert_equal(rewritten, multi_scale)
+    assert_equal(rewritten, multi_scale, (5, 4))
     assert not frozen.requires_grad
     assert (str(multi_scale), multi_scale.scales, multi_scale.rewrites) == (text, tuple(multi_scale.scales), None)
     assert all(torch.equal(tensor, state[key]) for key, tensor in multi_scale.state_dict().items())
     assert list(shared_tensors(rewritten, multi_scale)) == []
 
 
-def test_a_replaced_module_of_a_network_of_several_scales_is_kept() -> None:
+def test_replaced_module_of_a_multi_scale_network_is_kept() -> None:
     net = randomize(create_network("mdsr_baseline", depth=1, width=8))
     net.body[0].act = nn.Tanh()
     checked(net)
 
 
 @pytest.mark.parametrize("raised", [True, False])
-def test_a_network_inside_another_is_rewritten_and_both_declare_the_size(raised: bool) -> None:
+def test_wrapped_network_is_rewritten_and_both_have_the_same_min_size(raised: bool) -> None:
     min_size = None if raised else 2
     net = OnLuma(luma_tail())
     rewritten = checked(net, (1, 1), (5, 7), min_size=min_size)
@@ -149,7 +146,7 @@ def test_a_network_inside_another_is_rewritten_and_both_declare_the_size(raised:
     assert relative_error(torch.jit.script(rewritten)(lr := image(rewritten, 5, 6)), net(lr)) < EXACT
 
 
-def test_a_network_on_ycbcr_is_rewritten() -> None:
+def test_network_on_ycbcr_is_rewritten() -> None:
     slots = {"head": conv(3, 6), "body": nn.Identity(), "upsampler": PixelShuffleUp(6, 3), "tail": conv(6, 3)}
     net = OnYCbCr(randomize(PostUpsampling(scale=3, image_channels=3, color="ycbcr", **slots)))
     rewritten = checked(net)
@@ -157,7 +154,7 @@ def test_a_network_on_ycbcr_is_rewritten() -> None:
     assert rewritten.min_size == rewritten.net.min_size == tail_collapse.MIN_SIZE
 
 
-def test_a_network_of_several_scales_inside_another_is_optimized_at_its_scale() -> None:
+def test_wrapped_multi_scale_network_is_optimized_at_its_scale() -> None:
     net = OnLuma(small_network(network_spec("lapsrn"), 4))
     rewritten = checked(net)
     assert (rewritten.scales, len(net.scales) > 1) == ((4,), True)
@@ -174,43 +171,19 @@ class Twice(Network):
         return self.net(lr) + self.net(lr[:, :, :1])[:, :, :1]
 
 
-def test_a_network_that_another_runs_on_single_rows_keeps_its_smallest_size() -> None:
+def test_network_that_another_runs_on_single_rows_keeps_min_size() -> None:
     rewritten = checked(Twice(luma_tail()), (2, 2), (5, 7))
     assert (rewritten.min_size, rewritten.net.min_size) == (2, 1)
 
 
-def test_a_tail_after_attention_by_quarters_is_rewritten() -> None:
+def test_tail_after_region_attention_is_rewritten() -> None:
     body = RegionNonLocal(NonLocal(6, inner_channels=3))
     net = around(body, min_size=2, upsampler=nn.Sequential(conv(6, 32), nn.PixelShuffle(2)), tail=conv(8, 3))
     assert "tail_collapse" in names(checked(net, (1, 1), (5, 7)))
 
 
-@pytest.mark.parametrize("name", ["edsr_baseline", "memnet", "rdn"])
-def test_copies_pickles_and_states_of_an_optimized_network_are_the_same(name: str) -> None:
-    rewritten = pair(name, 2)[1]
-    lr = image(rewritten, 5, 6)
-    stored = io.BytesIO()
-    torch.save(rewritten, stored)
-    stored.seek(0)
-    copies = (
-        copy.deepcopy(rewritten),
-        pickle.loads(pickle.dumps(rewritten)),
-        torch.load(stored, weights_only=False),
-    )
-    for copied in copies:
-        assert torch.equal(copied(lr), rewritten(lr))
-        for attribute in ("rewrites", "config", "min_size"):
-            assert getattr(copied, attribute) == getattr(rewritten, attribute)
-    other = optimize(small_network(network_spec(name), 2))
-    with torch.no_grad():
-        for tensor in other.state_dict().values():
-            tensor.zero_()
-    other.load_state_dict(rewritten.state_dict())
-    assert torch.equal(other(lr), rewritten(lr))
-
-
-@pytest.mark.parametrize("name", ["edsr_baseline", "memnet", "rdn", "fsrcnn", "dbpn_ss", "rcan"])
-def test_the_dtype_is_kept(name: str) -> None:
+@pytest.mark.parametrize("name", ["memnet", "rdn", "fsrcnn", "dbpn_ss", "rcan"])
+def test_dtype_is_kept(name: str) -> None:
     tolerances = {torch.float16: 0.05, torch.bfloat16: 0.4, torch.float32: 1e-4}
     for dtype, tolerance in tolerances.items():
         net = small_network(network_spec(name), 2).to(dtype)
@@ -221,19 +194,19 @@ def test_the_dtype_is_kept(name: str) -> None:
         assert rewritten(image(rewritten, 5, 6)).dtype == dtype
 
 
-@pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode, torch.enable_grad])
-def test_it_runs_under_any_gradient_mode(guard: type) -> None:
+def test_optimize_works_in_any_gradient_mode() -> None:
     net = luma_tail()
-    with guard():
-        rewritten = optimize(net)
-    assert_equal(rewritten, net)
-    lr = image(rewritten, 5, 6).requires_grad_()
-    (gradient,) = torch.autograd.grad(rewritten(lr).square().sum(), lr)
-    (expected,) = torch.autograd.grad(net(lr).square().sum(), lr)
-    assert relative_error(gradient, expected) < 10 * EXACT
+    for mode in (torch.no_grad, torch.inference_mode, torch.enable_grad):
+        with mode():
+            rewritten = optimize(net)
+        assert_equal(rewritten, net, case=mode)
+        lr = image(rewritten, 5, 6).requires_grad_()
+        (gradient,) = torch.autograd.grad(rewritten(lr).square().sum(), lr)
+        (expected,) = torch.autograd.grad(net(lr).square().sum(), lr)
+        assert relative_error(gradient, expected) < 10 * EXACT, mode
 
 
-def test_it_runs_under_another_default_precision() -> None:
+def test_optimize_works_with_another_default_dtype() -> None:
     net = luma_tail().float()
     torch.set_default_dtype(torch.float64)
     try:
@@ -244,8 +217,8 @@ def test_it_runs_under_another_default_precision() -> None:
     assert_equal(rewritten, net, tolerance=2e-5)
 
 
-class Alone(Network):
-    """A network without a single parameter."""
+class Parameterless(Network):
+    """A network without parameters."""
 
     def __init__(self) -> None:
         super().__init__(scale=2, image_channels=3)
@@ -255,6 +228,6 @@ class Alone(Network):
         return self.up(lr)
 
 
-def test_a_network_without_parameters_is_left_as_it_is() -> None:
+def test_network_without_parameters_is_unchanged() -> None:
     lr = torch.rand(1, 3, 4, 5)
-    assert torch.equal(optimize(Alone())(lr), Alone()(lr))
+    assert torch.equal(optimize(Parameterless())(lr), Parameterless()(lr))
