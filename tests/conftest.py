@@ -1,4 +1,4 @@
-"""Every test that takes `spec` or `scale` runs for every row of the registry."""
+"""Shared fixtures and markers; tests that take `spec` (and `scale`) run for every network of the registry."""
 
 import contextlib
 import re
@@ -18,24 +18,24 @@ from srblocks_export.verification.process import Worker
 torch.set_num_threads(1)
 
 QUICK_NETWORKS = ("vdsr", "fsrcnn", "edsr_baseline", "lapsrn", "dbpn_ss")
-"""One network of each framework, and the one that is most used: the others take minutes."""
+"""One network of each framework and the most common one; tests of the others are not part of the fast subset."""
 
 LENGTHY = re.compile(
     r"/(benchmarks|evaluate|export|faults|fuzz|integrations)/"
     r"|/test_(published|variants|recorded_layouts|fingerprints|upscaler|artifacts|contributing|docs|documents"
     r"|entry_points|blocks|fine_tuning|lean_import|precision|ray|matching|tail_collapse|tiling|train|train_distributed|wheel)\.py$"
 )
-"""Tests that export, train, measure, or start programs."""
+"""Tests that export, train, measure or start processes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-snapshots", action="store_true", help="record the snapshots of networks anew")
+    parser.addoption("--update-snapshots", action="store_true", help="record new snapshots of networks")
 
 
 def pytest_sessionstart() -> None:
     folder = data_folder()
     if folder and not (folder / "images" / "Set5").is_dir():
-        raise pytest.UsageError(f"SRBLOCKS_DATA={folder} holds no images/Set5; correct the variable or unset it")
+        raise pytest.UsageError(f"SRBLOCKS_DATA={folder} has no images/Set5; correct the variable or unset it")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,12 +43,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "spec" not in names:
         return
     specs = network_specs()
-    tested = {spec.constructor[0]: spec for spec in specs}
-    few = metafunc.definition.get_closest_marker("one_of_each_class")
+    representatives = {spec.constructor[0]: spec for spec in specs}
+    one_per_class = metafunc.definition.get_closest_marker("one_of_each_class")
 
     def marks(spec: NetworkSpec, scale: int) -> list[pytest.MarkDecorator]:
-        is_one = tested[spec.constructor[0]] is spec and scale == min(spec.scales)
-        return [pytest.mark.slow] if few and (not is_one or spec.name in few.kwargs.get("but", ())) else []
+        if one_per_class is None:
+            return []
+        is_usual = representatives[spec.constructor[0]] is spec and scale == min(spec.scales)
+        return [] if is_usual and spec.name not in one_per_class.kwargs.get("but", ()) else [pytest.mark.slow]
 
     if "scale" in names:
         rows = [(spec, scale) for spec in specs for scale in spec.scales]
@@ -63,8 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         callspec = getattr(item, "callspec", None)
         spec = callspec.params.get("spec") if callspec else None
-        is_long = LENGTHY.search(item.path.as_posix()) or item.get_closest_marker("slow")
-        if not is_long and (spec is None or spec.name in QUICK_NETWORKS):
+        is_lengthy = LENGTHY.search(item.path.as_posix()) or item.get_closest_marker("slow")
+        if not is_lengthy and (spec is None or spec.name in QUICK_NETWORKS):
             item.add_marker(pytest.mark.quick)
 
 
@@ -75,14 +77,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             if name == "tally":
                 total.update(counted)
     if total:
-        terminalreporter.section("tried")
+        terminalreporter.section("random cases")
         for name, count in sorted(total.items()):
             terminalreporter.write_line(f"{name}: {count:,}")
 
 
 @pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """Counts what a test tries; the sums over all tests are printed at the end."""
+    """Counter of random cases; the sums over all tests are printed at the end."""
     counted: Counter[str] = Counter()
     yield counted
     request.node.user_properties.append(("tally", dict(counted)))
@@ -109,5 +111,5 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture
 def one_verifier(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exports are verified by the process that other tests use too: one of their own takes seconds to start."""
+    """Verify exports in one process shared by all tests: a new process takes seconds to start."""
     monkeypatch.setattr(export, "Worker", lambda: contextlib.nullcontext(worker))

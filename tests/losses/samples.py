@@ -1,4 +1,4 @@
-"""Images for losses."""
+"""Random images for losses."""
 
 import torch
 from hypothesis import strategies as st

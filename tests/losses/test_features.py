@@ -1,4 +1,4 @@
-"""Losses on the features of a frozen network: content, texture, and timm's models as such networks."""
+"""Losses on features of a frozen network: content, texture, and features of timm models."""
 
 import sys
 
@@ -14,7 +14,7 @@ from srblocks.losses import ContentLoss, TextureLoss, timm_features
 
 
 class Stages(nn.Module):
-    """Two feature tensors, with everything that a frozen network must not do by itself."""
+    """Network with two outputs, and layers that change in training mode."""
 
     def __init__(self, kind: type = list) -> None:
         super().__init__()
@@ -30,48 +30,48 @@ class Stages(nn.Module):
         return {"fine": fine, "coarse": coarse} if self.kind is dict else self.kind([fine, coarse])
 
 
-@pytest.mark.parametrize("kind", [list, tuple, dict])
-def test_content_sums_the_comparisons_of_all_features(kind: type) -> None:
-    features = Stages(kind).double()
-    sr, hr = images(1, 2, 3, 9, 8)
-    loss = ContentLoss(features)(sr, hr)
-    fine = [features.norm(features.first(x)) for x in (sr, hr)]
-    coarse = [features.second(x) for x in fine]
-    a, b = F.mse_loss(*fine), F.mse_loss(*coarse)
-    torch.testing.assert_close(loss, a + b)
-    torch.testing.assert_close(ContentLoss(features, weights=[0.25, 3])(sr, hr), 0.25 * a + 3 * b)
-    torch.testing.assert_close(ContentLoss(features, nn.L1Loss())(sr, hr), F.l1_loss(*fine) + F.l1_loss(*coarse))
+def test_content_is_the_sum_over_all_features() -> None:
+    for kind in (list, tuple, dict):
+        features = Stages(kind).double()
+        sr, hr = images(1, 2, 3, 9, 8)
+        loss = ContentLoss(features)(sr, hr)
+        fine = [features.norm(features.first(x)) for x in (sr, hr)]
+        coarse = [features.second(x) for x in fine]
+        a, b = F.mse_loss(*fine), F.mse_loss(*coarse)
+        torch.testing.assert_close(loss, a + b)
+        torch.testing.assert_close(ContentLoss(features, weights=[0.25, 3])(sr, hr), 0.25 * a + 3 * b)
+        torch.testing.assert_close(ContentLoss(features, nn.L1Loss())(sr, hr), F.l1_loss(*fine) + F.l1_loss(*coarse))
 
 
-def test_content_of_one_tensor_by_hand() -> None:
+def test_hand_computed_content() -> None:
     features = nn.Conv2d(1, 1, 1, bias=False)
     nn.init.constant_(features.weight, 2.0)
     assert ContentLoss(features)(torch.full(GRAY, 0.75), torch.full(GRAY, 0.25)).item() == 1.0
 
 
-@pytest.mark.parametrize("loss_class", [ContentLoss, TextureLoss])
-def test_features_stay_frozen_while_the_loss_trains(loss_class: type[ContentLoss]) -> None:
-    features = Stages()
-    before = {key: value.clone() for key, value in features.state_dict().items()}
-    parent = nn.ModuleDict({"loss": loss_class(features), "criterion": nn.Dropout()}).train()
-    assert parent["loss"].training and parent["criterion"].training
-    assert not any(module.training for module in features.modules())
-    assert not any(parameter.requires_grad for parameter in features.parameters())
-    assert parent["loss"].eval() is parent["loss"] and not parent["loss"].training
+def test_features_stay_frozen_in_training() -> None:
+    for loss_class in (ContentLoss, TextureLoss):
+        features = Stages()
+        before = {key: value.clone() for key, value in features.state_dict().items()}
+        parent = nn.ModuleDict({"loss": loss_class(features), "criterion": nn.Dropout()}).train()
+        assert parent["loss"].training and parent["criterion"].training
+        assert not any(module.training for module in features.modules())
+        assert not any(parameter.requires_grad for parameter in features.parameters())
+        assert parent["loss"].eval() is parent["loss"] and not parent["loss"].training
 
-    sr = torch.rand(2, 3, 8, 8, requires_grad=True)
-    hr = torch.rand(2, 3, 8, 8, requires_grad=True)
-    loss = parent["loss"].train()(sr, hr)
-    loss.backward()
-    assert sr.grad is not None and sr.grad.abs().sum() > 0
-    assert hr.grad is None
-    assert all(parameter.grad is None for parameter in features.parameters())
-    assert torch.equal(loss, parent["loss"](sr, hr))
-    for key, value in features.state_dict().items():
-        assert torch.equal(value, before[key]), key
+        sr = torch.rand(2, 3, 8, 8, requires_grad=True)
+        hr = torch.rand(2, 3, 8, 8, requires_grad=True)
+        loss = parent["loss"].train()(sr, hr)
+        loss.backward()
+        assert sr.grad is not None and sr.grad.abs().sum() > 0
+        assert hr.grad is None
+        assert all(parameter.grad is None for parameter in features.parameters())
+        assert torch.equal(loss, parent["loss"](sr, hr))
+        for key, value in features.state_dict().items():
+            assert torch.equal(value, before[key]), key
 
 
-def test_content_gradient_is_right() -> None:
+def test_content_gradient() -> None:
     loss = ContentLoss(Stages().double())
     sr, hr = images(2, 1, 3, 6, 6)
     assert torch.autograd.gradcheck(lambda x: loss(x, hr), sr.requires_grad_())
@@ -97,15 +97,15 @@ def test_texture_compares_gram_matrices(seed: int, channels: int, height: int, w
     torch.testing.assert_close(TextureLoss(nn.Identity())(sr, hr), expected, rtol=1e-9, atol=1e-15)
 
 
-def test_texture_is_blind_to_place_and_content_is_not() -> None:
+def test_texture_is_invariant_to_position_and_content_is_not() -> None:
     (hr,) = images(3, 1, 3, 4, 6, count=1)
-    moved = hr.flatten(2)[:, :, torch.randperm(24)].view_as(hr)
-    assert TextureLoss(nn.Identity())(moved, hr).item() == pytest.approx(0, abs=1e-20)
-    assert ContentLoss(nn.Identity())(moved, hr).item() > 1e-3
+    shuffled = hr.flatten(2)[:, :, torch.randperm(24)].view_as(hr)
+    assert TextureLoss(nn.Identity())(shuffled, hr).item() == pytest.approx(0, abs=1e-20)
+    assert ContentLoss(nn.Identity())(shuffled, hr).item() > 1e-3
     assert TextureLoss(nn.Identity())(hr.flip(1), hr).item() > 1e-9
 
 
-def test_texture_has_criterion_and_weights() -> None:
+def test_texture_with_criterion_and_weights() -> None:
     features = Stages().double()
     sr, hr = images(4, 1, 3, 9, 9)
     loss = TextureLoss(features, nn.L1Loss(), weights=[2, 0.5])(sr, hr)
@@ -121,20 +121,20 @@ def test_texture_of_half_precision_features_is_finite() -> None:
     )
 
 
-def test_features_without_a_plane_have_no_texture() -> None:
+def test_texture_of_vectors_raises() -> None:
     with pytest.raises(ValueError, match=r"features must have shape \(N, C, H, W\), got \(1, 12\)"):
         TextureLoss(nn.Flatten())(torch.rand(1, 3, 2, 2), torch.rand(1, 3, 2, 2))
 
 
-@pytest.mark.parametrize("loss_class", [ContentLoss, TextureLoss])
-def test_another_number_of_feature_weights_is_refused(loss_class: type[ContentLoss]) -> None:
-    loss = loss_class(Stages(), weights=[1.0])
-    match = f"{loss_class.__name__}: expected one weight per output \\(2\\), got 1"
-    with pytest.raises(ValueError, match=match):
-        loss(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
+def test_wrong_number_of_feature_weights_raises() -> None:
+    for loss_class in (ContentLoss, TextureLoss):
+        loss = loss_class(Stages(), weights=[1.0])
+        match = f"{loss_class.__name__}: expected one weight per output \\(2\\), got 1"
+        with pytest.raises(ValueError, match=match):
+            loss(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
 
 
-def test_timm_features_see_normalised_images() -> None:
+def test_timm_features_normalize_images() -> None:
     pytest.importorskip("timm")
     features = timm_features("resnet18", pretrained=False, out_indices=[0, 2]).eval()
     image = torch.rand(2, 3, 32, 40)
@@ -146,7 +146,7 @@ def test_timm_features_see_normalised_images() -> None:
         torch.testing.assert_close(x, y, rtol=1e-3, atol=1e-4)
 
 
-def test_timm_models_normalise_each_in_its_own_way() -> None:
+def test_timm_features_use_the_normalization_of_the_model() -> None:
     pytest.importorskip("timm")
     features = timm_features("mobilenetv3_small_050.lamb_in1k", pretrained=False)
     inception = timm_features("tf_mobilenetv3_small_minimal_100", pretrained=False)
@@ -154,7 +154,7 @@ def test_timm_models_normalise_each_in_its_own_way() -> None:
     assert inception.mean.flatten().tolist() == inception.std.flatten().tolist() == [0.5, 0.5, 0.5]
 
 
-def test_timm_content_loss_reaches_the_result_alone() -> None:
+def test_timm_features_are_frozen() -> None:
     pytest.importorskip("timm")
     loss = ContentLoss(timm_features("resnet18", pretrained=False, out_indices=[0, 1])).train()
     sr = torch.rand(1, 3, 32, 32, requires_grad=True)
@@ -164,34 +164,35 @@ def test_timm_content_loss_reaches_the_result_alone() -> None:
     assert loss(sr, sr.detach()).item() == 0
 
 
-def test_timm_features_in_channels_last_order_are_turned() -> None:
+def test_timm_features_are_channels_first() -> None:
     pytest.importorskip("timm")
     features = timm_features("swin_tiny_patch4_window7_224", pretrained=False, out_indices=[0]).eval()
     with torch.no_grad():
         assert [tuple(x.shape) for x in features(torch.rand(1, 3, 224, 224))] == [(1, 96, 56, 56)]
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 32, 32), (1, 4, 32, 32), (3, 32, 32), (3, 3, 32)])
-def test_timm_features_refuse_images_that_would_be_broadcast(shape: tuple[int, ...]) -> None:
+def test_timm_features_reject_images_of_other_shapes() -> None:
     pytest.importorskip("timm")
     features = timm_features("resnet18", pretrained=False, out_indices=[0])
-    with pytest.raises(ValueError, match=r"expected an image of shape \(N, 3, H, W\), got \(.*32\); repeat"):
-        features(torch.rand(shape))
+    for shape in ((1, 1, 32, 32), (1, 4, 32, 32), (3, 32, 32), (3, 3, 32)):
+        with pytest.raises(ValueError, match=r"expected an image of shape \(N, 3, H, W\), got \(.*32\); repeat"):
+            features(torch.rand(shape))
 
 
-@pytest.mark.parametrize(("name", "stages"), [("no_such_model", None), ("resnet18", [9])])
-def test_unknown_timm_features_are_refused(name: str, stages: list[int] | None) -> None:
+def test_unknown_timm_features_raise() -> None:
     pytest.importorskip("timm")
-    with pytest.raises(ValueError, match=rf"timm cannot create features of '{name}' .*see timm.list_models\(\)"):
-        timm_features(name, pretrained=False, out_indices=stages)
+    for name, stages in (("no_such_model", None), ("resnet18", [9])):
+        match = rf"timm cannot create features of '{name}' .*see timm.list_models\(\)"
+        with pytest.raises(ValueError, match=match):
+            timm_features(name, pretrained=False, out_indices=stages)
 
 
-def test_random_features_must_be_asked_for() -> None:
+def test_pretrained_is_a_required_argument() -> None:
     with pytest.raises(TypeError, match="pretrained"):
         timm_features("resnet18")
 
 
-def test_without_timm_the_way_to_get_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_timm_raises_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ImportError, match=r'timm_features requires timm; pip install "srblocks\[timm\]"'):
         timm_features("resnet18", pretrained=False)
