@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -21,12 +22,18 @@ from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError, InputError
 from srblocks_export.export import export_network
 from srblocks_export.formats import base, cxx_compiler
-from srblocks_export.formats.aoti import exporter
 from srblocks_export.formats.aoti.loader import without_tf32
 from srblocks_export.manifest import FILE
 from srblocks_export.runtime import load
 
 pytestmark = pytest.mark.skipif(cxx_compiler() is None, reason="needs a C++ compiler")
+
+
+@pytest.fixture
+def exporter() -> ModuleType:
+    from srblocks_export.formats.aoti import exporter  # imports torch._dynamo
+
+    return exporter
 
 
 def check_output(folder: Path) -> None:
@@ -117,7 +124,7 @@ def test_compiling_for_a_gpu_requires_one(tmp_path: Path, monkeypatch: pytest.Mo
     assert str(report.error).startswith("E402 aoti: no usable CUDA device; ")
 
 
-def test_compilation_errors_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compilation_errors_are_one_line(exporter: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torch import _inductor as inductor
     from torch._inductor import exc
 
@@ -162,7 +169,7 @@ compilation terminated"""
         assert list((tmp_path / "temporary").iterdir()) == [], message
 
 
-def test_clang_is_used_if_gcc_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clang_is_used_if_gcc_is_missing(exporter: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torch import _inductor as inductor
 
     passed: list[dict[str, object]] = []
@@ -181,7 +188,7 @@ def test_clang_is_used_if_gcc_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
     assert [options.get("cpp.cxx") for options in passed] == [None, (None, "clang++")]
 
 
-def test_recorded_cpu_features_follow_the_compiler_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_cpu_features_follow_the_compiler_flags(exporter: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     x86 = {"architecture": "x86_64", "avx2": True, "fma3": True, "f16c": True, "sha": True, "amx_tile": False}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: x86)
     assert exporter._features(["-mavx2", "-mfma", "-mf16c"]) == {"avx2": True, "fma3": True, "f16c": True}

@@ -10,7 +10,6 @@ from torch.export import ExportedProgram
 
 from export.torch_trt.programs import HOST, Program, write_program
 from helpers.torch_tensorrt_standin import VERSIONS, Standin, install
-from srblocks_export.formats.torch_tensorrt import exporter
 from srblocks_export.formats.torch_tensorrt import library as torch_trt
 
 
@@ -46,6 +45,8 @@ def program(_default_build: tuple[Program, Standin], newest: Standin, tmp_path: 
 
 @pytest.fixture(scope="session")
 def _traced() -> Callable[..., ExportedProgram]:
+    from srblocks_export.formats.torch_tensorrt import exporter  # imports torch._dynamo
+
     export = exporter.export_program
     programs: list[ExportedProgram] = []
 
@@ -60,7 +61,7 @@ def _traced() -> Callable[..., ExportedProgram]:
 @pytest.fixture
 def traced_once(_traced: Callable[..., ExportedProgram], monkeypatch: pytest.MonkeyPatch) -> None:
     """Share one traced program between builds of the default network, to save time."""
-    monkeypatch.setattr(exporter, "export_program", _traced)
+    monkeypatch.setattr("srblocks_export.formats.torch_tensorrt.exporter.export_program", _traced)
 
 
 def install_on_host(monkeypatch: pytest.MonkeyPatch, version: str) -> Standin:
