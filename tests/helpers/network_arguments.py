@@ -31,6 +31,7 @@ _NUMBERS: Mapping[str, st.SearchStrategy[object]] = {
 _SPECIAL: Mapping[tuple[str, str], st.SearchStrategy[object]] = {
     ("dbpn", "recursions"): st.sampled_from((None, 1, 2)),
     ("drn", "depth"): st.integers(0, 2),
+    ("drn", "width"): st.just(16),  # its deepest features are `scale` times as wide
     ("espcn", "depth"): st.integers(2, 4),
     ("lapsrn", "depth"): st.sampled_from((1, 2)),
     ("prosr", "blocks"): st.lists(_SMALL, min_size=3, max_size=3),

@@ -53,9 +53,7 @@ def test_optimize_is_deterministic_and_leaves_the_original_unchanged(net: Networ
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
-def test_optimized_network_keeps_attributes_gradients_and_intermediate_outputs(
-    net: Network, optimized: Network
-) -> None:
+def test_attributes_gradients_and_intermediate_outputs_are_kept(net: Network, optimized: Network) -> None:
     def gradient(of: Network) -> torch.Tensor:
         lr = image(optimized, 8, 5, batch=1).requires_grad_()
         output = of(lr)
@@ -77,7 +75,7 @@ def test_optimized_network_keeps_attributes_gradients_and_intermediate_outputs(
         assert relative_error(one, other) <= exactness(net)
 
 
-def test_batch_items_are_independent_and_memory_formats_do_not_matter(optimized: Network) -> None:
+def test_output_is_independent_of_batch_and_memory_format(optimized: Network) -> None:
     bound, min_size = exactness(optimized), optimized.min_size
     lr = image(optimized, 7, 10, batch=3)
     sr = optimized(lr)
