@@ -193,7 +193,7 @@ def _entry(outcome: "Outcome") -> dict[str, object]:
         "size": outcome.size,
         "seconds": None if outcome.seconds is None else round(outcome.seconds, 3),
         "approximate": outcome.approximate,
-        "remarks": outcome.warnings,
+        "warnings": outcome.warnings,
         "reason": outcome.reason,
     }
 

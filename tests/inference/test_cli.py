@@ -48,8 +48,8 @@ def test_json_report_lists_every_file(capsys: pytest.CaptureFixture[str], photos
     ]  # fmt: skip
     assert (broken["source"], broken["status"], broken["size"]) == (str(photos / "broken.jpg"), "failed", None)
     assert broken["reason"].startswith("not a supported PNG, JPEG, WebP, TIFF or BMP image")
-    assert (first["target"], first["size"], first["remarks"]) == (str(tmp_path / "big" / "first.jpg"), [62, 40], [])
-    assert second["remarks"] == ["16 bits rounded to 8 for JPEG"]
+    assert (first["target"], first["size"], first["warnings"]) == (str(tmp_path / "big" / "first.jpg"), [62, 40], [])
+    assert second["warnings"] == ["16 bits rounded to 8 for JPEG"]
     assert (second["approximate"], second["reason"]) == (False, None)
     assert err.splitlines() == [
         f"srblocks-upscale: {photos / 'broken.jpg'}: {broken['reason']}",
