@@ -69,14 +69,12 @@ def match_own_names(
 def has_own_names(spec: NetworkSpec, tensors: Mapping[str, Tensor]) -> bool:
     """Return whether tensors have the names and shapes of a registered network with its default arguments."""
     patterns = _patterns_of(spec.name, spec.build)
-    stripped = [
-        each
-        for each in without_prefixes(tensors)
-        if 2 * len(patterns & _patterns(each)) > len(patterns | _patterns(each))
-    ]
-    return bool(stripped) and any(
-        _shapes_of(spec.name, spec.build, scale) == _shapes(stripped[0]) for scale in _scales_to_try(spec, None)
-    )
+    for stripped in without_prefixes(tensors):
+        found = _patterns(stripped)
+        if 2 * len(patterns & found) > len(patterns | found):
+            shapes, scales = _shapes(stripped), _scales_to_try(spec, None)
+            return any(_shapes_of(spec.name, spec.build, scale) == shapes for scale in scales)
+    return False
 
 
 @cache
