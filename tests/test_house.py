@@ -1,15 +1,21 @@
-"""Conventions of the repository: file lengths, American spelling, docstring openings."""
+"""Conventions of the repository: file lengths, American spelling, docstring openings, errors, options."""
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import pkgutil
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import srblocks
 from helpers.support import REPOSITORY
+from srblocks_export import cli as export_cli
+from srblocks_export.config import ExportConfig
+from srblocks_export.formats import FORMATS
+from srblocks_export.formats.tensorrt.trt_engine import BuildOptions
 
 LINES = 300
 FOLDERS = ("srblocks", "export", "benchmarks", "examples", "docs", "tests")
@@ -31,6 +37,13 @@ NOT_BRITISH = {
 }
 STATE_DICT_KEYS = {"normalise", "denormalise"}
 """Submodules whose names are keys of saved checkpoints."""
+
+READS_TEXT_OF = {
+    "srblocks/_utils/memory.py": "torch raises RuntimeError when memory is short",
+    "srblocks/checkpoints/containers.py": "torch.load raises RuntimeError and UnpicklingError for many reasons",
+}
+"""Files that read the text of other libraries' errors -> reason."""
+TEXT_METHODS = {"partition", "rpartition", "split", "removeprefix", "removesuffix", "replace", "startswith", "endswith"}
 
 OPENING = re.compile(r"(Give|Gives|Tell|Tells|Say|Says|What|Which|How)\b")
 """Openings of docstrings that are not a noun phrase or an imperative of the field."""
@@ -120,3 +133,56 @@ def test_docstrings_open_with_the_terms_of_the_field() -> None:
         if OPENING.match(text)
     ]
     assert offenders == []
+
+
+def reads_of_error_texts(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that take the text of an error apart, search it or compare it."""
+    caught = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
+    caught |= {
+        node.arg
+        for node in ast.walk(tree)
+        if isinstance(node, ast.arg)
+        and node.annotation
+        and re.search(r"(Error|Exception)$", ast.unparse(node.annotation))
+    }
+
+    def is_text(node: ast.expr) -> bool:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("str", "repr"):
+            return any(isinstance(each, ast.Name) and each.id in caught for each in node.args)
+        return isinstance(node, ast.Attribute) and node.attr in ("cause", "remedy", "args")
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            searched = node.func.attr in ("search", "match", "fullmatch") and any(map(is_text, node.args))
+            if searched or (node.func.attr in TEXT_METHODS and node.args and is_text(node.func.value)):
+                yield node.lineno
+        if isinstance(node, ast.Compare) and any(map(is_text, [node.left, *node.comparators])):
+            yield node.lineno
+
+
+def test_no_function_reads_the_text_of_an_error() -> None:
+    """Errors carry what others need as attributes."""
+    found = {
+        path.relative_to(REPOSITORY).as_posix(): lines
+        for folder in ("srblocks", "export/srblocks_export")
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        if (lines := list(reads_of_error_texts(ast.parse(path.read_text()))))
+    }
+    assert found.keys() == READS_TEXT_OF.keys(), found
+
+
+def test_every_option_is_declared_once() -> None:
+    """The options of a command are the fields of its option classes, which no other parser repeats."""
+    options = [export_cli.ModelOptions, ExportConfig, BuildOptions, export_cli.RunOptions]
+    declared = Counter(field.name for each in options for field in dataclasses.fields(each))
+    declared.update(name.replace("-", "_") for name in FORMATS)
+    assert [name for name, count in declared.items() if count > 1] == []
+    command = inspect.signature(export_cli.build_app().default_command)
+    assert command.parameters.keys() == declared.keys() - {"formats", "engine"}
+    parsers = [
+        path.relative_to(REPOSITORY).as_posix()
+        for folder in ("srblocks", "export/srblocks_export")
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        if re.search(r"^\s*(import|from) (argparse|click|optparse)\b", path.read_text(), re.MULTILINE)
+    ]
+    assert {path.rpartition("/")[0] for path in parsers} == {"export/srblocks_export/formats/tensorrt/trt_engine"}

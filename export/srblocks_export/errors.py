@@ -2,7 +2,7 @@
 
 import logging
 
-from srblocks.errors import SRBlocksError
+from srblocks.errors import ArgumentError, SRBlocksError
 
 
 class ExportError(SRBlocksError):
@@ -29,6 +29,14 @@ class ExportError(SRBlocksError):
 
 class InputError(ExportError, ValueError):
     """An artifact does not accept the input that it was called with."""
+
+
+def invalid_option(error: ValueError) -> ExportError:
+    """Return E200 for an invalid argument of a function, under the name of its option where that is known."""
+    if isinstance(error, ArgumentError):
+        option = f"--{error.argument.replace('_', '-')}: " if error.argument else ""
+        return ExportError(200, f"{option}{error.cause}", error.remedy)
+    return ExportError(200, first_line(error))
 
 
 def first_line(error: BaseException) -> str:

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from srblocks._utils.files import publish, remove_leftovers, temporary_name
 from srblocks._utils.memory import is_out_of_memory
-from srblocks.errors import SRBlocksError
 from srblocks.network import Network
 from srblocks.rewrites import optimize
 
 from .config import ExportConfig
-from .errors import ExportError, first_line, internal_error
+from .errors import ExportError, first_line, internal_error, invalid_option
 from .formats import FORMATS, Format, WriteContext
 from .manifest import Manifest, RewriteInfo, add_artifact, describe, describe_file, read_entries, tool_versions
 from .precision import convert
@@ -107,10 +106,8 @@ def _optimized(net: Network, config: ExportConfig) -> Network:
     sides = [side for shape in (config.shape, config.minimum, config.maximum) if shape for side in shape[2:]]
     try:
         return optimize(net, without=config.without, min_size=min(sides, default=None))
-    except SRBlocksError as error:
-        raise ExportError(200, f"--without: {error.cause}", error.remedy) from None
     except ValueError as error:
-        raise ExportError(200, f"--without: {str(error).removeprefix('optimize: ')}") from None
+        raise invalid_option(error) from error
 
 
 def _check_outputs(paths: dict[str, Path], config: ExportConfig) -> None:

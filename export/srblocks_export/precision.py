@@ -14,7 +14,7 @@ from srblocks.network import Network
 from srblocks.precision import PRECISIONS, Calibration, calibrate, to_precision
 
 from .config import ExportConfig
-from .errors import ExportError, first_line
+from .errors import ExportError, first_line, invalid_option
 from .formats import FORMATS
 from .manifest import PrecisionInfo
 from .shapes import Shapes
@@ -36,7 +36,7 @@ def convert(net: Network, shapes: Shapes, config: ExportConfig) -> tuple[Network
     try:
         converted = to_precision(net, config.precision, fp32_modules=config.fp32_modules)
     except ValueError as error:
-        raise ExportError(200, str(error).replace("fp32_modules", "--fp32-modules")) from error
+        raise invalid_option(error) from error
     if config.calibrate:
         images = _images(net, config.calibrate)
     else:

@@ -4,18 +4,12 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import SRBlocksError
+from ..errors import ArgumentError
 
 if TYPE_CHECKING:
     from ..registry import NetworkSpec
 
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
-
-
-class ArgumentError(SRBlocksError, ValueError):
-    """A wrong or missing argument of a network."""
-
-    exit_code = 2
 
 
 def parse_argument(pair: str, spec: "NetworkSpec | None" = None) -> tuple[str, object]:

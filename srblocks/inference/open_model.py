@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from .._utils.arguments import ArgumentError, parse_argument
+from .._utils.arguments import parse_argument
 from .._utils.memory import is_out_of_memory
 from ..checkpoints import WrongScaleError, load_checkpoint
 from ..checkpoints.build import build_on_meta
 from ..color import on_rgb
+from ..errors import ArgumentError
 from ..network import Network
 from ..networks import network_name, network_spec
 from ..pretrained import DEFAULT_NETWORK, list_pretrained, pretrained_path

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .._utils.rounding import round_up
 from ..color import OnLuma, OnYCbCr
+from ..errors import ArgumentError
 from ..network import Network, require_network
 from .float32_modules import wrap_float32
 from .module_paths import device_of, dtype_of, for_inference, match_paths, parent_paths
@@ -32,8 +33,9 @@ def to_precision(
         The converted network, in eval mode, at the one scale of `net`, on its device, without gradients of its weights.
 
     Raises:
-        ValueError: an unknown precision, an expression that matches no module, a module that cannot stay in float32 on
-            its own, bf16 without channels_last, or `net` is already converted.
+        ArgumentError: `fp32_modules` has an expression that matches no module, or a module that cannot stay in float32
+            on its own.
+        ValueError: an unknown precision, bf16 without channels_last, or `net` is already converted.
         TypeError: `net` is not a `Network`.
 
     Examples:
@@ -107,16 +109,15 @@ def _check_runs(net: Network) -> None:
     """Run the network once on a small image.
 
     Raises:
-        ValueError: a module accesses submodules of one that stays in float32.
+        ArgumentError: a module accesses submodules of one that stays in float32.
     """
     side = round_up(net.min_size, net.size_multiple)
     try:
         with torch.inference_mode():
             net(torch.zeros(1, net.image_channels, side, side, device=device_of(net)))
     except AttributeError as error:
-        raise ValueError(
-            f"fp32_modules: the parent of one of these modules accesses its parts ({error}); list the parent instead"
-        ) from error
+        cause = f"the parent of one of these modules accesses its parts ({error})"
+        raise ArgumentError(cause, "list the parent instead", argument="fp32_modules") from error
 
 
 def _convert(module: nn.Module, dtype: torch.dtype, channels_last: bool) -> None:

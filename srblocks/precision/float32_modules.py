@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..errors import ArgumentError
 from .module_paths import parent_paths
 
 
@@ -73,7 +74,7 @@ def wrap_float32(net: nn.Module, kept: set[nn.Module]) -> None:
         kept: the modules that stay in float32, with all their submodules.
 
     Raises:
-        ValueError: an input or output of one of them is not a tensor, a pair of tensors or a list of tensors.
+        ArgumentError: an input or output of one of them is not a tensor, a pair of tensors or a list of tensors.
     """
     wrappers: dict[nn.Module, _Float32] = {}
     wrapped: set[str] = set()
@@ -93,9 +94,10 @@ def _wrap(module: nn.Module, path: str) -> _Float32:
         if methods.items() <= _methods(kind).items():
             return kind(module)
     signatures = ", ".join(f"{name}{types}" for name, types in methods.items())
-    raise ValueError(
-        f"fp32_modules: {path} is a {type(module).__name__} with {signatures}, which cannot stay "
-        f"in float32 on its own; list its submodules, '{re.escape(path)}[.].*', or its parent"
+    raise ArgumentError(
+        f"{path} is a {type(module).__name__} with {signatures}, which cannot stay in float32 on its own",
+        f"list its submodules, '{re.escape(path)}[.].*', or its parent",
+        argument="fp32_modules",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 
 import torch
 
+from ..errors import ArgumentError
 from ..network import Network
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -45,18 +46,18 @@ def match_paths(paths: Collection[str], patterns: Collection[str]) -> set[str]:
     """Return the paths that fully match one of the regular expressions.
 
     Raises:
-        ValueError: an invalid regular expression, or one that matches no path; the message names the closest paths.
+        ArgumentError: an invalid regular expression, or one that matches no path; the message names the closest paths.
     """
     found: set[str] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         try:
             matches = {path for path in paths if path and re.fullmatch(pattern, path)}
         except re.error as error:
-            raise ValueError(f"fp32_modules: invalid regular expression {pattern!r} ({error})") from None
+            cause = f"invalid regular expression {pattern!r} ({error})"
+            raise ArgumentError(cause, argument="fp32_modules") from None
         if not matches:
             close = difflib.get_close_matches(pattern.replace("\\", ""), [path for path in paths if path], cutoff=0)
-            raise ValueError(
-                f"fp32_modules: {pattern!r} does not fully match any module path; closest: {', '.join(close)}"
-            )
+            cause = f"{pattern!r} does not fully match any module path"
+            raise ArgumentError(cause, f"closest: {', '.join(close)}", argument="fp32_modules")
         found |= matches
     return found

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 import torch
 
 from ..blocks import MultiScale
+from ..errors import ArgumentError
 from ..network import Network, require_network
 from . import (
     accumulation,
@@ -60,7 +61,8 @@ def optimize(net: Network, *, without: Collection[str] = (), min_size: int | Non
         The optimized network, with the dtype and on the device of `net`.
 
     Raises:
-        ValueError: an unknown rewrite, or `net` is already optimized.
+        ArgumentError: an unknown rewrite.
+        ValueError: `net` is already optimized.
         TypeError: `net` is not a `Network`.
 
     Examples:
@@ -71,9 +73,10 @@ def optimize(net: Network, *, without: Collection[str] = (), min_size: int | Non
     require_network(net, "optimize")
     unknown = sorted(set(without) - set(REWRITES))
     if unknown:
-        raise ValueError(f"optimize: unknown rewrite {', '.join(unknown)}; available: {', '.join(REWRITES)}")
+        cause, available = f"unknown rewrite {', '.join(unknown)}", f"available: {', '.join(REWRITES)}"
+        raise ArgumentError(cause, available, argument="without")
     if net.rewrites is not None:
-        raise ValueError("optimize: the network is already optimized; pass the original network")
+        raise ValueError("the network is already optimized; pass the original network")
     with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
         optimized = copy.deepcopy(net).eval()
         dtypes = {tensor.dtype for tensor in optimized.state_dict().values() if tensor.is_floating_point()}
