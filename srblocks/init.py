@@ -1,11 +1,14 @@
 """Weight initialization of convolutions and upsampling layers."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from einops import repeat
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+_RANDOM_INIT = {"kaiming_uniform_", "kaiming_normal_", "normal_", "uniform_"}
 
 
 def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init.kaiming_normal_) -> Tensor:
@@ -88,3 +91,25 @@ def bilinear_(weight: Tensor) -> Tensor:
     profile = torch.cat((ramp, ramp.flip(0)))
     with torch.no_grad():
         return weight.copy_(torch.outer(profile, profile).expand_as(weight))
+
+
+class skip_random_init(TorchFunctionMode):
+    """Context manager that leaves randomly initialized tensors of new modules uninitialized, which is much faster.
+
+    For networks whose weights are all overwritten afterwards. Constants are still set.
+
+    Examples:
+        >>> with skip_random_init():
+        ...     layer = nn.Conv2d(64, 64, 3)
+        >>> layer.load_state_dict(nn.Conv2d(64, 64, 3).state_dict())
+        <All keys matched successfully>
+    """
+
+    def __torch_function__(
+        self, func: Any, types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the tensor itself for random initializers; call all other functions."""
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _RANDOM_INIT:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..init import skip_random_init
 from ..network import Network
 from ..networks import network_name, network_spec
 from .errors import CheckpointError, WrongScaleError, printable
@@ -46,7 +47,7 @@ def build_on_meta(network: str, arguments: Mapping[str, Any]) -> Network:
         TypeError: the network has no such argument, or an argument has the wrong type.
     """
     try:
-        with limited_construction(arguments), torch.device("meta"):
+        with limited_construction(arguments), torch.device("meta"), skip_random_init():
             return network_spec(network).create(**arguments)
     except (ArithmeticError, LookupError, AttributeError) as error:  # arguments of the wrong type fail anywhere
         raise ValueError(f"{type(error).__name__}: {error}") from error
@@ -93,7 +94,7 @@ def build_with_weights(match: Match, source: object, *, network: str | None, sca
         _check_name(plan, network, source)
     remedy = f"the tensor names are those of {match.layout.title}" if match.layout else ""
     check_fit(plan, match.state_dict(plan), source, remedy=remedy)
-    with torch.random.fork_rng(devices=[]):
+    with skip_random_init():
         net = network_spec(match.network).create(**match.arguments)
     floats = {tensor.dtype for tensor in match.tensors.values() if tensor.is_floating_point()}
     net.to(torch.float64 if floats == {torch.float64} else torch.float32)

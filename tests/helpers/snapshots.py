@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from srblocks import create_network
+from srblocks.init import skip_random_init
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec
 
@@ -20,7 +21,6 @@ FOLDER = Path(__file__).parents[1] / "snapshots"
 SIDE = 24
 """Height and width of the input for which multiply-accumulates are counted."""
 
-INITIALIZERS = {"kaiming_uniform_", "kaiming_normal_", "uniform_", "normal_"}
 _ACTIVATIONS = {"relu", "leaky_relu", "prelu", "sigmoid"}
 
 
@@ -42,7 +42,7 @@ class Skip(TorchFunctionMode):
 
 def on_meta(name: str, **arguments: object) -> Network:
     """Return a network on the meta device, in eval mode."""
-    with torch.device("meta"), Skip(INITIALIZERS):
+    with torch.device("meta"), skip_random_init():
         return create_network(name, **arguments).eval()
 
 
