@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from srblocks._utils.files import publish, remove_leftovers, temporary_name
+from srblocks._utils.files import publish, remove_leftovers, scratch_folder, temporary_name
 from srblocks._utils.memory import is_out_of_memory
 from srblocks.network import Network
 from srblocks.rewrites import optimize
@@ -163,10 +163,10 @@ def export_network(
 
 @contextlib.contextmanager
 def _scratch_folder() -> Generator[Path, None, None]:
-    with _writing("the folder for temporary files", "set TMPDIR to another folder"):
-        folder = tempfile.TemporaryDirectory(prefix="srblocks-")
-    with folder as name:
-        yield Path(name)
+    with contextlib.ExitStack() as stack:
+        with _writing("the folder for temporary files", "set TMPDIR to another folder"):
+            folder = stack.enter_context(scratch_folder())
+        yield folder
 
 
 def _references(plan: Plan, scratch: Path, config: ExportConfig) -> References:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Generator
@@ -23,6 +25,23 @@ def temporary_name(path: Path) -> Path:
     room = _LONGEST_NAME - len(start) - len(os.fsencode(path.suffix))
     stem = os.fsencode(path.stem)[: max(room, 0)].decode(errors="ignore")
     return path.with_name(f"{start}{stem}{path.suffix}")
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Generator[Path, None, None]:
+    """Create a folder for temporary files, and remove it with its contents at the end.
+
+    Unlike `tempfile.TemporaryDirectory`, it leaves nothing if Ctrl-C interrupts the creation.
+
+    Raises:
+        OSError: the folder cannot be created.
+    """
+    folder = Path(tempfile.gettempdir()) / f"srblocks-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "import srblocks, srblocks_export, torch; print(srblocks.__file__, srblocks.__version__, torch.__version__)"
         )
         run(programs / "python", "-P" if sys.version_info >= (3, 11) else "-I", "-c", code, cwd=tree)
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
         run(programs / "pytest", "-n", "2", "tests", *pytest_arguments, cwd=tree, env=environment)
 
 

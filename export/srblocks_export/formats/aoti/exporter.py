@@ -7,12 +7,12 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from srblocks._utils.files import scratch_folder
 from srblocks.network import Network
 
 from ...errors import ExportError, first_line
@@ -34,13 +34,13 @@ def write(net: Network, path: Path, context: WriteContext) -> dict[str, Any]:
     package = io.BytesIO()
     manifest = json.dumps(context.metadata, sort_keys=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="srblocks-") as cache, quiet("torch", level=logging.CRITICAL):
-            features = _compile(program, package, context.config.device, manifest, cache)
+        with scratch_folder() as cache, quiet("torch", level=logging.CRITICAL):
+            features = _compile(program, package, context.config.device, manifest, str(cache))
     except Exception as error:  # the compiler raises many types, most of them private
         logging.getLogger("srblocks_export").debug("AOTInductor failed", exc_info=error)
         raise _failure(net, error) from error
     facts = {"torch": torch.__version__.partition("+")[0], "cpu_features": features}
-    return {"portability": rewrite(package, path, machine_paths(cache), facts)}
+    return {"portability": rewrite(package, path, machine_paths(str(cache)), facts)}
 
 
 def _compile(

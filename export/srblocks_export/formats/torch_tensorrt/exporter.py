@@ -4,13 +4,13 @@ import copy
 import io
 import json
 import logging
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from srblocks._utils.files import scratch_folder
 from srblocks.network import Network
 
 from ...errors import ExportError, first_line
@@ -45,9 +45,9 @@ def write(net: Network, path: Path, context: WriteContext) -> dict[str, Any]:
     example = _example(shapes).cuda()
     program = export_program(copy.deepcopy(net).cuda(), shapes, example=example)
     count = len(list(operators(program.graph_module)))
-    with tempfile.TemporaryDirectory(prefix="srblocks-") as scratch:
+    with scratch_folder() as scratch:
         # By default the library uses a cache file that all users of the machine share.
-        cache = Path(engine.timing_cache or Path(scratch) / "timing.cache").absolute()
+        cache = Path(engine.timing_cache or scratch / "timing.cache").absolute()
         settings |= {"arg_inputs": [_range(library, shapes, example)], "timing_cache_path": str(cache)}
         with quiet(*LOGGERS, collect=True) as errors:
             try:
@@ -57,7 +57,7 @@ def write(net: Network, path: Path, context: WriteContext) -> dict[str, Any]:
         engines, in_torch = partition(compiled)
         if not engines:
             raise ExportError(502, f"TensorRT supports no operator of {type(net).__name__}", _ALTERNATIVES)
-        archive = Path(scratch) / "program.pt2"  # the name becomes part of the file
+        archive = scratch / "program.pt2"  # the name becomes part of the file
         extra = {METADATA: json.dumps({**context.metadata, PORTABILITY: portability}, sort_keys=True)}
         with quiet(*LOGGERS, collect=True):
             try:
