@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from einops import repeat
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -41,7 +40,7 @@ def icnr_(weight: Tensor, scale: int, init: Callable[[Tensor], object] = nn.init
     kernels = weight.new_empty(weight.shape[0] // scale**2, *weight.shape[1:])
     init(kernels)
     with torch.no_grad():
-        return weight.copy_(repeat(kernels, "c k h w -> (c phase) k h w", phase=scale**2))
+        return weight.copy_(kernels.repeat_interleave(scale**2, dim=0))
 
 
 def he_(module: nn.Module, *, mode: Literal["fan_in", "fan_out"] = "fan_out", transposed: bool = False) -> None:

@@ -21,7 +21,7 @@ import srblocks
 import srblocks.blocks
 import srblocks.frameworks
 import srblocks.upsampling
-from helpers.support import REPOSITORY
+from helpers.support import REPOSITORY, needs_torch_export
 from srblocks import InterpolateUp, PreUpsampling, conv
 from srblocks.networks import network_specs
 from srblocks_export import cli
@@ -151,6 +151,7 @@ def words(screen: str) -> str:
     return " ".join(re.sub(r"\d+(\.\d+)?(e-\d+)?", "#", screen).split())
 
 
+@needs_torch_export
 @pytest.mark.usefixtures("one_verifier")
 @pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_export_guide_runs(

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
-from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -145,8 +144,8 @@ class Patches(nn.Module):
         self.register_buffer("kernel", self._one_hot().to(torch.empty(())), persistent=False)
 
     def _one_hot(self) -> Tensor:
-        one_hot = rearrange(torch.eye(self.side**2, device="cpu"), "out (h w) -> out 1 h w", h=self.side)
-        return repeat(one_hot, "out 1 h w -> (c out) 1 h w", c=self.channels)
+        one_hot = torch.eye(self.side**2, device="cpu").unflatten(1, (1, self.side, self.side))
+        return one_hot.repeat(self.channels, 1, 1, 1)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         """Convert the module; the kernel is not saved, so it is rebuilt (after ``to_empty``, too)."""

@@ -47,7 +47,7 @@ def build_on_meta(network: str, arguments: Mapping[str, Any]) -> Network:
         TypeError: the network has no such argument, or an argument has the wrong type.
     """
     try:
-        with limited_construction(arguments), torch.device("meta"), skip_random_init():
+        with limited_construction(arguments), torch.device("meta"):
             return network_spec(network).create(**arguments)
     except (ArithmeticError, LookupError, AttributeError) as error:  # arguments of the wrong type fail anywhere
         raise ValueError(f"{type(error).__name__}: {error}") from error

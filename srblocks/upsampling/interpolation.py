@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 
 import torch
-from einops import einsum, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -79,8 +78,8 @@ class BicubicResize(nn.Module):
 
     def _exact_kernel(self) -> Tensor:
         weights, _ = _taps(self.up, self.down, self.a)
-        phases = einsum(weights, weights, "p h, q w -> p q h w")
-        return repeat(phases, "p q h w -> (c p q) 1 h w", c=self.channels)
+        phases = torch.einsum("ph,qw->pqhw", weights, weights)
+        return phases.flatten(0, 1).unsqueeze(1).repeat(self.channels, 1, 1, 1)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         """Convert the module; the kernel is rounded from float64 each time, so earlier casts lose no precision."""

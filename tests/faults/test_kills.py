@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from helpers.commands import Commands, Finished, Running
-from helpers.support import CASES
+from helpers.support import CASES, needs_torch_export
 from srblocks import create_network, load_checkpoint, load_pretrained, save_checkpoint
 from srblocks_export.runtime import load
 
@@ -120,6 +120,7 @@ def test_killed_export_leaves_the_old_or_the_new_file(
     check_old_leftovers_are_removed(run, tmp_path / "complete")
 
 
+@needs_torch_export
 @pytest.mark.parametrize("existing", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_export_killed_at_any_file_access_leaves_complete_files(
     commands: Commands, exported: Path, tmp_path: Path, tally: Counter[str], existing: bool

@@ -30,7 +30,11 @@ REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
 FACTS = Path(__file__).parents[1] / "data"
 TENSORRT = ("8.6", "10.0", "10.15", "11.0", "11.5")
-PORTABLE = [name for name, row in FORMATS.items() if row.portable]
+TORCH = tuple(int(part) for part in torch.__version__.split(".")[:2])
+TOO_NEW = [name for name, row in FORMATS.items() if row.min_torch and row.min_torch > TORCH]
+"""Formats that require a newer torch."""
+needs_torch_export = pytest.mark.skipif("pt2" in TOO_NEW, reason="needs torch >= 2.11: run it with the default torch")
+PORTABLE = [name for name, row in FORMATS.items() if row.portable and name not in TOO_NEW]
 CASES = int(os.environ.get("SRBLOCKS_CASES", "1"))
 """Factor for the number of random cases in property, fault and fuzz tests, set by `make test-thorough`."""
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers.rewriting import assert_equal, exactness, image, names, pair
-from helpers.support import relative_error, trained_alike
+from helpers.support import needs_torch_export, relative_error, trained_alike
 from srblocks import create_network, optimize
 from srblocks.networks import network_spec
 from srblocks.registry import NetworkSpec
@@ -41,6 +41,7 @@ def test_float32_agrees_with_the_original(spec: NetworkSpec) -> None:
 EXPORTED = ("dbpn_ss", "fsrcnn_s", "memnet", "rcan", "rdn")
 
 
+@needs_torch_export
 @pytest.mark.parametrize("name", EXPORTED)
 def test_export_with_dynamic_sizes_computes_the_same(name: str) -> None:
     optimized = pair(name, min(network_spec(name).scales))[1]

@@ -12,6 +12,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 _SCOPES = "pkg.torch.onnx.name_scopes"
 # torch's placeholder for an unknown module, and its suffix for repeated calls of a module.
 _NO_MODULE = re.compile(r"_empty_nn_module_stack.*|@\d+")
+_GETATTR = re.compile(r"getattr\(([^()]+), '(\w+)'\)")
 
 
 def clean_up(model: ModelProto) -> None:
@@ -68,6 +69,14 @@ class Values:
         return [side.dim_value if side.HasField("dim_value") else None for side in self._types[name].shape.dim]
 
 
+def _module_path(recorded: str) -> str:
+    """Return the path of a module, which torch < 2.8 records as an expression: ``getattr(L['self'].body, '0')``."""
+    path = _NO_MODULE.sub("", recorded)
+    while _GETATTR.search(path):
+        path = _GETATTR.sub(r"\1.\2", path)
+    return path.removeprefix("L['self']").removeprefix(".")
+
+
 def _name(graph: Any) -> None:
     """Name every node by its module path and torch's name; nodes unknown to torch inherit the path of their input.
 
@@ -80,7 +89,7 @@ def _name(graph: Any) -> None:
         own = name = node.name.removeprefix("node_")
         if recorded:
             *modules, name = ast.literal_eval(recorded)
-            path = _NO_MODULE.sub("", modules[-1] if modules else "")
+            path = _module_path(modules[-1] if modules else "")
         else:
             path = next((paths[value] for value in node.input if value in paths), "")
         paths |= dict.fromkeys(node.output, path)

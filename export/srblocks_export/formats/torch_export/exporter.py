@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._dynamo import config
 from torch._dynamo.exc import UserError, UserErrorType
 from torch.export import Dim
 
@@ -19,6 +20,8 @@ from ..base import WriteContext
 from ..quiet import quiet
 
 METADATA = "srblocks.json"
+_NO_LIMIT = {"recompile_limit": 2**16, "accumulated_recompile_limit": 2**16}
+"""Old versions of torch count the exports of a process as recompilations, and fail after eight of them."""
 _MODULES = "nn_module_stack"
 _TRACES = ("stack_trace", "source_fn_stack", "torch_fn", "from_node")
 
@@ -48,7 +51,7 @@ def dynamic_shapes(shapes: Shapes, *, proven: bool = True) -> tuple[dict[int, An
     for axis, name, multiple in ((0, "batch", 1), (2, "height", shapes.multiple), (3, "width", shapes.multiple)):
         low, high = shapes.minimum[axis], shapes.maximum[axis]
         if low != high and not proven:
-            dims[axis] = Dim.DYNAMIC(min=low, max=high)
+            dims[axis] = Dim.DYNAMIC(min=low, max=high) if callable(Dim.DYNAMIC) else Dim.DYNAMIC  # torch < 2.8
         elif low != high:
             limit = None if high is None else high // multiple
             dim = Dim(name, min=-(-low // multiple), max=limit)
@@ -72,13 +75,8 @@ def export_program(
     """
     inputs = (example_input(net, shapes) if example is None else example,)
     try:
-        try:
-            program = torch.export.export(net, inputs, dynamic_shapes=dynamic_shapes(shapes))
-        except UserError as error:
-            # torch.export cannot prove ranges of halved sizes, which SAN uses.
-            if error.error_type != UserErrorType.CONSTRAINT_VIOLATION or shapes.static:
-                raise
-            program = torch.export.export(net, inputs, dynamic_shapes=dynamic_shapes(shapes, proven=False))
+        with config.patch(_NO_LIMIT):
+            program = _trace(net, inputs, shapes)
     except Exception as error:  # torch.export raises many types, its own and the network's
         raise ExportError(
             502,
@@ -87,6 +85,17 @@ def export_program(
         ) from error
     drop_traces(program, modules=modules)
     return program
+
+
+def _trace(net: Network, inputs: tuple[Tensor], shapes: Shapes) -> torch.export.ExportedProgram:
+    try:
+        return torch.export.export(net, inputs, dynamic_shapes=dynamic_shapes(shapes))
+    except (UserError, AssertionError) as error:
+        # torch.export cannot prove ranges of halved sizes, which SAN uses; old versions of torch prove less.
+        violated = isinstance(error, AssertionError) or error.error_type == UserErrorType.CONSTRAINT_VIOLATION
+        if shapes.static or not violated:
+            raise
+        return torch.export.export(net, inputs, dynamic_shapes=dynamic_shapes(shapes, proven=False))
 
 
 def drop_traces(program: torch.export.ExportedProgram, *, modules: bool = False) -> None:
