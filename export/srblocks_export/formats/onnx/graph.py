@@ -70,11 +70,11 @@ class Values:
 
 
 def _module_path(recorded: str) -> str:
-    """Return the path of a module, which torch < 2.8 records as an expression: ``getattr(L['self'].body, '0')``."""
+    """Return the path of a module; torch < 2.8 records an expression such as ``getattr(L['self'].body, '0')[1]``."""
     path = _NO_MODULE.sub("", recorded)
     while _GETATTR.search(path):
         path = _GETATTR.sub(r"\1.\2", path)
-    return path.removeprefix("L['self']").removeprefix(".")
+    return re.sub(r"\[(\d+)\]", r".\1", path.removeprefix("L['self']").removeprefix("."))
 
 
 def _name(graph: Any) -> None:
