@@ -94,7 +94,7 @@ def build_with_weights(match: Match, source: object, *, network: str | None, sca
         _check_name(plan, network, source)
     remedy = f"the tensor names are those of {match.layout.title}" if match.layout else ""
     check_fit(plan, match.state_dict(plan), source, remedy=remedy)
-    with skip_random_init():
+    with torch.random.fork_rng(devices=[]), skip_random_init():
         net = network_spec(match.network).create(**match.arguments)
     floats = {tensor.dtype for tensor in match.tensors.values() if tensor.is_floating_point()}
     net.to(torch.float64 if floats == {torch.float64} else torch.float32)

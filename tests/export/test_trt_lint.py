@@ -217,7 +217,7 @@ def test_fold_is_rejected_with_node_and_module(tmp_path: Path) -> None:
     path = exported(Wrapper(Fold(), scale=2), tmp_path)
     with pytest.raises(ExportError) as caught:
         check(path)
-    assert str(caught.value).replace("col2im.Col2Im", "col2im") == (  # the name in torch < 2.8
+    assert str(caught.value).replace("col2im.Col2Im", "col2im") == (  # the name in torch 2.7
         "E503 operator Col2Im has no TensorRT importer (node body.1/col2im, module body.1); "
         "replace these operators, or use onnxruntime"
     )

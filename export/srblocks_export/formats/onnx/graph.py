@@ -70,7 +70,7 @@ class Values:
 
 
 def _module_path(recorded: str) -> str:
-    """Return the path of a module; torch < 2.8 records an expression such as ``getattr(L['self'].body, '0')[1]``."""
+    """Return the path of a module; torch 2.7 records an expression such as ``getattr(L['self'].body, '0')[1]``."""
     path = _NO_MODULE.sub("", recorded)
     while _GETATTR.search(path):
         path = _GETATTR.sub(r"\1.\2", path)
