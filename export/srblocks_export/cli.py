@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from cyclopts import App, Parameter
 
@@ -132,12 +132,13 @@ def _engine_flag(field: "Field[Any]") -> inspect.Parameter:
     if "choices" in facts:
         kind = Literal[tuple(facts["choices"])]
     elif "type" in facts:
-        kind, parse = int, facts["type"]
+        parse = facts["type"]
+        kind = get_type_hints(parse)["return"]
 
         def convert(type_: object, tokens: Any) -> Any:
             return parse(tokens[0].value)
 
-        options["converter"] = convert
+        options |= {"converter": convert, "n_tokens": 1, "negative": ""}
     kind = kind | None if field.default is None else kind
     name = facts["flag"].removeprefix("--")
     return _flag(name, facts["help"], kind, field.default, field=field.name, group=ENGINES, **options)

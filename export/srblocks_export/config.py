@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,7 +36,7 @@ SIZES = Group(
     ),
     sort_key=4,
 )
-ENGINES = Group("Target of --aoti, --trt and --torch-trt", sort_key=5)
+ENGINES = Group("Target of --aoti, --trt, --trt-rtx and --torch-trt", sort_key=5)
 PRECISION = Group("Precision (inputs and outputs are always float32)", sort_key=6)
 VERIFICATION = Group("Verification", sort_key=7)
 RUN = Group("Run", sort_key=8)
@@ -206,13 +206,17 @@ class ExportConfig:
         if self.device != "cpu" and not any(self.device in each.devices for each in self._formats):
             others = _flags(other for other in FORMATS.values() if len(other.devices) > 1)
             raise ExportError(200, f"--device {self.device} has no effect with {self._first}", f"use it with {others}")
-        if not self.needs_range and (self.optimum or replace(self.engine, tf32=False) != BuildOptions()):
-            cause = f"--opt and the options of TensorRT engines have no effect with {self._first}"
+        if not self.needs_range and self.optimum:
             others = _flags(other for other in FORMATS.values() if other.needs_range)
-            raise ExportError(200, cause, f"remove them, or use {others}")
-        if self.engine.tf32 and all(each.device(self.device) == "cpu" for each in self._formats):
-            others = _flags(other for other in FORMATS.values() if other.device("cpu") != "cpu")
-            raise ExportError(200, f"--tf32 has no effect with {self._first}", f"remove it, or use {others}")
+            raise ExportError(200, f"--opt has no effect with {self._first}", f"remove it, or use {others}")
+        on_gpu = [each for each in self._formats if each.device(self.device) != "cpu"]
+        for option in fields(BuildOptions):
+            given = getattr(self.engine, option.name) != option.default
+            if given and not any(option.name in each.build_options for each in on_gpu):
+                able = (other for other in FORMATS.values() if option.name in other.build_options)
+                others = _flags(other for other in able if other.device("cpu") != "cpu")
+                cause = f"{option.metadata['flag']} has no effect with --{self.formats[-1]}"
+                raise ExportError(200, cause, f"remove it, or use {others}")
 
     def _check_precision(self) -> None:
         unable = [each for each in self._formats if self.precision not in each.precisions]

@@ -13,7 +13,7 @@ from .formats import FORMATS, cxx_compiler
 
 _PACKAGES = (
     *("srblocks", "torch", "einops", "numpy", "safetensors"),
-    *("onnx", "onnxscript", "onnxruntime", "tensorrt", "torch_tensorrt"),
+    *("onnx", "onnxscript", "onnxruntime", "tensorrt", "tensorrt_rtx_bindings", "torch_tensorrt"),
 )
 
 

@@ -19,7 +19,7 @@ from .errors import ExportError, first_line, internal_error, invalid_option
 from .formats import FORMATS, Format, WriteContext
 from .manifest import Manifest, RewriteInfo, add_artifact, describe, describe_file, read_entries, tool_versions
 from .precision import convert
-from .report import ArtifactReport
+from .report import ArtifactReport, short_size
 from .shapes import Shapes
 from .verification.inputs import References
 from .verification.process import Worker
@@ -202,8 +202,8 @@ class _Job:
         path = self.plan.paths[target.name]
         temporary = temporary_name(path)
         try:
-            manifest = self._write(target, path, temporary, source)
-            manifest = self._verify(target, temporary, manifest)
+            manifest, checks = self._write(target, path, temporary, source)
+            manifest = self._verify(target, temporary, manifest, checks)
             error = self._publish(target, temporary, path, manifest)
         except Exception as failure:  # the other formats are still written
             error = failure if isinstance(failure, ExportError) else _unexpected(target, failure)
@@ -218,7 +218,10 @@ class _Job:
             seconds=time.perf_counter() - start,
         )
 
-    def _write(self, target: Format, path: Path, temporary: Path, source: ArtifactReport | None) -> Manifest:
+    def _write(
+        self, target: Format, path: Path, temporary: Path, source: ArtifactReport | None
+    ) -> tuple[Manifest, list[str]]:
+        """Write the file; return its manifest and what its build proves."""
         if source and source.error:
             cause = f"{target.name}: there is no {source.format} file to build it from"
             raise ExportError(source.error.number, cause, f"see the error of {source.format}")
@@ -232,17 +235,23 @@ class _Job:
         )
         with _writing(path.parent):
             details = target.write(self.plan.net, temporary, context)
-        warnings = (*self.warnings, *details.pop("warnings", ()))
+        warnings, checks = (*self.warnings, *details.pop("warnings", ())), details.pop("checks", [])
         for other in (FORMATS[name] for name in self.config.formats if FORMATS[name].source == target.name):
             details |= other.source_details(temporary, path.name, context)
         artifact = describe_file(target.name, temporary, path.name, details)
-        return replace(manifest, artifact=artifact, tool=tool_versions(), warnings=warnings)
+        if source and source.verification:
+            sizes = ", ".join(map(short_size, (case.shape for case in source.verification.cases)))
+            checks.append(f"{source.format} file executed at {sizes}")
+        return replace(manifest, artifact=artifact, tool=tool_versions(), warnings=warnings), checks
 
-    def _verify(self, target: Format, temporary: Path, manifest: Manifest) -> Manifest:
+    def _verify(self, target: Format, temporary: Path, manifest: Manifest, checks: Sequence[str]) -> Manifest:
         if not self.references:
             return manifest
         self.progress(f"{target.name}: verify in a fresh process")
         entry = manifest.to_dict() if target.sidecar else None
+        if target.builds_ahead and target.missing(build=False, device=self.config.device):
+            found = self.worker.inspect(temporary, manifest.to_dict())
+            return replace(manifest, verification=replace(found, checks=(*checks, *found.checks)))
         found = self.worker.verify(temporary, self.references, *self.config.bounds, entry=entry)
         return replace(manifest, verification=found)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "srblocks.export/1"
 FILE = "manifest.json"
+NOT_EXECUTED = "built, not executed"
+"""Status of the verification of an artifact that no device of the machine can run."""
 _LARGEST_SCALE = 64
 _LARGEST_RADIUS = 2**20
 
@@ -195,12 +197,23 @@ class VerificationInfo:
     """The verification in a fresh process.
 
     Attributes:
-        cases: one per shape.
+        cases: one per shape; none if the artifact was not executed.
         problem: why the artifact is rejected; None if it passed.
+        executed: whether the artifact was executed; if not, no device here can run it.
+        checks: what was checked without executing it.
     """
 
-    cases: tuple[CaseInfo, ...]
+    cases: tuple[CaseInfo, ...] = ()
     problem: str | None = None
+    executed: bool = True
+    checks: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """Return "pass", "fail", or `NOT_EXECUTED`."""
+        if self.problem:
+            return "fail"
+        return "pass" if self.executed else NOT_EXECUTED
 
     @property
     def max_error(self) -> float | None:
@@ -214,8 +227,9 @@ class VerificationInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the results as plain data."""
-        return {
-            "status": "fail" if self.problem else "pass",
+        checks = {} if self.executed else {"checks": list(self.checks)}
+        return checks | {
+            "status": self.status,
             "problem": self.problem,
             "max_error": self.max_error,
             "psnr_db": self.psnr_db,
@@ -227,7 +241,8 @@ class VerificationInfo:
         """Read the entry; None for ``{"status": "off"}``."""
         if data.get("status") == "off":
             return None
-        return cls(tuple(CaseInfo(**_known(CaseInfo, case)) for case in data["cases"]), data["problem"])
+        cases = tuple(CaseInfo(**_known(CaseInfo, case)) for case in data["cases"])
+        return cls(cases, data["problem"], "checks" not in data, tuple(data.get("checks", ())))
 
 
 @dataclass(frozen=True)
@@ -357,7 +372,16 @@ def describe_file(format_name: str, temporary: Path, name: str, details: Mapping
 
 def tool_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that make artifacts."""
-    packages = ("srblocks", "torch", "onnx", "onnxscript", "onnxruntime", "tensorrt", "torch_tensorrt")
+    packages = (
+        "srblocks",
+        "torch",
+        "onnx",
+        "onnxscript",
+        "onnxruntime",
+        "tensorrt",
+        "tensorrt_rtx_cu13_libs",
+        "torch_tensorrt",
+    )
     found = {"python": platform.python_version()}
     for package in packages:
         with contextlib.suppress(metadata.PackageNotFoundError):

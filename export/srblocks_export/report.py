@@ -114,14 +114,19 @@ def table(reports: Sequence[ArtifactReport]) -> "Table":
             "[red]failed[/]" if report.error else "[green]ok[/]",
             escape(report.path.name) if report.path else report.format,
             f"{file.bytes / 1000:,.0f} kB" if file else "-",
-            ", ".join(_short(case.shape) for case in cases) or "not verified",
+            ", ".join(short_size(case.shape) for case in cases) or _unexecuted(report.verification),
             "-" if worst is None else f"{worst:.1e}",
             f"{report.seconds:.1f}",
         )
     return summary
 
 
-def _short(shape: Sequence[int]) -> str:
+def _unexecuted(verification: VerificationInfo | None) -> str:
+    return "not verified" if verification is None or verification.executed else verification.status
+
+
+def short_size(shape: Sequence[int]) -> str:
+    """Return the size of a batch of images as text, such as ``17x23`` or ``2 of 24x40``."""
     batch, _, height, width = shape
     return f"{height}x{width}" if batch == 1 else f"{batch} of {height}x{width}"
 

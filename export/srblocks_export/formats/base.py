@@ -77,7 +77,8 @@ class Format:
     """An export format.
 
     Its package has two modules, imported on use: ``exporter`` with ``write(net, path, context)``, which returns the
-    details of the file for the manifest ("warnings" among them become warnings of the export), and ``loader`` with
+    details of the file for the manifest ("warnings" among them become warnings of the export, "checks" part of the
+    verification of a file that cannot run here), and ``loader`` with
     ``read(path, **options)``, which returns `Loaded`.
 
     Attributes:
@@ -95,6 +96,8 @@ class Format:
         needs_compiler: building needs a C++ compiler.
         source: format whose file this one is made from.
         needs_range: is built for a bounded range of sizes and optimized for one of them.
+        builds_ahead: building needs none of the devices that run it.
+        build_options: fields of `BuildOptions` that apply.
         sidecar: the file embeds no manifest; its entry in manifest.json is read.
         load_options: options of `srblocks_export.runtime.load` that apply.
     """
@@ -113,6 +116,8 @@ class Format:
     needs_compiler: bool = False
     source: str | None = None
     needs_range: bool = False
+    builds_ahead: bool = False
+    build_options: tuple[str, ...] = ()
     sidecar: bool = False
     load_options: tuple[str, ...] = ()
 
@@ -140,6 +145,18 @@ class Format:
         if self.sidecar:
             options["entry"] = entry
         return importlib.import_module(f"{self.package}.loader").read(path, **options)
+
+    def inspect(self, path: Path, entry: Mapping[str, Any]) -> list[str]:
+        """Check an artifact that cannot run here as far as possible; return what was checked, one line each.
+
+        Args:
+            path: the file.
+            entry: its manifest entry.
+
+        Raises:
+            ExportError: the artifact is rejected.
+        """
+        raise NotImplementedError
 
     def source_details(self, source: Path, name: str, context: WriteContext) -> dict[str, Any]:
         """Return what the manifest records about the `source` file for builds of this format on another machine.
@@ -169,18 +186,23 @@ class Format:
         if self.min_torch and (found := metadata.version("torch")) and _major_minor(found) < self.min_torch:
             floor = ".".join(map(str, self.min_torch))
             return Missing(401, f"requires torch >= {floor}, found {found}", f'pip install "torch>={floor}"')
-        needed = (*(self.builds_with if build else ()), *self.requires)
+        modules = self.modules()
+        needed = (*(self.builds_with if build else ()), *modules)
         absent = [name for name in needed if importlib.util.find_spec(name) is None]
         if absent:
             return Missing(401, f"{', '.join(absent)} not installed", self.remedy)
         cuda = self.device(device) == "cuda"
-        if cuda and (problem := next(filter(None, map(_import_problem, self.requires)), None)):
+        if cuda and (problem := next(filter(None, map(_import_problem, modules)), None)):
             return Missing(401, problem, self.remedy)
-        if cuda and not _has_cuda():
+        if cuda and not (build and self.builds_ahead) and not _has_cuda():
             return Missing(402, "no usable CUDA device", "build and run it on a machine with an NVIDIA GPU")
         if build and self.needs_compiler and cxx_compiler() is None:
             return Missing(403, "no C++ compiler", "install g++ or clang++")
         return None
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the modules needed to run an artifact."""
+        return self.requires
 
     @property
     def remedy(self) -> str:

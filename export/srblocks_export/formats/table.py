@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import aoti, onnx, tensorrt, torch_export, torch_tensorrt, torchscript
+from . import aoti, onnx, tensorrt, tensorrt_rtx, torch_export, torch_tensorrt, torchscript
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .base import Format
 
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT for module in (torchscript, onnx, torch_export, aoti, tensorrt, torch_tensorrt)
+    module.FORMAT.name: module.FORMAT
+    for module in (torchscript, onnx, torch_export, aoti, tensorrt, tensorrt_rtx, torch_tensorrt)
 }
 """Formats by name, in the order of ``--help``."""
 

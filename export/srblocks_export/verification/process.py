@@ -72,6 +72,16 @@ class Worker:
             return replace(found, problem=f"at {'x'.join(map(str, failed.shape))}: {failed.problem}")
         return found
 
+    def inspect(self, path: Path, entry: dict[str, Any]) -> VerificationInfo:
+        """Check an artifact that no device here can run as far as its format can.
+
+        Args:
+            path: the file.
+            entry: its manifest.
+        """
+        answer = self._ask({"path": str(path.absolute()), "entry": entry})
+        return VerificationInfo((), answer.get("problem"), executed=False, checks=tuple(answer.get("checks", ())))
+
     def _stop(self) -> None:
         if self._process:
             self._process.kill()

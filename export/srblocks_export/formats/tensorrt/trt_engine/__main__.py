@@ -9,8 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .build import build_engine, write
-from .host import EngineError, Facts, host_facts, misfit
+from .build import BuiltEngine, build_engine
+from .errors import EngineError
+from .files import write
+from .host import Facts, compute_capability, header_problem, host_facts, misfit
+from .libraries import LIBRARIES, Library, installed_library
 from .locking import locked
 from .options import add_build_options, argument_type, build_options, parse_shape
 
@@ -25,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {__package__}",
-        description="Build a TensorRT engine from an ONNX file.",
+        description="Build an engine from an ONNX file with TensorRT or TensorRT for RTX.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -38,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(
             f"--{name}", type=argument_type(parse_shape), metavar="NxCxHxW", help="Default: from the manifest."
         )
+    parser.add_argument(
+        "--library",
+        choices=tuple(LIBRARIES),
+        help="What builds the engine. Default: by the suffix of the engine, or the one that is installed.",
+    )
     add_build_options(parser)
     parser.add_argument("--force", action="store_true", help="Overwrite an existing engine.")
     parser.add_argument(
@@ -49,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not args.onnx.name:
             raise EngineError(901, f"no such file: {args.onnx}", "pass the path of an ONNX file")
-        engine = args.engine or args.onnx.with_suffix(".engine")
-        print(_check(engine) if args.check else _build(args, engine))
+        library = _library(args)
+        engine = args.engine or args.onnx.with_suffix(library.suffix)
+        print(_check(engine, library) if args.check else _build(args, engine, library))
     except EngineError as error:
         print(f"trt_engine: {error}", file=sys.stderr)
         return error.number // 100
@@ -62,7 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _build(args: argparse.Namespace, engine: Path) -> str:
+def _library(args: argparse.Namespace) -> Library:
+    if args.library:
+        return LIBRARIES[args.library]
+    by_suffix = [each for each in LIBRARIES.values() if args.engine and args.engine.name.endswith(each.suffix)]
+    return max(by_suffix, key=lambda each: len(each.suffix)) if by_suffix else installed_library()
+
+
+def _build(args: argparse.Namespace, engine: Path, library: Library) -> str:
     if not args.onnx.is_file():
         raise EngineError(901, f"no such file: {args.onnx}", "pass the path of an ONNX file")
     if engine.exists() and not args.force:
@@ -74,21 +90,28 @@ def _build(args: argparse.Namespace, engine: Path) -> str:
         raise EngineError(901, f"{args.onnx} does not match its manifest entry", "export it again")
     _entries(engine.parent)
     profile = _profile(args, entry)
-    plan, facts = build_engine(args.onnx, profile, build_options(args))
-    write(engine, plan)
+    built = build_engine(args.onnx, profile, build_options(args), library=library)
+    for warning in built.warnings:
+        print(f"trt_engine: {warning}", file=sys.stderr)
+    write(engine, built.plan)
     if entry is None:
         return f"{engine} written; srblocks_export.runtime cannot load it, because {args.onnx} has no {MANIFEST}"
-    _record(engine, plan, entry, profile, facts, tf32=args.tf32)
+    _record(engine, built, entry, profile, library, tf32=args.tf32)
     return f"{engine} and {engine.parent / MANIFEST} written; not verified"
 
 
-def _check(engine: Path) -> str:
+def _check(engine: Path, library: Library) -> str:
     """Compare the manifest entry of an engine with this machine."""
     entry = _entry(engine)
     if entry is None:
         raise EngineError(901, f"{engine.parent / MANIFEST} does not list {engine.name}", "build it with this command")
-    if reason := misfit(entry["artifact"]["portability"], host_facts()):
+    made = entry["artifact"]["portability"]
+    ahead = "compute_capabilities" in made
+    here = host_facts(None if ahead else 0, library)
+    if reason := misfit(made, here) or header_problem(library.load(), engine.read_bytes()):
         raise EngineError(801, f"{engine.name}: {reason}", "build it again here from its ONNX file")
+    if ahead:
+        compute_capability()  # without a GPU the library only checks the header
     return f"{engine.name} fits this machine"
 
 
@@ -115,18 +138,25 @@ def _profile(args: argparse.Namespace, entry: Facts | None) -> list[tuple[int, .
 
 
 def _record(
-    engine: Path, plan: bytes, source: Facts, profile: list[tuple[int, ...]] | None, facts: Facts, *, tf32: bool
+    engine: Path,
+    built: BuiltEngine,
+    source: Facts,
+    profile: list[tuple[int, ...]] | None,
+    library: Library,
+    *,
+    tf32: bool,
 ) -> None:
     """Write the engine's manifest entry: that of its ONNX file with another file and sizes."""
     entry = json.loads(json.dumps(source))
     entry["artifact"] = {
         "file": engine.name,
-        "format": "trt",
-        "bytes": len(plan),
-        "sha256": hashlib.sha256(plan).hexdigest(),
+        "format": library.format,
+        "bytes": len(built.plan),
+        "sha256": hashlib.sha256(built.plan).hexdigest(),
         "extra_files": [],
-        "portability": facts,
+        "portability": built.facts,
     }
+    entry["warnings"] = list(built.warnings)
     entry["precision"]["tf32"] = tf32
     entry["verify"] = {"status": "off"}
     if profile:

@@ -1,109 +1,164 @@
-"""Build an engine from an ONNX file with the installed TensorRT.
+"""Build an engine from an ONNX file.
 
-Features are detected in the library, never inferred from its version.
+Features are detected in the library, never inferred from its name or version.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import sys
-import tempfile
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .host import EngineError, Facts, host_facts, import_tensorrt
+from .errors import EngineError
+from .files import write
+from .host import Facts, host_facts
+from .libraries import TENSORRT, Library, library_version
+from .logger import library_logger
 from .options import BuildOptions, Shape
+from .parsing import parse
 
 _LEVELS = {"same-cc": "SAME_COMPUTE_CAPABILITY", "ampere+": "AMPERE_PLUS"}
-_MEMORY = re.compile(r"out of memory|outofmemory|insufficient memory|could not find any implementation", re.IGNORECASE)
+_MEMORY = re.compile(
+    r"out of memory|outofmemory|insufficient memory|workspace limit|could not find any implementation", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class BuiltEngine:
+    """A built engine.
+
+    Attributes:
+        plan: the serialized engine.
+        facts: what a host must match, see `misfit`.
+        tensor_types: data type of every tensor of the network that was built, such as "HALF", by its name in the graph.
+        device_memory: bytes of device memory that running it needs; None if the library does not tell.
+        warnings: warnings of the library.
+    """
+
+    plan: bytes
+    facts: Facts
+    tensor_types: dict[str, str] = field(repr=False)
+    device_memory: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def build_engine(
-    onnx: Path, profile: Sequence[Shape] | None = None, options: BuildOptions | None = None, *, device: int = 0
-) -> tuple[bytes, Facts]:
-    """Build an engine on the GPU of this machine.
+    onnx: Path,
+    profile: Sequence[Shape] | None = None,
+    options: BuildOptions | None = None,
+    *,
+    library: Library = TENSORRT,
+    device: int = 0,
+) -> BuiltEngine:
+    """Build an engine: for the GPU of this machine, or ahead of time if the library can.
 
     Args:
         onnx: the model, with one input; the engine has its data types.
         profile: smallest, optimal and largest shape of the input; None for a model of one fixed shape.
         options: build options; None for the defaults.
-        device: index of the current GPU.
-
-    Returns:
-        The plan, and the facts that a host must match: `host_facts` and the compatibility options.
+        library: what builds it.
+        device: index of the GPU to build for, where the library builds for one.
 
     Raises:
-        EngineError: E401, E402 as in `host_facts`; E403, an option that this TensorRT lacks; E503, its parser rejects
-            the model; E202, shapes that do not fit; E701, too little memory; E702, TensorRT could not build the engine.
+        EngineError: E202, shapes that do not fit; E302, no folder for the timing cache; E401, the library is missing;
+            E402, no usable GPU; E403, an option that the library lacks; E503, its parser rejects the model; E701, too
+            little memory; E702, the engine cannot be built.
     """
     options = options or BuildOptions()
     cache_file = Path(options.timing_cache) if options.timing_cache else None
     if cache_file and not cache_file.parent.is_dir():
         raise EngineError(302, f"--timing-cache: no such folder: {cache_file.parent}", "create it, or choose another")
-    trt, facts = import_tensorrt(), host_facts(device)
-    logger = new_logger(trt)
+    trt = library.load()
+    targets = _targets(trt, options, library)
+    facts = host_facts(device if targets in ([], ["CURRENT"]) else None, library) | {"library": library.name}
+    logger = library_logger(trt)
+    logger.forget()
     try:
         builder = trt.Builder(logger)
     except TypeError as error:  # the factory returned nullptr
-        raise EngineError(402, f"TensorRT cannot use the GPU ({logger.last})", "check the CUDA driver") from error
+        raise EngineError(
+            402, f"{library.title} cannot use the GPU ({logger.reason})", "check the CUDA driver"
+        ) from error
     typed = hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
     kind = trt.NetworkDefinitionCreationFlag
     network = builder.create_network(1 << int(kind.STRONGLY_TYPED if typed else kind.EXPLICIT_BATCH))
-    parser = trt.OnnxParser(network, logger)
-    if not parser.parse(onnx.read_bytes(), str(onnx)):
-        reason = (
-            "; ".join(_parser_error(parser.get_error(number)) for number in range(parser.num_errors)) or logger.last
-        )
-        raise EngineError(503, f"TensorRT {trt.__version__} rejects {onnx.name}: {reason}", "use another TensorRT")
+    parse(trt, network, onnx.read_bytes(), library.title, logger)
     config = builder.create_builder_config()
-    if not typed and _has_half(trt, network):
+    tensor_types = _tensor_types(network)
+    if not typed and "HALF" in tensor_types.values():
         config.set_flag(trt.BuilderFlag.FP16)
-    cache = _configure(trt, config, options)
-    _set_profile(builder, config, network, profile)
-    plan = builder.build_serialized_network(network, config)
+    cache = _configure(trt, config, options, library)
+    _set_profile(builder, config, network, profile, library)
+    plan = _build(trt, builder, network, config, targets, logger, fixed=bool(options.compute_capabilities))
     if plan is None:
-        if _MEMORY.search(logger.last):
-            raise EngineError(701, f"TensorRT: {logger.last}", "lower --max, or raise --workspace")
-        raise EngineError(
-            702, f"TensorRT could not build the engine: {logger.last}", "try another --opt-level or TensorRT"
-        )
+        raise _failure(library, logger, options)
     if cache_file:
         try:
             write(cache_file, bytes(cache.serialize()))
         except OSError as error:  # the engine was built all the same
             print(f"trt_engine: cannot write {cache_file} ({error.strerror})", file=sys.stderr)
-    return bytes(plan), {**facts, "hardware": options.hardware, "version_compatible": options.version_compatible}
+    if not targets:
+        facts |= {"hardware": options.hardware, "version_compatible": options.version_compatible}
+    elif "compute_capability" not in facts:
+        facts["compute_capabilities"] = [f"{target[2:-1]}.{target[-1]}" for target in targets]
+    return BuiltEngine(bytes(plan), facts, tensor_types, logger.memory, tuple(logger.warnings))
 
 
-def new_logger(trt: Any) -> Any:
-    """Return a silent logger whose `last` is the last error, or else the last warning, since `forget` was called."""
+def _targets(trt: Any, options: BuildOptions, library: Library) -> list[str]:
+    """Return the names of the compute capabilities to build for; an empty list if the library builds for the GPU here.
 
-    class Logger(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.forget()
-
-        def forget(self) -> None:
-            self.error = self.warning = ""
-
-        @property
-        def last(self) -> str:
-            return self.error or self.warning or "no reason given"
-
-        def log(self, severity: Any, message: str) -> None:
-            if int(severity) <= int(trt.ILogger.Severity.ERROR):
-                self.error = str(message).strip()[:500]
-            elif int(severity) <= int(trt.ILogger.Severity.WARNING):
-                self.warning = str(message).strip()[:500]
-
-    return Logger()
+    Raises:
+        EngineError: E403, the library cannot build for these.
+    """
+    known = list(getattr(trt, "ComputeCapability", type("", (), {"__members__": {}})).__members__)
+    able = sorted((name for name in known if name.startswith("SM")), key=lambda name: int(name[2:]))
+    wanted = ["CURRENT" if name == "current" else f"SM{name.replace('.', '')}" for name in options.compute_capabilities]
+    if not able and not set(wanted) <= {"CURRENT"}:
+        cause = f"{library.title} {library_version(trt)} builds for the GPU of this machine alone"
+        raise EngineError(403, cause, "remove --compute-capability")
+    if unknown := [name for name in wanted if name not in known and able]:
+        names = ", ".join(f"{name[2:-1]}.{name[-1]}" for name in able)
+        cause = f"{library.title} {library_version(trt)} does not build for compute capability {unknown[0][2:-1]}.{unknown[0][-1]}"
+        raise EngineError(403, cause, f"use {names}")
+    return wanted or able if able else []
 
 
-def _configure(trt: Any, config: Any, options: BuildOptions) -> Any:
-    """Set the options; return the timing cache, or None."""
+def _build(
+    trt: Any, builder: Any, network: Any, config: Any, targets: list[str], logger: Any, *, fixed: bool
+) -> Any | None:
+    """Return the plan, or None; without `fixed`, remove the oldest GPUs from `targets` that cannot run the network."""
+    if not targets:
+        return builder.build_serialized_network(network, config)
+    while True:
+        config.num_compute_capabilities = len(targets)
+        for number, name in enumerate(targets):
+            config.set_compute_capability(trt.ComputeCapability.__members__[name], number)
+        plan = builder.build_serialized_network(network, config)
+        if plan is not None or fixed or len(targets) == 1 or _MEMORY.search(" ".join(logger.errors)):
+            return plan
+        excluded, reason = targets.pop(0), logger.reason
+        logger.forget()
+        logger.warnings.append(f"not for GPUs of compute capability {excluded[2:-1]}.{excluded[-1]}: {reason}")
+
+
+def _failure(library: Library, logger: Any, options: BuildOptions) -> EngineError:
+    if _MEMORY.search(" ".join(logger.errors)):
+        return EngineError(701, f"{library.title}: {logger.reason}", "lower --max, or raise --workspace")
+    cause = f"{library.title} could not build the engine: {logger.reason}"
+    remedy = "remove --version-compatible" if options.version_compatible else "try another --opt-level or TensorRT"
+    return EngineError(702, cause, remedy)
+
+
+def _configure(trt: Any, config: Any, options: BuildOptions, library: Library) -> Any:
+    """Set the options; return the timing cache, or None.
+
+    Raises:
+        EngineError: E403, the library lacks or ignores an option.
+    """
     if not options.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)  # set by default
     foreign = [int(source) for name, source in trt.TacticSource.__members__.items() if name.startswith("CU")]
@@ -118,21 +173,32 @@ def _configure(trt: Any, config: Any, options: BuildOptions) -> Any:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     if options.hardware != "none":
         level = getattr(trt.HardwareCompatibilityLevel, _LEVELS[options.hardware], None)
-        if level is None:
-            cause = f"TensorRT {trt.__version__} has no hardware compatibility {options.hardware}"
-            raise EngineError(403, cause, "use ampere+ or none, or TensorRT 10")
-        config.hardware_compatibility_level = level
-    if not options.timing_cache:
+        if level is not None:
+            config.hardware_compatibility_level = level
+        if level is None or config.hardware_compatibility_level != level:
+            cause = f"{library.title} {library_version(trt)} has no hardware compatibility {options.hardware}"
+            raise EngineError(403, cause, "remove --hardware-compat, or use another TensorRT")
+    return _timing_cache(config, options.timing_cache, trt, library)
+
+
+def _timing_cache(config: Any, path: str | None, trt: Any, library: Library) -> Any:
+    if not path:
         return None
-    file = Path(options.timing_cache)
-    cache = config.create_timing_cache(file.read_bytes() if file.is_file() else b"")
-    if cache is None or not config.set_timing_cache(cache, False):  # made by another GPU or version: start a new one
+    file = Path(path)
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        cache = config.create_timing_cache(file.read_bytes() if file.is_file() else b"")
+        taken = cache is not None and config.set_timing_cache(cache, False)
+    if any(issubclass(warning.category, DeprecationWarning) for warning in raised):  # caches have no effect any more
+        cause = f"{library.title} {library_version(trt)} has no timing cache"
+        raise EngineError(403, cause, "remove --timing-cache")
+    if not taken:  # made by another GPU or version: start a new one
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, False)
     return cache
 
 
-def _set_profile(builder: Any, config: Any, network: Any, profile: Sequence[Shape] | None) -> None:
+def _set_profile(builder: Any, config: Any, network: Any, profile: Sequence[Shape] | None, library: Library) -> None:
     if network.num_inputs != 1:
         raise EngineError(
             503, f"the model has {network.num_inputs} inputs, expected 1", "use a model with one image input"
@@ -152,36 +218,15 @@ def _set_profile(builder: Any, config: Any, network: Any, profile: Sequence[Shap
     chosen = builder.create_optimization_profile()
     chosen.set_shape(images.name, tuple(low), tuple(optimum), tuple(high))
     if config.add_optimization_profile(chosen) < 0:
-        raise EngineError(202, f"TensorRT rejects {' <= '.join(map(_text, profile))}", "use other shapes")
+        cause = f"{library.title} rejects {' <= '.join(map(_text, profile))}"
+        raise EngineError(202, cause, "use other shapes")
 
 
-def _has_half(trt: Any, network: Any) -> bool:
+def _tensor_types(network: Any) -> dict[str, str]:
     layers = (network.get_layer(number) for number in range(network.num_layers))
     outputs = (layer.get_output(number) for layer in layers for number in range(layer.num_outputs))
-    return any(output is not None and output.dtype == trt.DataType.HALF for output in outputs)
-
-
-def _parser_error(error: Any) -> str:
-    """Return the parser's message; later versions name the node."""
-    name = error.node_name() if hasattr(error, "node_name") else ""
-    return (f"{name} ({error.node_operator()}): " if name else "") + str(error.desc()).strip()
+    return {output.name: str(output.dtype).rpartition(".")[2] for output in outputs if output is not None}
 
 
 def _text(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file atomically."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        mask = os.umask(0o022)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()

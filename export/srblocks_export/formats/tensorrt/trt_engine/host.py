@@ -1,68 +1,43 @@
-"""Facts that an engine depends on: TensorRT's version, the GPU's compute capability, the operating system."""
+"""Facts that an engine depends on: the library's version, the GPU's compute capability, the operating system."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import importlib
 import os
 import platform
 import re
-import sys
-from collections.abc import Generator
 from typing import Any
+
+from .errors import EngineError, first_line
+from .libraries import TENSORRT, Library, library_version
+from .logger import library_logger
 
 Facts = dict[str, Any]
 
-
-class EngineError(Exception):
-    """An error with a number, a cause and a remedy; the hundreds of the number are the exit code."""
-
-    def __init__(self, number: int, cause: str, remedy: str) -> None:
-        super().__init__(f"E{number} {cause}; {remedy}")
-        self.number = number
-        self.cause = cause
-        self.remedy = remedy
-
-
-def import_tensorrt() -> Any:
-    """Return the installed TensorRT.
-
-    Raises:
-        EngineError: E401, it is not installed or does not load.
-    """
-    try:
-        with _lazy_binding():
-            return importlib.import_module("tensorrt")
-    except Exception as error:  # missing libraries raise ImportError, incompatible ones anything
-        raise EngineError(401, f"tensorrt does not load ({first_line(error)})", "pip install tensorrt") from error
+_DIAGNOSES = {
+    "VERSION_MISMATCH": "made by another version of the library",
+    "UNSUPPORTED_CC": "not built for the compute capability of this GPU",
+    "OLD_CUDA_DRIVER": "the CUDA driver is too old",
+    "OLD_CUDA_RUNTIME": "the CUDA runtime is too old",
+    "INSUFFICIENT_GPU_MEMORY": "this GPU has too little memory",
+    "MALFORMED_ENGINE": "not an engine of this version of the library, or damaged",
+    "CUDA_ERROR": "CUDA failed",
+}
 
 
-@contextlib.contextmanager
-def _lazy_binding() -> Generator[None, None, None]:
-    """Resolve symbols on first call: 8.6 links to symbols of cuBLAS and cuDNN that are not needed here."""
-    if not hasattr(sys, "setdlopenflags"):
-        yield
-        return
-    flags = sys.getdlopenflags()
-    sys.setdlopenflags(flags & ~os.RTLD_NOW | os.RTLD_LAZY)
-    try:
-        yield
-    finally:
-        sys.setdlopenflags(flags)
-
-
-def host_facts(device: int = 0) -> Facts:
-    """Return TensorRT's version, the GPU's compute capability and the operating system of this machine.
+def host_facts(device: int | None = 0, library: Library = TENSORRT) -> Facts:
+    """Return the library's version, the GPU's compute capability and the operating system of this machine.
 
     Args:
-        device: index of the GPU.
+        device: index of the GPU; None to leave it out.
+        library: the library.
 
     Raises:
-        EngineError: E401, no TensorRT; E402, no usable GPU.
+        EngineError: E401, the library is missing; E402, no usable GPU.
     """
     system = f"{platform.system()}-{platform.machine()}".lower()
-    return {"tensorrt": import_tensorrt().__version__, "compute_capability": compute_capability(device), "os": system}
+    facts = {"tensorrt": library_version(library.load()), "os": system}
+    return facts if device is None else facts | {"compute_capability": compute_capability(device)}
 
 
 def compute_capability(number: int = 0) -> str:
@@ -89,7 +64,12 @@ def compute_capability(number: int = 0) -> str:
 
 
 def misfit(made: Facts, here: Facts) -> str | None:
-    """Return why an engine with the facts `made` does not run on a machine with the facts `here`; None if it does."""
+    """Return why an engine does not run on a machine; None if it does.
+
+    Args:
+        made: facts of the engine.
+        here: `host_facts` of the machine.
+    """
     if made["os"] != here["os"]:
         return f"built on {made['os']}, this is {here['os']}"
     major = str(made["tensorrt"]).split(".", 1)[0]
@@ -98,19 +78,37 @@ def misfit(made: Facts, here: Facts) -> str | None:
             return f"built for TensorRT {made['tensorrt']} and later {major}.x, this is {here['tensorrt']}"
     elif made["tensorrt"] != here["tensorrt"]:
         return f"built by TensorRT {made['tensorrt']}, this is {here['tensorrt']}"
+    if "compute_capabilities" in made:  # built ahead of time: the library itself can tell, see `header_problem`
+        return None
+    return _gpu_misfit(made, here["compute_capability"])
+
+
+def _gpu_misfit(made: Facts, ours: str) -> str | None:
     if made.get("hardware") == "ampere+":
-        if _numbers(here["compute_capability"]) < [8, 0]:
-            return f"built for compute capability 8.0 and above, this GPU has {here['compute_capability']}"
-    elif made["compute_capability"] != here["compute_capability"]:
-        ours = here["compute_capability"]
+        if _numbers(ours) < [8, 0]:
+            return f"built for compute capability 8.0 and above, this GPU has {ours}"
+    elif made["compute_capability"] != ours:
         return f"built for a GPU of compute capability {made['compute_capability']}, this one has {ours}"
     return None
 
 
+def header_problem(trt: Any, plan: bytes) -> str | None:
+    """Return why the library rejects the header of a plan; None if it does not, or cannot tell.
+
+    Without a GPU, TensorRT for RTX still recognizes plans that are damaged or of another version.
+
+    Args:
+        trt: the module of a library.
+        plan: the serialized engine.
+    """
+    if not hasattr(trt.Runtime, "get_engine_validity"):
+        return None
+    validity, diagnostics = trt.Runtime(library_logger(trt)).get_engine_validity(plan)
+    if validity != trt.EngineValidity.INVALID:
+        return None
+    found = [name for name, bit in trt.EngineInvalidityDiagnostics.__members__.items() if int(bit) & diagnostics]
+    return ", ".join(_DIAGNOSES.get(name, name) for name in found) or None
+
+
 def _numbers(version: Any) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", str(version))]
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, at most 200 characters, or its type if it has no text."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -37,6 +37,20 @@ def parse_shape(text: str) -> Shape:
     return sizes
 
 
+def parse_capabilities(text: str) -> tuple[str, ...]:
+    """Parse compute capabilities such as "8.6,12.0"; "all" is an empty tuple.
+
+    Raises:
+        ValueError: the text is neither "all", "current" nor a list of capabilities.
+    """
+    names = tuple(name.strip() for name in text.lower().split(","))
+    if names == ("all",):
+        return ()
+    if names != ("current",) and not all(re.fullmatch(r"\d{1,2}\.\d", name) for name in names):
+        raise ValueError(f"invalid compute capability {text!r}, expected all, current, or a list such as 8.6,12.0")
+    return names
+
+
 def _option(default: Any, flag: str, text: str, **facts: Any) -> Any:
     return field(default=default, metadata={"flag": flag, "help": text, **facts})
 
@@ -53,6 +67,8 @@ class BuildOptions:
             "same-cc" (same compute capability) or "ampere+" (Ampere and later).
         version_compatible: also run with later TensorRT of the same major version.
         tf32: float32 layers may compute in TF32, with 10 bits of mantissa.
+        compute_capabilities: compute capabilities to build for, where the library builds ahead of time; ("current",) is
+            that of this machine's GPU, an empty tuple all that one engine can hold.
     """
 
     workspace: int | None = _option(
@@ -74,6 +90,13 @@ class BuildOptions:
         False, "--version-compatible", "Also run with later TensorRT of the same major version."
     )
     tf32: bool = _option(False, "--tf32", "Let float32 layers compute in TF32.")
+    compute_capabilities: tuple[str, ...] = _option(
+        (),
+        "--compute-capability",
+        "GPUs that TensorRT for RTX builds for: a list such as 8.6,12.0, or current (default: all).",
+        type=parse_capabilities,
+        metavar="LIST",
+    )
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,55 @@
+"""Engines of TensorRT and of TensorRT for RTX: formats that differ in the library that builds and runs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..base import Format
+from .trt_engine import TENSORRT, Library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from srblocks.network import Network
+
+    from ...manifest import ArtifactInfo
+    from ..base import Loaded, WriteContext
+
+
+@dataclass(frozen=True)
+class EngineFormat(Format):
+    """Plain engines (plans), built from the ONNX file of the same export.
+
+    Attributes:
+        library: the library that builds and runs them.
+    """
+
+    library: Library = TENSORRT
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the library's module: the installed one if there are several."""
+        return (self.library.module or self.library.modules[-1],)
+
+    def write(self, net: Network, path: Path, context: WriteContext) -> dict[str, Any]:
+        """Build the engine; see `srblocks_export.formats.tensorrt.exporter`."""
+        from . import exporter
+
+        return exporter.write(self, path, context)
+
+    def read(self, path: Path, *, entry: Mapping[str, Any] | None = None, **options: Any) -> Loaded:
+        """Load an engine; see `srblocks_export.formats.tensorrt.loader`."""
+        from . import loader
+
+        return loader.read(self, path, entry=entry, **options)
+
+    def inspect(self, path: Path, entry: Mapping[str, Any]) -> list[str]:
+        """Check an engine without a GPU; see `srblocks_export.formats.tensorrt.loader`."""
+        from . import loader
+
+        return loader.inspect(self, path, entry)
+
+    def hints(self, source: ArtifactInfo) -> Iterator[str]:
+        """Yield the command of the stand-alone builder."""
+        yield f"python -m {__package__}.trt_engine {source.file} --library {self.library.name}"
