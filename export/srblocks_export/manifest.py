@@ -372,16 +372,7 @@ def describe_file(format_name: str, temporary: Path, name: str, details: Mapping
 
 def tool_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that make artifacts."""
-    packages = (
-        "srblocks",
-        "torch",
-        "onnx",
-        "onnxscript",
-        "onnxruntime",
-        "tensorrt",
-        "tensorrt_rtx_cu13_libs",
-        "torch_tensorrt",
-    )
+    packages = ("srblocks", "torch", "onnx", "onnxscript", "onnxruntime", "tensorrt", "torch_tensorrt")
     found = {"python": platform.python_version()}
     for package in packages:
         with contextlib.suppress(metadata.PackageNotFoundError):

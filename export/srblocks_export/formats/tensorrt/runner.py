@@ -79,7 +79,7 @@ class Engine:
 
     def _new_context(self, trt: Any, cache_file: Path | None) -> Any:
         """Create the context; TensorRT for RTX compiles kernels while it runs, and captures CUDA graphs itself."""
-        config = self._engine.create_runtime_config() if hasattr(self._engine, "create_runtime_config") else None
+        config: Any = self._engine.create_runtime_config() if hasattr(self._engine, "create_runtime_config") else None
         if not hasattr(config, "create_runtime_cache"):
             return self._engine.create_execution_context()
         if cache_file:

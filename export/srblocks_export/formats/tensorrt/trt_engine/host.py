@@ -107,7 +107,7 @@ def header_problem(trt: Any, plan: bytes) -> str | None:
     if validity != trt.EngineValidity.INVALID:
         return None
     found = [name for name, bit in trt.EngineInvalidityDiagnostics.__members__.items() if int(bit) & diagnostics]
-    return ", ".join(_DIAGNOSES.get(name, name) for name in found) or None
+    return ", ".join(_DIAGNOSES.get(name) or str(name) for name in found) or None
 
 
 def _numbers(version: Any) -> list[int]:

@@ -12,7 +12,7 @@ _ECHO = ("[checkMacros.cpp", "[runner.cpp")
 _MEMORY = re.compile(r"Total (Activation|Weights) Memory: (\d+)")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def library_logger(trt: Any) -> Any:
     """Return the logger of a library, which is silent; a second one in the same process would be ignored.
 

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from .errors import EngineError, Rejection
-from .libraries import library_version
 
 _PREFIXES = ("Invalid Node - ", "[checkMacros.cpp")
 # A failed check is its condition in C++, sometimes followed by `&& "why"` or `: why`.
@@ -20,7 +19,7 @@ def parse(trt: Any, network: Any, model: bytes, title: str, logger: Any) -> None
         trt: the module of a library.
         network: the network definition.
         model: content of the ONNX file.
-        title: name of the library in messages.
+        title: name and version of the library in messages.
         logger: the logger of the builder.
 
     Raises:
@@ -34,8 +33,7 @@ def parse(trt: Any, network: Any, model: bytes, title: str, logger: Any) -> None
         found[0] = found[0]._replace(number=_first_unsupported(parser, model))
     rejections = list(dict.fromkeys(found))
     reason = ", ".join(map(str, rejections)) or logger.reason
-    cause = f"{title} {library_version(trt)}: {reason}"
-    raise EngineError(503, cause, "replace these operators, or use onnxruntime", rejections)
+    raise EngineError(503, f"{title}: {reason}", "replace these operators, or use onnxruntime", rejections)
 
 
 def _rejection(error: Any) -> Rejection:
