@@ -3,7 +3,7 @@
     make demo
 
 Exports the bundled FSRCNN x2 for RGB images to every format that this machine can build, verifies each file in a fresh
-process, and upscales a photograph with it. The photograph is NASA's portrait of Eileen Collins (public domain),
+process, and upscales a photograph with it. The TensorRT engine is built without a GPU, and runs on one. The photograph is NASA's portrait of Eileen Collins (public domain),
 downscaled by MATLAB's bicubic, so that the original is there for comparison. Writes the exported files, manifest.json
 and before-after.png to demo-output/.
 """
@@ -99,6 +99,10 @@ def main() -> int:
         if report.error or not report.manifest or not report.verification or not report.path:
             console.print(f"{report.format}: {report.error}", style="red", markup=False)
             continue
+        size = f"{report.manifest.artifact.bytes / 1000:.0f} kB"
+        if not report.verification.executed:
+            table.add_row(report.path.name, size, report.verification.status, "-", "-", "-", "-")
+            continue
         artifact = runtime.load(report.path)
         upscaled = upscale(artifact, lr)
         result = luma_psnr(upscaled, original)
@@ -106,7 +110,7 @@ def main() -> int:
         sizes = ", ".join("x".join(map(str, case.shape)) for case in report.verification.cases)
         table.add_row(
             report.path.name,
-            f"{report.manifest.artifact.bytes / 1000:.0f} kB",
+            size,
             sizes,
             f"{report.verification.max_error:.1e}",
             f"{result:.2f} dB",

@@ -10,24 +10,27 @@ from typing import Any
 from srblocks._utils.console import standard_output
 
 from .formats import FORMATS, cxx_compiler
+from .formats.tensorrt.trt_engine import TENSORRT_RTX
 
 _PACKAGES = (
     *("srblocks", "torch", "einops", "numpy", "safetensors"),
-    *("onnx", "onnxscript", "onnxruntime", "tensorrt", "tensorrt_rtx_bindings", "torch_tensorrt"),
+    *("onnx", "onnxscript", "onnxruntime", "tensorrt", "tensorrt_rtx", "torch_tensorrt"),
 )
 
 
 def survey() -> dict[str, Any]:
     """Return versions, devices and the state of every format as plain data."""
     owners = metadata.packages_distributions()
-    packages = {name: _version(name, owners) for name in _PACKAGES}
+    modules = {name: name for name in _PACKAGES} | {"tensorrt_rtx": TENSORRT_RTX.module or "tensorrt_rtx"}
+    packages = {name: _version(module, owners) for name, module in modules.items()}
     import torch
 
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    formats = {
-        name: {"ready": not found, "missing": found.what if found else None, "remedy": found.remedy if found else None}
-        for name, found in ((name, row.missing()) for name, row in FORMATS.items())
-    }
+    formats: dict[str, dict[str, Any]] = {}
+    for name, row in FORMATS.items():
+        found, to_run = row.missing(), row.missing(build=False)
+        formats[name] = {"ready": not found, "missing": found.what if found else None}
+        formats[name] |= {"remedy": found.remedy if found else None, "missing_to_run": to_run.what if to_run else None}
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -71,7 +74,8 @@ def _show(found: Mapping[str, Any]) -> None:
     table.add_row()
     for name, state in found["formats"].items():
         problem = f"[red]{escape(str(state['missing']))}[/]: {escape(str(state['remedy']))}"
-        table.add_row(f"--{name}", "[green]can be built here[/]" if state["ready"] else problem)
+        not_run = f", but not run: {escape(state['missing_to_run'])}" if state["missing_to_run"] else ""
+        table.add_row(f"--{name}", f"[green]can be built here[/]{not_run}" if state["ready"] else problem)
     _print(table)
 
 

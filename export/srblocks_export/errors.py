@@ -40,8 +40,9 @@ def invalid_option(error: ValueError) -> ExportError:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, at most 200 characters, or its type if it has no text."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    """Return the first line of an error's text, with the second one if it ends with a colon, or the error's type."""
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])[:200]
 
 
 def internal_error(failure: Exception, where: str = "") -> ExportError:

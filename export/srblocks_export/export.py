@@ -104,8 +104,10 @@ def _optimized(net: Network, config: ExportConfig) -> Network:
     if not config.optimize:
         return net
     sides = [side for shape in (config.shape, config.minimum, config.maximum) if shape for side in shape[2:]]
+    rows = [FORMATS[name].always_rewrites.get(config.precision, ()) for name in config.formats]
+    always = {rewrite for row in rows for rewrite in row}
     try:
-        return optimize(net, without=config.without, min_size=min(sides, default=None))
+        return optimize(net, without=config.without, always=always, min_size=min(sides, default=None))
     except ValueError as error:
         raise invalid_option(error) from error
 

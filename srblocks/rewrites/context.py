@@ -34,11 +34,13 @@ class RewriteContext:
 
     Args:
         net: the network; rewrites change it in place.
+        always: names of the rewrites to apply also where they do not pay off.
         min_size: H and W that the rewritten network must still accept, see `optimize`; None for no requirement.
     """
 
-    def __init__(self, net: Network, *, min_size: int | None = None) -> None:
+    def __init__(self, net: Network, *, always: frozenset[str] = frozenset(), min_size: int | None = None) -> None:
         self.net = net
+        self.always = always
         self.min_size = min_size
         self.decisions: list[Decision] = []
 

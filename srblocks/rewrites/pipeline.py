@@ -42,7 +42,9 @@ REWRITES: dict[str, Callable[[RewriteContext], None]] = {module.NAME: module.rew
 """Name of each rewrite -> the function that applies it, in order of application."""
 
 
-def optimize(net: Network, *, without: Collection[str] = (), min_size: int | None = None) -> Network:
+def optimize(
+    net: Network, *, without: Collection[str] = (), always: Collection[str] = (), min_size: int | None = None
+) -> Network:
     """Return a network that computes the same function with fewer operations and less memory.
 
     The result is for inference: in eval mode, at the one scale of `net`, with gradients of its weights disabled. It
@@ -54,6 +56,8 @@ def optimize(net: Network, *, without: Collection[str] = (), min_size: int | Non
     Args:
         net: the network; it is not changed.
         without: names of `REWRITES` to skip.
+        always: names of `REWRITES` to apply also where they do not pay off, for runtimes that lack what they replace.
+            It only has an effect for "transposed_convolution".
         min_size: H and W that the result must accept; rewrites that need larger images are skipped. None lets them
             raise `Network.min_size`, usually to 4.
 
@@ -71,10 +75,10 @@ def optimize(net: Network, *, without: Collection[str] = (), min_size: int | Non
         transposed_convolution: rewrote upsampler.deconv: 5x5 convolution to 4 channels and pixel shuffle x2
     """
     require_network(net, "optimize")
-    unknown = sorted(set(without) - set(REWRITES))
-    if unknown:
-        cause, available = f"unknown rewrite {', '.join(unknown)}", f"available: {', '.join(REWRITES)}"
-        raise ArgumentError(cause, available, argument="without")
+    for argument, given in (("without", without), ("always", always)):
+        if unknown := sorted(set(given) - set(REWRITES)):
+            cause, available = f"unknown rewrite {', '.join(unknown)}", f"available: {', '.join(REWRITES)}"
+            raise ArgumentError(cause, available, argument=argument)
     if net.rewrites is not None:
         raise ValueError("the network is already optimized; pass the original network")
     with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -82,7 +86,8 @@ def optimize(net: Network, *, without: Collection[str] = (), min_size: int | Non
         dtypes = {tensor.dtype for tensor in optimized.state_dict().values() if tensor.is_floating_point()}
         decisions = [Decision("optimize", "", False, "its weights have more than one dtype, or none")]
         if len(dtypes) == 1:
-            optimized, decisions = _rewrite(optimized, [name for name in REWRITES if name not in without], min_size)
+            names = [name for name in REWRITES if name not in without]
+            optimized, decisions = _rewrite(optimized, names, frozenset(always), min_size)
             optimized = optimized.to(dtypes.pop())
         if any(weight.ndim == 4 and not weight.is_contiguous() for weight in net.parameters()):
             optimized = optimized.to(memory_format=torch.channels_last)
@@ -93,7 +98,9 @@ def optimize(net: Network, *, without: Collection[str] = (), min_size: int | Non
     return optimized.eval().requires_grad_(False)
 
 
-def _rewrite(net: Network, names: list[str], min_size: int | None) -> tuple[Network, list[Decision]]:
+def _rewrite(
+    net: Network, names: list[str], always: frozenset[str], min_size: int | None
+) -> tuple[Network, list[Decision]]:
     """Apply the named rewrites in float64, except those that would change the function."""
     original = copy.deepcopy(net).double()
     for path, module in reversed(list(original.named_modules(remove_duplicate=False))):
@@ -104,7 +111,7 @@ def _rewrite(net: Network, names: list[str], min_size: int | None) -> tuple[Netw
         return net, [Decision("optimize", "", False, f"in float64, which rewrites require, {difference}")]
     rolled_back: list[Decision] = []
     while True:
-        context = RewriteContext(copy.deepcopy(original), min_size=min_size)
+        context = RewriteContext(copy.deepcopy(original), always=always, min_size=min_size)
         failed = next((name for name in names if not _apply(context, name, check, rolled_back)), None)
         if failed is None:
             return context.net, [*context.decisions, *rolled_back]

@@ -5,8 +5,9 @@ the phases of one input position form its own output block, and nothing is cropp
 the transposed kernel starts, which can need a smaller kernel, and the surplus is cropped. The form with the smaller
 kernel is used, the aligned one if they are equal.
 
-The rewrite applies to outputs with few channels, as at the end of FSRCNN, and to stride 1. Transposed convolutions of
-wide features are kept; for them the channels_last memory format is the alternative (`srblocks.to_precision`).
+By default, the rewrite applies to outputs with few channels, as at the end of FSRCNN, and to stride 1. Transposed
+convolutions of wide features are kept; for them the channels_last memory format is the alternative
+(`srblocks.to_precision`).
 """
 
 import torch
@@ -34,7 +35,7 @@ def rewrite(context: RewriteContext) -> None:
         excess = parent.excess if is_exactly(parent, DeconvUp) else 0
         if not _is_upscaling(module, excess):
             context.declined(NAME, path, "its output size is not exactly stride times its input size")
-        elif module.stride[0] > 1 and module.out_channels > IMAGE_CHANNELS:
+        elif module.stride[0] > 1 and module.out_channels > IMAGE_CHANNELS and NAME not in context.always:
             context.declined(NAME, path, "it upscales wide features; consider the channels_last memory format")
         else:
             new = _rewritten(module)

@@ -23,6 +23,7 @@ from srblocks_export.config import ExportConfig
 from srblocks_export.export import network_shapes
 from srblocks_export.formats import FORMATS, WriteContext
 from srblocks_export.formats.tensorrt.lint import Finding, lint
+from srblocks_export.formats.tensorrt.trt_engine import TENSORRT_RTX
 from srblocks_export.manifest import describe
 from srblocks_export.shapes import Shapes
 
@@ -34,6 +35,9 @@ TORCH = tuple(int(part) for part in torch.__version__.split(".")[:2])
 TOO_NEW = [name for name, row in FORMATS.items() if row.min_torch and row.min_torch > TORCH]
 """Formats that require a newer torch."""
 needs_torch_export = pytest.mark.skipif("pt2" in TOO_NEW, reason="needs torch >= 2.11: run it with the default torch")
+needs_rtx = pytest.mark.skipif(
+    TENSORRT_RTX.module is None, reason='needs TensorRT for RTX: pip install "srblocks[trt-rtx]"'
+)
 PORTABLE = [name for name, row in FORMATS.items() if row.portable and name not in TOO_NEW]
 CASES = int(os.environ.get("SRBLOCKS_CASES", "1"))
 """Factor for the number of random cases in property, fault and fuzz tests, set by `make test-thorough`."""

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import io
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -98,6 +98,7 @@ class Format:
         needs_range: is built for a bounded range of sizes and optimized for one of them.
         builds_ahead: building needs none of the devices that run it.
         build_options: fields of `BuildOptions` that apply.
+        always_rewrites: precision -> rewrites to apply also where they do not pay off, see `srblocks.optimize`.
         sidecar: the file embeds no manifest; its entry in manifest.json is read.
         load_options: options of `srblocks_export.runtime.load` that apply.
     """
@@ -118,6 +119,7 @@ class Format:
     needs_range: bool = False
     builds_ahead: bool = False
     build_options: tuple[str, ...] = ()
+    always_rewrites: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     sidecar: bool = False
     load_options: tuple[str, ...] = ()
 

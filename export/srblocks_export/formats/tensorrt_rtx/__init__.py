@@ -22,6 +22,7 @@ FORMAT = EngineFormat(
     needs_range=True,
     builds_ahead=True,
     build_options=("workspace", "optimization_level", "tf32", "compute_capabilities"),
+    always_rewrites={"bf16": ("transposed_convolution",)},  # the library has no transposed convolution in bf16
     sidecar=True,
     load_options=("cuda_graph", "reuse_output"),
     library=TENSORRT_RTX,

@@ -51,7 +51,9 @@ def dynamic_shapes(shapes: Shapes, *, proven: bool = True) -> tuple[dict[int, An
     for axis, name, multiple in ((0, "batch", 1), (2, "height", shapes.multiple), (3, "width", shapes.multiple)):
         low, high = shapes.minimum[axis], shapes.maximum[axis]
         if low != high and not proven:
-            dims[axis] = Dim.DYNAMIC(min=low, max=high) if callable(Dim.DYNAMIC) else Dim.DYNAMIC  # torch 2.7
+            # torch.export takes 1 to 2 for a fixed size of 2.
+            limit = None if high is None else max(high, 3)
+            dims[axis] = Dim.DYNAMIC(min=low, max=limit) if callable(Dim.DYNAMIC) else Dim.DYNAMIC  # torch 2.7
         elif low != high:
             limit = None if high is None else high // multiple
             dim = Dim(name, min=-(-low // multiple), max=limit)

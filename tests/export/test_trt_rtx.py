@@ -1,0 +1,115 @@
+"""Engines of TensorRT for RTX for every network, built by the real library without a GPU."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import TensorProto
+
+from helpers.small_networks import narrow_arguments
+from helpers.support import needs_rtx, tensorrt_findings, trained_alike
+from srblocks import create_network, optimize, to_precision
+from srblocks.network import Network
+from srblocks.networks import network_specs
+from srblocks.registry import NetworkSpec
+from srblocks_export.config import ExportConfig
+from srblocks_export.export import network_shapes
+from srblocks_export.formats import FORMATS, WriteContext
+from srblocks_export.formats.tensorrt.trt_engine import TENSORRT_RTX, BuildOptions, build_engine
+from srblocks_export.manifest import describe, describe_file
+from srblocks_export.shapes import Shapes
+from srblocks_export.verification.inputs import References
+from srblocks_export.verification.process import Worker
+
+pytestmark = needs_rtx
+
+TARGET = FORMATS["trt-rtx"]
+FULL_DEPTH = ("srcnn", "espcn", "lapsrn", "dbpn_ss", "dsrn")
+"""One network of each framework."""
+SHALLOWER = {"csnln": {"depth": 1}, "dbpn_res_mr64_3": {"stages": 2}, "rdn": {"depth": 1, "layers": 1}}
+TURING_LACKS = ("csnln", "san")
+"""Networks with products of float32 matrices, which GPUs of compute capability 7.5 do not have."""
+
+
+def small(spec: NetworkSpec) -> Network:
+    """Return a narrow network of the registry; it is also shallow unless it represents its framework."""
+    arguments: dict[str, Any] = {} if spec.name in FULL_DEPTH else {**spec.reduced, **SHALLOWER.get(spec.name, {})}
+    if "value_range" in spec.arguments():
+        arguments["value_range"] = 1.0
+    return trained_alike(create_network(spec.name, scale=min(spec.scales), **narrow_arguments(spec), **arguments))
+
+
+def is_usual(spec: NetworkSpec) -> bool:
+    return next(each for each in network_specs() if each.constructor[0] == spec.constructor[0]) is spec
+
+
+def test_one_network_of_each_framework_has_its_full_depth() -> None:
+    frameworks = {spec.name: spec.framework for spec in network_specs()}
+    assert {frameworks[name] for name in FULL_DEPTH} == set(frameworks.values())
+
+
+def test_engines_of_every_network(spec: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
+    net = small(spec)
+    optimized = optimize(net)
+    for precision in ("fp32", "fp16"):
+        config = ExportConfig(formats=("trt-rtx",), out=tmp_path, precision=precision, maximum=maximum(optimized))
+        shapes = network_shapes(optimized, config)
+        half = precision == "fp16"
+        source = tmp_path / f"{precision}.onnx"
+        verified = half and is_usual(spec)
+        metadata = describe(net, shapes).to_dict() if verified else {}
+        context = WriteContext(shapes, metadata, config, source=source)
+        converted = to_precision(optimized, precision) if half else optimized
+        FORMATS["onnx"].write(converted, source, context)
+        check_graph(source, half=half)
+        path = tmp_path / f"{precision}.rtx.engine"
+        details = TARGET.write(converted, path, context)
+        capabilities = details["portability"]["compute_capabilities"]
+        lacking = not half and spec.name in TURING_LACKS
+        assert capabilities[0] == ("8.0" if lacking else "7.5")
+        assert len(details["warnings"]) == lacking, details["warnings"]
+        checks = " ".join(details["checks"])
+        assert ("HALF" in checks, "parsed and built by TensorRT for RTX" in checks) == (half, True)
+        assert details["device_memory"] > 0
+        entry = {"artifact": describe_file("trt-rtx", path, path.name, details).to_dict()}
+        assert "accepts the header" in TARGET.inspect(path, entry)[0]
+        if verified:
+            check_onnx(source, net, shapes, worker, config)
+
+
+def maximum(net: Network) -> tuple[int, int, int, int]:
+    side = -(-net.min_size // net.size_multiple) * net.size_multiple
+    return 2, net.image_channels, side + 10 * net.size_multiple, side + 14 * net.size_multiple
+
+
+def check_graph(source: Path, *, half: bool) -> None:
+    """Check that the graph has the types of its precision and only operators that every TensorRT supports."""
+    assert tensorrt_findings(source) == []
+    graph = onnx.load(source).graph
+    weights = {tensor.data_type for tensor in graph.initializer if tensor.name.startswith("net.")}
+    assert weights == ({TensorProto.FLOAT16} if half else weights & {TensorProto.FLOAT})
+    kinds = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
+    assert kinds == [TensorProto.FLOAT] * 2
+
+
+def check_onnx(source: Path, net: Network, shapes: Shapes, worker: Worker, config: ExportConfig) -> None:
+    """Compare the ONNX file with the network in float32."""
+    result = worker.verify(source, References(net, shapes, source.parent), *config.bounds)
+    assert result.problem is None
+    assert len({tuple(case.shape[2:]) for case in result.cases}) >= 3
+
+
+def test_plans_repeat(tmp_path: Path) -> None:
+    net = optimize(small(next(spec for spec in network_specs() if spec.name == "fsrcnn")))
+    for shape, maximum_shape in (((1, 1, 24, 32), None), (None, (2, 1, 24, 32))):
+        config = ExportConfig(formats=("trt-rtx",), out=tmp_path, shape=shape, maximum=maximum_shape)
+        shapes = network_shapes(net, config)
+        source = tmp_path / "net.onnx"
+        FORMATS["onnx"].write(net, source, WriteContext(shapes, {}, config))
+        profile = None if shapes.static else shapes.profile
+        first, second = (build_engine(source, profile, library=TENSORRT_RTX).plan for _ in range(2))
+        assert len(first) == len(second)
+        assert first == second or not shapes.static  # a few bytes of dynamic plans differ
+        newest = build_engine(source, profile, BuildOptions(compute_capabilities=("12.0",)), library=TENSORRT_RTX)
+        assert newest.plan != first
