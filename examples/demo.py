@@ -3,9 +3,9 @@
     make demo
 
 Exports the bundled FSRCNN x2 for RGB images to every format that this machine can build, verifies each file in a fresh
-process, and upscales a photograph with it. The TensorRT engine is built without a GPU, and runs on one. The photograph is NASA's portrait of Eileen Collins (public domain),
-downscaled by MATLAB's bicubic, so that the original is there for comparison. Writes the exported files, manifest.json
-and before-after.png to demo-output/.
+process, and upscales a photograph with it. The TensorRT engine is built without a GPU, and runs on one. The photograph
+is NASA's portrait of Eileen Collins (public domain), downscaled by MATLAB's bicubic, so that the original is there for
+comparison. Writes the exported files, manifest.json and before-after.png to demo-output/.
 """
 
 import statistics

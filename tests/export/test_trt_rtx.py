@@ -1,6 +1,5 @@
 """Engines of TensorRT for RTX for every network, built by the real library without a GPU."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
