@@ -9,11 +9,14 @@ import torch
 from PIL import Image
 
 from helpers import tensorrt_standin
-from helpers.support import run
+from helpers.support import needs_rtx, run
 from srblocks.evaluate.cli import main as evaluate
 from srblocks_export import formats, runtime
 from srblocks_export.formats import FORMATS, base
+from srblocks_export.formats.tensorrt import exporter as tensorrt_exporter
 from srblocks_export.formats.tensorrt import trt_engine
+from srblocks_export.formats.tensorrt.trt_engine import TENSORRT_RTX, BuiltEngine, host_facts
+from srblocks_export.manifest import Manifest
 from srblocks_export.runtime import ExportError
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
@@ -39,7 +42,8 @@ def test_without_tensorrt_onnx_and_build_commands_are_written(
     assert code == 4
     assert err.count("E4") == 1
     assert f"E401 trt: tensorrt not installed; {stem}.onnx was written; pip install" in err
-    assert f"any of them: python -m srblocks_export.formats.tensorrt.trt_engine {stem}.onnx\n" in out
+    command = f"python -m srblocks_export.formats.tensorrt.trt_engine {stem}.onnx --library tensorrt"
+    assert f"any of them: {command}\n" in out
     common = f"trtexec --onnx={stem}.onnx --saveEngine={stem}.engine"
     common += " --minShapes=lr:1x1x8x8 --optShapes=lr:1x1x24x32 --maxShapes=lr:1x1x24x32 --noTF32"
     flag = {"fp32": "", "fp16": " --fp16"}[precision]
@@ -92,14 +96,15 @@ def test_broken_tensorrt_installation_is_reported(
     assert (missing.number, missing.what) == (401, "tensorrt does not load (libnvinfer.so.11: cannot open)")
     assert capsys.readouterr().out == ""
     with pytest.raises(trt_engine.EngineError, match=r"E401 tensorrt does not load \(libnvinfer.so.11"):
-        trt_engine.import_tensorrt()
+        trt_engine.TENSORRT.load()
 
 
 def test_check_env_lists_missing_packages(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--check-env", "--trt", "--json")
     assert code == 4
     state = json.loads(out)["formats"]["trt"]
-    assert state == {"ready": False, "missing": "tensorrt not installed", "remedy": 'pip install "srblocks[trt]"'}
+    missing, remedy = "tensorrt not installed", 'pip install "srblocks[trt]"'
+    assert state == {"ready": False, "missing": missing, "remedy": remedy, "missing_to_run": missing}
     code, out, _ = run(capsys, "--check-env", "--torch-trt")
     assert code == 4
     assert 'tensorrt, torch_tensorrt not installed: pip install "srblocks[trt]"' in " ".join(out.split())
@@ -113,11 +118,70 @@ def test_dry_run_lists_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert list(tmp_path.iterdir()) == []
 
 
-def test_loading_an_engine_requires_tensorrt(tmp_path: Path) -> None:
-    (tmp_path / "x.engine").write_bytes(b"plan")
-    with pytest.raises(ExportError, match=r"E401 trt artifacts cannot run here: tensorrt not installed") as caught:
-        runtime.load(tmp_path / "x.engine")
-    assert caught.value.exit_code == 4
+def test_loading_an_engine_requires_its_library(tmp_path: Path) -> None:
+    for name, suffix, module in (("trt", ".engine", "tensorrt"), ("trt-rtx", ".rtx.engine", "tensorrt_rtx_bindings")):
+        (tmp_path / f"x{suffix}").write_bytes(b"plan")
+        message = rf'E401 {name} artifacts cannot run here: {module} not installed; pip install "srblocks\[{name}\]"'
+        with pytest.raises(ExportError, match=message) as caught:
+            runtime.load(tmp_path / f"x{suffix}")
+        assert caught.value.exit_code == 4
+
+
+@needs_rtx
+def test_engine_without_a_gpu_is_built_and_inspected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(formats.base, "_has_cuda", lambda: False)
+    code, out, err = run(capsys, "--trt-rtx", "--precision", "fp16", "-o", tmp_path, *SIZES)
+    assert (code, err) == (0, "")
+    assert "built, not executed" in out
+    engine = tmp_path / "fsrcnn_x2_fp16_dyn.rtx.engine"
+    entries = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
+    (entry,) = (each for each in entries if each["artifact"]["file"] == engine.name)
+    assert entry["verify"]["status"] == "built, not executed"
+    assert (entry["verify"]["cases"], entry["verify"]["problem"]) == ([], None)
+    parsed, types, executed, read_back = entry["verify"]["checks"]
+    assert parsed.startswith("parsed and built by TensorRT for RTX 1.")
+    assert "HALF" in types
+    assert executed.startswith("onnx file executed at ")
+    assert "accepts the header" in read_back
+    assert set(entry["artifact"]["portability"]) == {"library", "tensorrt", "os", "compute_capabilities"}
+    found = Manifest.from_dict(entry).verification
+    assert found is not None
+    assert (found.executed, found.to_dict()) == (False, entry["verify"])
+    with pytest.raises(ExportError, match=r"E402 trt-rtx artifacts cannot run here: no usable CUDA device"):
+        runtime.load(engine)
+    code, out, err = run(capsys, "--check-env", "--trt-rtx")
+    assert code == 0
+    assert "can be built here, but not run: no usable CUDA device" in out
+
+
+@needs_rtx
+def test_engine_that_cannot_be_read_back_is_rejected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(formats.base, "_has_cuda", lambda: False)
+    damaged = BuiltEngine(b"plan" * 40, host_facts(None, TENSORRT_RTX) | {"compute_capabilities": ["8.6"]}, {})
+    monkeypatch.setattr(tensorrt_exporter, "build_engine", lambda *args, **options: damaged)
+    code, _, err = run(capsys, "--trt-rtx", "-o", tmp_path, *SIZES, "--verify", "one")
+    assert code == 6
+    assert "E601 trt-rtx: E801" in err
+    assert "not an engine of this version of the library, or damaged" in err
+    assert "fsrcnn_x2_fp32_dyn.rtx.engine.rejected" in {path.name for path in tmp_path.iterdir()}
+
+
+@needs_rtx
+def test_failed_build_keeps_the_onnx_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    code, _, err = run(capsys, "--trt-rtx", "--workspace", "1MiB", "-o", tmp_path, *SIZES, "--verify", "off")
+    assert code == 7
+    assert "E701 trt-rtx: TensorRT for RTX: " in err
+    assert "lower --max, or raise --workspace" in err
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".onnx"]
 
 
 def test_exit_4_without_a_compiler(

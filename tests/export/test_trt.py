@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from helpers.cuda_standin import export_engine, imitate, small_network
 from helpers.support import relative_error, run
 from helpers.tensorrt_parts import memory
 from helpers.tensorrt_standin import MAJORS, Standin
-from srblocks.network import Network
 from srblocks_export import runtime
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError, InputError
@@ -93,9 +91,19 @@ def test_default_profile() -> None:
 def test_options_without_effect_are_rejected() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"formats": ("trt",), "optimum": (1, 3, 9, 9), "maximum": (1, 3, 8, 8)}, r"E202 --opt: .* height 9 is"),
-        ({"formats": ("onnx",), "optimum": (1, 3, 9, 9)}, r"E200 --opt and .* have no effect with --onnx"),
-        ({"formats": ("pt2",), "engine": BuildOptions(workspace=1)}, r"E200 .* have no effect with --pt2"),
-        ({"formats": ("trt",), "precision": "bf16"}, r"E200 --trt does not support bf16"),
+        (
+            {"formats": ("onnx",), "optimum": (1, 3, 9, 9)},
+            r"E200 --opt has no effect with --onnx; .* --trt or --trt-rtx",
+        ),
+        ({"formats": ("pt2",), "engine": BuildOptions(workspace=1)}, r"E200 --workspace has no effect with --pt2"),
+        (
+            {"formats": ("trt-rtx",), "engine": BuildOptions(timing_cache="t")},
+            r"E200 --timing-cache has no effect with --trt-rtx; remove it, or use --trt or --torch-trt",
+        ),
+        (
+            {"formats": ("trt",), "engine": BuildOptions(compute_capabilities=("8.6",))},
+            r"E200 --compute-capability has no effect with --trt; remove it, or use --trt-rtx",
+        ),
         ({"formats": ("pt2",), "device": "cuda"}, r"E200 --device cuda has no effect with --pt2"),
         ({"formats": ("aoti",), "engine": BuildOptions(tf32=True)}, r"E200 --tf32 has no effect with --aoti"),
         (
@@ -153,31 +161,3 @@ def test_command_line_options_reach_tensorrt(
     assert (onnx["format"], engine["format"]) == ("onnx", "trt")
     assert engine["manifest"]["precision"]["tf32"] is True
     assert engine["manifest"]["artifact"]["portability"]["hardware"] == "ampere+"
-
-
-class Folding(Network):
-    """Network that ends in F.fold, which TensorRT's parser does not support."""
-
-    def __init__(self) -> None:
-        super().__init__(scale=2, image_channels=1)
-        self.fold = Fold()
-
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.fold(lr)
-
-
-class Fold(nn.Module):
-    def forward(self, lr: Tensor) -> Tensor:
-        height, width = lr.shape[-2:]
-        values = lr.reshape(lr.shape[0], 1, -1).expand(-1, 4, -1)
-        return nn.functional.fold(values, (2 * height, 2 * width), 2, stride=2)
-
-
-def test_unsupported_operators_are_found_before_the_build(newest: Standin, tmp_path: Path) -> None:
-    onnx, engine = export_engine(tmp_path, Folding().eval())
-    assert onnx.error is None
-    assert engine.error is not None
-    assert engine.error.number == 503
-    assert "Col2Im" in str(engine.error)
-    assert "module fold" in str(engine.error)
-    assert "parse" not in newest.made

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import pytest
 from onnx import TensorProto
 
+from helpers.onnx_graphs import check_node_names
 from helpers.small_networks import narrow_arguments
 from helpers.support import needs_rtx, tensorrt_findings, trained_alike
 from srblocks import create_network, optimize, to_precision
@@ -26,46 +28,59 @@ pytestmark = needs_rtx
 TARGET = FORMATS["trt-rtx"]
 FULL_DEPTH = ("srcnn", "espcn", "lapsrn", "dbpn_ss", "dsrn")
 """One network of each framework."""
-SHALLOWER = {"csnln": {"depth": 1}, "dbpn_res_mr64_3": {"stages": 2}, "rdn": {"depth": 1, "layers": 1}}
+SHALLOWER: dict[str, dict[str, int]] = {
+    "csnln": {"depth": 1},
+    "dbpn_res_mr64_3": {"stages": 2},
+    **dict.fromkeys(("rdn", "rdn_a"), {"depth": 1, "layers": 1}),
+    "san": {"groups": 1},
+}
+"""Arguments of networks that take long to export even if they are reduced."""
+SAME_WHEN_SHALLOW = {"dbpn_ll": "dbpn", "rdn_a": "rdn"}
+NAMED = ("drcn", "rcan", "dbpn_ss")
+"""Networks to check the names of nodes of: shared weights, channel attention, up- and downsampling."""
 TURING_LACKS = ("csnln", "san")
 """Networks with products of float32 matrices, which GPUs of compute capability 7.5 do not have."""
 
 
 def small(spec: NetworkSpec) -> Network:
-    """Return a narrow network of the registry; it is also shallow unless it represents its framework."""
+    """Return a narrow network; it is also shallow unless it represents its framework."""
     arguments: dict[str, Any] = {} if spec.name in FULL_DEPTH else {**spec.reduced, **SHALLOWER.get(spec.name, {})}
     if "value_range" in spec.arguments():
         arguments["value_range"] = 1.0
     return trained_alike(create_network(spec.name, scale=min(spec.scales), **narrow_arguments(spec), **arguments))
 
 
-def is_usual(spec: NetworkSpec) -> bool:
-    return next(each for each in network_specs() if each.constructor[0] == spec.constructor[0]) is spec
+def test_networks_are_covered() -> None:
+    specs = {spec.name: spec for spec in network_specs()}
+    assert {specs[name].framework for name in FULL_DEPTH} == {spec.framework for spec in specs.values()}
+    for name, other in SAME_WHEN_SHALLOW.items():
+        assert small(specs[name]).config == small(specs[other]).config
 
 
-def test_one_network_of_each_framework_has_its_full_depth() -> None:
-    frameworks = {spec.name: spec.framework for spec in network_specs()}
-    assert {frameworks[name] for name in FULL_DEPTH} == set(frameworks.values())
-
-
-def test_engines_of_every_network(spec: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
-    net = small(spec)
+@pytest.mark.parametrize(
+    "each",
+    [pytest.param(spec, id=spec.name) for spec in network_specs() if spec.name not in SAME_WHEN_SHALLOW],
+)
+def test_engines_of_every_network(each: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
+    net = small(each)
     optimized = optimize(net)
     for precision in ("fp32", "fp16"):
         config = ExportConfig(formats=("trt-rtx",), out=tmp_path, precision=precision, maximum=maximum(optimized))
         shapes = network_shapes(optimized, config)
         half = precision == "fp16"
         source = tmp_path / f"{precision}.onnx"
-        verified = half and is_usual(spec)
+        verified = each.name in (*FULL_DEPTH, *NAMED)
         metadata = describe(net, shapes).to_dict() if verified else {}
         context = WriteContext(shapes, metadata, config, source=source)
         converted = to_precision(optimized, precision) if half else optimized
         FORMATS["onnx"].write(converted, source, context)
         check_graph(source, half=half)
+        if half and each.name in NAMED:
+            check_node_names(converted, onnx.load(source).graph)
         path = tmp_path / f"{precision}.rtx.engine"
         details = TARGET.write(converted, path, context)
         capabilities = details["portability"]["compute_capabilities"]
-        lacking = not half and spec.name in TURING_LACKS
+        lacking = not half and each.name in TURING_LACKS
         assert capabilities[0] == ("8.0" if lacking else "7.5")
         assert len(details["warnings"]) == lacking, details["warnings"]
         checks = " ".join(details["checks"])

@@ -4,21 +4,18 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
 import torch
-from onnx import GraphProto, TensorProto
 from torch import Tensor, nn
 
-from helpers.small_networks import narrow_arguments
+from helpers.onnx_graphs import check_node_names
 from helpers.support import tensorrt_findings, trained_alike, write_artifact
 from srblocks import create_network, optimize, to_precision
 from srblocks.network import Network
-from srblocks.networks import network_spec, network_specs
-from srblocks.registry import NetworkSpec
+from srblocks.networks import network_spec
 from srblocks_export.config import ExportConfig
 from srblocks_export.export import network_shapes
 from srblocks_export.shapes import Shapes
@@ -33,56 +30,10 @@ def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
     return folder / "net.onnx"
 
 
-# Interpolation with shared weights, channel attention, and up- and downsampling; the other networks are slow tests.
-REPRESENTATIVES = ("drcn", "rcan", "dbpn_ss")
-
-
 def reduced(name: str, **channels: int) -> Network:
     spec = network_spec(name)
     config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
     return trained_alike(create_network(name, scale=min(spec.scales), **spec.reduced, **channels, **config))
-
-
-@pytest.mark.parametrize(
-    "each",
-    [pytest.param(spec, marks=[] if spec.name in REPRESENTATIVES else [pytest.mark.slow]) for spec in network_specs()],
-    ids=lambda spec: spec.name,
-)
-def test_typed_graph_supports_every_tensorrt(each: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
-    net = reduced(each.name, **narrow_arguments(each))
-    half = to_precision(optimize(net), "fp16")
-    request = ExportConfig(formats=("onnx",), out=tmp_path, precision="fp16")
-    shapes = network_shapes(half, request)
-    _, c, h, w = shapes.minimum
-    shapes = replace(shapes, maximum=(3, c, h + 10 * shapes.multiple, w + 14 * shapes.multiple))
-    path = write(half, tmp_path, shapes)
-    assert tensorrt_findings(path) == []
-    graph = onnx.load(path).graph
-    if each.name in REPRESENTATIVES:
-        check_node_names(half, graph)
-    weights = {tensor.data_type for tensor in graph.initializer if tensor.name.startswith("net.")}
-    assert weights == {TensorProto.FLOAT16}
-    kinds = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
-    assert kinds == [TensorProto.FLOAT] * 2
-    result = worker.verify(path, References(net, shapes, tmp_path), *request.bounds)
-    assert result.problem is None
-    assert len({tuple(case.shape[2:]) for case in result.cases}) >= 3
-
-
-def check_node_names(net: Network, graph: GraphProto) -> None:
-    """Check that the names of nodes are short, unique, and paths of modules; weights belong to the same module."""
-    names = [node.name for node in graph.node]
-    assert sum(map(len, names)) < 64 * len(names)
-    assert len(set(names)) == len(names)
-    modules = [name.rpartition("/")[0] for name in names]
-    for path in modules:
-        net.get_submodule(path)
-    assert sum(bool(path) for path in modules) > len(names) / 2
-    weights = {tensor.name.removesuffix(".weight") for tensor in graph.initializer if "weight" in tensor.name}
-    pairs = [(node.input[1].removesuffix(".weight"), node.name) for node in graph.node if node.op_type == "Conv"]
-    found = [(weight, name.rpartition("/")[0]) for weight, name in pairs if weight in weights]
-    assert [(weight, path) for weight, path in found if path != weight] == []
-    assert len({weight for weight, _ in found}) >= 4
 
 
 class Means(Network):

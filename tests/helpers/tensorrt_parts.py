@@ -133,7 +133,7 @@ class Parser(Part):
         return 1 if "parser_error" in self._fake.faults else 0
 
     def get_error(self, number: int) -> Any:
-        methods = {"desc": lambda: self._fake.faults["parser_error"]}
+        methods: dict[str, Any] = {"desc": lambda: self._fake.faults["parser_error"], "node": lambda: 0}
         if "get_layer_output_tensor" in type(self).surface:  # 8.6 has only the index of the node
             methods |= {"node_name": lambda: "body/fold_1", "node_operator": lambda: "Col2Im"}
         return type("ParserError", (), {name: staticmethod(value) for name, value in methods.items()})()

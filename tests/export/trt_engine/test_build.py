@@ -1,4 +1,4 @@
-"""Contract tests of the engine builder with fake TensorRT 8.6, 10 and 11."""
+"""The engine builder: TensorRT for RTX itself, and stand-ins for the differences between TensorRT 8.6, 10 and 11."""
 
 import ctypes
 import json
@@ -8,12 +8,90 @@ from typing import Any
 
 import pytest
 
+from helpers.support import needs_rtx
 from helpers.tensorrt_standin import Standin
-from srblocks_export.formats.tensorrt.trt_engine import BuildOptions, EngineError, build_engine, misfit
-from srblocks_export.formats.tensorrt.trt_engine.__main__ import main
+from srblocks_export.formats.tensorrt.trt_engine import (
+    TENSORRT_RTX,
+    BuildOptions,
+    BuiltEngine,
+    EngineError,
+    build_engine,
+    header_problem,
+    misfit,
+)
 from srblocks_export.formats.tensorrt.trt_engine.host import compute_capability
 
 PROFILE = [(1, 1, 8, 8), (1, 1, 16, 16), (2, 1, 24, 32)]
+
+
+def build(model: Path, profile: Any = PROFILE, **options: Any) -> BuiltEngine:
+    return build_engine(model, profile, BuildOptions(**options), library=TENSORRT_RTX)
+
+
+@needs_rtx
+def test_plan_has_the_types_of_the_graph_and_serves_every_gpu(models: dict[str, Path]) -> None:
+    found = {name: build(models[name]) for name in ("fp32", "fp16")}
+    for name, engine in found.items():
+        assert engine.facts["library"] == "tensorrt-rtx"
+        assert engine.facts["tensorrt"].startswith("1.")
+        assert {"7.5", "8.6", "12.0"} <= set(engine.facts["compute_capabilities"])
+        assert ("HALF" in engine.tensor_types.values()) == (name == "fp16")
+        assert engine.device_memory is not None
+        assert engine.device_memory > 0
+        assert engine.warnings == ()
+        assert header_problem(TENSORRT_RTX.load(), engine.plan) is None
+    some = build(models["fp32"], compute_capabilities=("8.6", "12.0"), tf32=True, optimization_level=5)
+    assert some.facts["compute_capabilities"] == ["8.6", "12.0"]
+    assert len(some.plan) < len(found["fp32"].plan)
+    fixed = build(models["fixed"], None)
+    assert fixed.plan == build(models["fixed"], None).plan
+    with pytest.raises(EngineError, match=r"E202 .* does not fit the model's 1x1x8x8"):
+        build(models["fixed"])
+
+
+@needs_rtx
+def test_damaged_and_foreign_plans_are_recognized_without_a_gpu(models: dict[str, Path]) -> None:
+    library = TENSORRT_RTX.load()
+    plan = build(models["fixed"], None).plan
+    for content in (b"", b"plan" * 40, plan[:40], b"ftrt" + plan[4:]):
+        assert header_problem(library, content) == "not an engine of this version of the library, or damaged"
+
+
+@needs_rtx
+def test_errors_of_the_library(models: dict[str, Path], tmp_path: Path) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"workspace": 2**20}, r"E701 TensorRT for RTX: .*within workspace limit.*; lower --max, or raise --workspace"),
+        ({"version_compatible": True}, r"E702 TensorRT for RTX could not build .*lean.*; remove --version-compatible"),
+        ({"hardware": "ampere+"}, r"E403 TensorRT for RTX 1\S+ has no hardware compatibility ampere\+"),
+        ({"timing_cache": str(tmp_path / "t.bin")}, r"E403 TensorRT for RTX 1\S+ has no timing cache"),
+        ({"timing_cache": str(tmp_path / "no" / "t.bin")}, r"E302 --timing-cache: no such folder: .*no; create it"),
+        ({"compute_capabilities": ("9.0",)}, r"E403 .* does not build for compute capability 9.0; use 7.5, 8.0, 8.6"),
+    ]
+    for options, message in cases:
+        with pytest.raises(EngineError, match=message):
+            build(models["fp32"], **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_rtx
+def test_current_gpu_needs_a_driver(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", no_driver)
+    with pytest.raises(EngineError, match=r"E402 no usable CUDA driver"):
+        build(models["fp32"], compute_capabilities=("current",))
+
+
+@needs_rtx
+def test_invalid_profiles_are_errors(models: dict[str, Path]) -> None:
+    profiles: dict[str, Any] = {
+        "none": None,
+        "optimum below minimum": [(1, 1, 8, 8), (1, 1, 4, 8), (1, 1, 16, 16)],
+        "optimum above maximum": [(1, 1, 8, 8), (1, 1, 32, 32), (1, 1, 16, 16)],
+        "channels": [(1, 3, 8, 8), (1, 3, 8, 8), (1, 3, 16, 16)],
+    }
+    for name, profile in profiles.items():
+        with pytest.raises(EngineError) as caught:
+            build(models["fp32"], profile)
+        assert caught.value.number == 202, name
 
 
 def is_old(standin: Standin) -> bool:
@@ -21,93 +99,69 @@ def is_old(standin: Standin) -> bool:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_precision_is_that_of_the_graph(precision: str, standin: Standin, models: dict[str, Path]) -> None:
-    plan, facts = build_engine(models[precision], PROFILE)
+def test_calls_of_each_version(precision: str, standin: Standin, models: dict[str, Path]) -> None:
+    engine = build_engine(models[precision], PROFILE)
     kind = standin.module.NetworkDefinitionCreationFlag
     flag = kind.EXPLICIT_BATCH if is_old(standin) else kind.STRONGLY_TYPED
     assert standin.arguments("create_network") == [(1 << int(flag),)]
     flags = ["FP16"] if is_old(standin) and precision == "fp16" else []
     assert standin.arguments("build_serialized_network") == [(flags,)]
-    header = json.loads(plan.partition(b"\n")[0])
-    assert header["profile"] == ["lr", *map(list, PROFILE)]
-    assert facts["tensorrt"] == standin.module.__version__
-    assert facts["compute_capability"] == "9.0"
-    assert (facts["hardware"], facts["version_compatible"]) == ("none", False)
+    assert set(standin.made) <= {"create_network", "parse", "set_tactic_sources", "build_serialized_network"}
+    has_sources = not standin.module.__version__.startswith("11.")
+    sources = ["EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS"]
+    assert standin.arguments("set_tactic_sources") == ([(sources,)] if has_sources else [])
+    assert json.loads(engine.plan.partition(b"\n")[0])["profile"] == ["lr", *map(list, PROFILE)]
+    assert engine.facts["tensorrt"] == standin.module.__version__
+    assert engine.facts["compute_capability"] == "9.0"
+    assert (engine.facts["hardware"], engine.facts["version_compatible"]) == ("none", False)
+    with pytest.raises(EngineError, match=r"E403 TensorRT \S+ builds for the GPU of this machine alone"):
+        build_engine(models[precision], PROFILE, BuildOptions(compute_capabilities=("8.6",)))
 
 
-def test_fixed_shape_needs_no_profile(standin: Standin, models: dict[str, Path]) -> None:
-    plan, _ = build_engine(models["fixed"])
-    assert json.loads(plan.partition(b"\n")[0])["profile"] is None
-    with pytest.raises(EngineError, match=r"E202 .* does not fit the model's 1x1x8x8"):
-        build_engine(models["fixed"], PROFILE)
-
-
-def test_options_reach_tensorrt(standin: Standin, models: dict[str, Path]) -> None:
+def test_options_reach_each_version(standin: Standin, models: dict[str, Path]) -> None:
     options = BuildOptions(
         workspace=2**30, optimization_level=5, hardware="ampere+", version_compatible=True, tf32=True
     )
-    _, facts = build_engine(models["fp32"], PROFILE, options)
+    facts = build_engine(models["fp32"], PROFILE, options).facts
     assert standin.arguments("set_memory_pool_limit") == [("WORKSPACE", 2**30)]
     assert standin.arguments("builder_optimization_level") == [(5,)]
     level = standin.module.HardwareCompatibilityLevel.AMPERE_PLUS
     assert standin.arguments("hardware_compatibility_level") == [(level,)]
     assert standin.arguments("build_serialized_network") == [(["TF32", "VERSION_COMPATIBLE"],)]
     assert (facts["hardware"], facts["version_compatible"]) == ("ampere+", True)
-
-
-def test_default_options_only_exclude_external_libraries(standin: Standin, models: dict[str, Path]) -> None:
-    build_engine(models["fp32"], PROFILE)
-    assert set(standin.made) <= {"create_network", "parse", "set_tactic_sources", "build_serialized_network"}
-    has_sources = not standin.module.__version__.startswith("11.")
-    sources = ["EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS"]
-    assert standin.arguments("set_tactic_sources") == ([(sources,)] if has_sources else [])
-
-
-def test_missing_folder_is_an_error_before_the_build(
-    newest: Standin, models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(EngineError, match=r"E302 --timing-cache: no such folder: .*absent"):
-        build_engine(models["fp32"], PROFILE, BuildOptions(timing_cache=str(tmp_path / "absent" / "t.bin")))
-    assert main([str(models["fp32"]), str(tmp_path / "absent" / "x.engine")]) == 3
-    assert "no such folder" in capsys.readouterr().err
-    assert newest.made == []
-
-
-def test_unsupported_hardware_compatibility_is_an_error(standin: Standin, models: dict[str, Path]) -> None:
-    options = BuildOptions(hardware="same-cc")
+    same = BuildOptions(hardware="same-cc")
     if is_old(standin):
         with pytest.raises(EngineError, match=r"E403 TensorRT 8.6.0 has no hardware compatibility same-cc"):
-            build_engine(models["fp32"], PROFILE, options)
+            build_engine(models["fp32"], PROFILE, same)
     else:
-        assert build_engine(models["fp32"], PROFILE, options)[1]["hardware"] == "same-cc"
+        assert build_engine(models["fp32"], PROFILE, same).facts["hardware"] == "same-cc"
 
 
-def test_timing_cache_is_reused_and_kept_on_failure(standin: Standin, models: dict[str, Path], tmp_path: Path) -> None:
+def test_timing_cache_is_reused_replaced_and_kept_on_failure(
+    newest: Standin, models: dict[str, Path], tmp_path: Path
+) -> None:
     file = tmp_path / "timings.bin"
     options = BuildOptions(timing_cache=str(file))
     build_engine(models["fp32"], PROFILE, options)
     build_engine(models["fp32"], PROFILE, options)
-    assert standin.arguments("set_timing_cache") == [(b"", False), (b"+", False)]
-    assert file.read_bytes() == b"++"
-    standin.faults["no_engine"] = "no"
+    assert newest.arguments("set_timing_cache") == [(b"", False), (b"+", False)]
+    newest.faults["no_engine"] = "no"
     with pytest.raises(EngineError):
         build_engine(models["fp32"], PROFILE, options)
     assert file.read_bytes() == b"++"
-
-
-def test_timing_cache_of_another_gpu_is_replaced(standin: Standin, models: dict[str, Path], tmp_path: Path) -> None:
-    file = tmp_path / "timings.bin"
-    file.write_bytes(b"foreign")
-    build_engine(models["fp32"], PROFILE, BuildOptions(timing_cache=str(file)))
-    assert standin.arguments("set_timing_cache") == [(b"foreign", False), (b"", False)]
+    newest.faults.clear()
+    newest.calls.clear()
+    file.write_bytes(b"foreign")  # of another GPU
+    build_engine(models["fp32"], PROFILE, options)
+    assert newest.arguments("set_timing_cache") == [(b"foreign", False), (b"", False)]
     assert file.read_bytes() == b"+"
 
 
-def test_errors_include_the_message_of_tensorrt(standin: Standin, models: dict[str, Path]) -> None:
-    node = "" if is_old(standin) else r"body/fold_1 \(Col2Im\): "
+def test_errors_include_the_message_of_each_version(standin: Standin, models: dict[str, Path]) -> None:
+    node = "number 0" if is_old(standin) else "body/fold_1, module body"
     for fault, text, message in (
         ("no_cuda", "", r"E402 TensorRT cannot use the GPU \(CUDA initialization failure with error: 35\)"),
-        ("parser_error", "no importer", rf"E503 TensorRT \S+ rejects espcn_x3_fp32_dyn.onnx: {node}no importer"),
+        ("parser_error", "no importer", rf"E503 TensorRT \S+: operator \S+ is rejected: no importer \(node {node}\)"),
         ("no_engine", "internal failure", r"E702 TensorRT could not build the engine: internal failure"),
         ("no_engine", "Cuda Runtime (out of memory)", r"E701 TensorRT: .*out of memory\); lower --max"),
         ("no_engine", "Could not find any implementation for node body", r"E701 TensorRT: Could not find any"),
@@ -117,23 +171,10 @@ def test_errors_include_the_message_of_tensorrt(standin: Standin, models: dict[s
             build_engine(models["fp32"], PROFILE)
 
 
-def test_invalid_profiles_are_errors(standin: Standin, models: dict[str, Path]) -> None:
-    profiles: dict[str, Any] = {
-        "none": None,
-        "optimum below minimum": [(1, 1, 8, 8), (1, 1, 4, 8), (1, 1, 16, 16)],
-        "optimum above maximum": [(1, 1, 8, 8), (1, 1, 32, 32), (1, 1, 16, 16)],
-        "channels": [(1, 3, 8, 8), (1, 3, 8, 8), (1, 3, 16, 16)],
-    }
-    for name, profile in profiles.items():
-        with pytest.raises(EngineError) as caught:
-            build_engine(models["fp32"], profile)
-        assert caught.value.number == 202, name
-    assert "build_serialized_network" not in standin.made
-
-
 def test_misfit_states_the_first_mismatch() -> None:
     built = {"tensorrt": "10.15.1", "compute_capability": "8.6", "os": "linux-x86_64", "hardware": "none"}
     compatible, ampere, same = {"version_compatible": True}, {"hardware": "ampere+"}, {"hardware": "same-cc"}
+    ahead = {"compute_capabilities": ["8.6"]}
     rows: list[tuple[dict[str, Any], dict[str, str], str | None]] = [
         ({}, {}, None),
         ({}, {"os": "windows-amd64"}, "built on linux-x86_64, this is windows-amd64"),
@@ -145,6 +186,8 @@ def test_misfit_states_the_first_mismatch() -> None:
         (ampere, {"compute_capability": "12.0"}, None),
         (ampere, {"compute_capability": "7.5"}, "built for compute capability 8.0 and above, this GPU has 7.5"),
         (same, {"compute_capability": "9.0"}, "built for a GPU of compute capability 8.6, this one has 9.0"),
+        (ahead, {"compute_capability": "9.0"}, None),  # the library itself tells
+        (ahead, {"tensorrt": "10.15.2"}, "built by TensorRT 10.15.1, this is 10.15.2"),
     ]
     for options, host, reason in rows:
         assert misfit(built | options, built | host) == reason, (options, host)
@@ -166,12 +209,10 @@ def test_compute_capability_comes_from_the_driver(monkeypatch: pytest.MonkeyPatc
     driver.cuInit = lambda flags: 100
     with pytest.raises(EngineError, match=r"E402 no usable CUDA device \(driver error 100\)"):
         compute_capability()
-
-
-def test_missing_driver_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(name: str) -> None:
-        raise OSError(f"{name}: cannot open shared object file")
-
-    monkeypatch.setattr(ctypes, "CDLL", fail)
+    monkeypatch.setattr(ctypes, "CDLL", no_driver)
     with pytest.raises(EngineError, match=r"E402 no usable CUDA driver \(.*cannot open shared object file\)"):
         compute_capability()
+
+
+def no_driver(name: str) -> None:
+    raise OSError(f"{name}: cannot open shared object file")

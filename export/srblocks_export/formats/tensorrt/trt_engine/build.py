@@ -256,7 +256,7 @@ class _Build:
     def _tensor_types(self) -> dict[str, str]:
         layers = (self.network.get_layer(number) for number in range(self.network.num_layers))
         outputs = (layer.get_output(number) for layer in layers for number in range(layer.num_outputs))
-        return {output.name: str(output.dtype).rpartition(".")[2] for output in outputs if output is not None}
+        return {output.name: output.dtype.name for output in outputs if output is not None}
 
 
 def _number(target: str) -> str:
