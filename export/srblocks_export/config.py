@@ -132,7 +132,7 @@ class ExportConfig:
         Literal["fp32", "fp16", "bf16"],
         Parameter(
             group=PRECISION,
-            help="Precision of the computation: fp16 for GPUs, bf16 for CPUs that support it (not with --onnx).",
+            help="Precision of the computation: fp16 for GPUs, bf16 for GPUs and CPUs that support it.",
         ),
     ] = "fp32"
     fp32_modules: Annotated[
@@ -250,8 +250,14 @@ class ExportConfig:
             MIN_PSNR[self.precision] if self.min_psnr is None else self.min_psnr,
         )
 
-    def shapes(self, *, image_channels: int, min_size: int, size_multiple: int) -> Shapes:
+    def shapes(self, *, image_channels: int, min_size: int, size_multiple: int, bounded: bool = False) -> Shapes:
         """Resolve the input shapes for a network with these requirements.
+
+        Args:
+            image_channels: channels of the network's input.
+            min_size: its smallest height and width.
+            size_multiple: its height and width are multiples of it.
+            bounded: for a format that needs an upper limit and an optimal shape.
 
         Raises:
             ExportError: E202, a shape that the network rejects, or an empty range.
@@ -268,15 +274,15 @@ class ExportConfig:
             if shape and (problem := own.problem(shape)):
                 raise ExportError(202, f"{flag}: {problem}", f"the network accepts {own}")
         if self.shape:
-            return Shapes(self.shape, self.shape, size_multiple, self.shape if self.needs_range else None)
+            return Shapes(self.shape, self.shape, size_multiple, self.shape if bounded else None)
         low, high = self.minimum or own.minimum, self.maximum or own.maximum
-        if self.needs_range and not self.maximum:
+        if bounded and not self.maximum:
             high = _at_least(low, _LARGEST, size_multiple, self.optimum)
         for axis, smaller, larger in zip(AXES, low, high, strict=True):
             if larger is not None and smaller > larger:
                 raise ExportError(202, f"--min {axis} {smaller} is above --max {axis} {larger}", "swap or widen them")
         shapes = Shapes(low, high, size_multiple)
-        return self._with_optimum(shapes) if self.needs_range else shapes
+        return self._with_optimum(shapes) if bounded else shapes
 
     def _with_optimum(self, shapes: Shapes) -> Shapes:
         """Choose the shape to optimize for, within the range."""

@@ -17,7 +17,16 @@ from srblocks.rewrites import optimize
 from .config import ExportConfig
 from .errors import ExportError, first_line, internal_error, invalid_option
 from .formats import FORMATS, Format, WriteContext
-from .manifest import Manifest, RewriteInfo, add_artifact, describe, describe_file, read_entries, tool_versions
+from .manifest import (
+    Manifest,
+    RewriteInfo,
+    add_artifact,
+    describe,
+    describe_file,
+    read_entries,
+    tool_versions,
+    with_shapes,
+)
 from .precision import convert
 from .report import ArtifactReport, short_size
 from .shapes import Shapes
@@ -32,7 +41,7 @@ class Plan:
     Attributes:
         reference: the original network in float32 on the CPU, which every artifact is compared with.
         net: the network to export: optimized unless the config disables it, and in the requested precision.
-        shapes: input shapes of the artifacts.
+        shapes: input shapes of each requested format.
         paths: file of each requested format.
         manifest: the part of the manifest that is embedded in every artifact.
         warnings: warnings about precision and sizes.
@@ -40,19 +49,31 @@ class Plan:
 
     reference: Network
     net: Network
-    shapes: Shapes
+    shapes: dict[str, Shapes]
     paths: dict[str, Path]
     manifest: Manifest
     warnings: tuple[str, ...] = ()
 
+    @property
+    def widest(self) -> Shapes:
+        """The input shapes of the first format; those of others may have an upper limit."""
+        return next(iter(self.shapes.values()))
 
-def network_shapes(net: Network, config: ExportConfig) -> Shapes:
+
+def network_shapes(net: Network, config: ExportConfig, *, bounded: bool = False) -> Shapes:
     """Resolve the input shapes of the artifacts of `net`.
+
+    Args:
+        net: the network.
+        config: the options.
+        bounded: for a format that needs an upper limit.
 
     Raises:
         ExportError: E202, a shape that the network rejects.
     """
-    return config.shapes(image_channels=net.image_channels, min_size=net.min_size, size_multiple=net.size_multiple)
+    return config.shapes(
+        image_channels=net.image_channels, min_size=net.min_size, size_multiple=net.size_multiple, bounded=bounded
+    )
 
 
 def plan_export(net: Network, config: ExportConfig) -> Plan:
@@ -69,17 +90,21 @@ def plan_export(net: Network, config: ExportConfig) -> Plan:
     reference = copy.deepcopy(net).cpu().float().eval()
     network_shapes(reference, config)
     net = _optimized(reference, config)
-    shapes = network_shapes(net, config)
-    manifest = describe(reference, shapes)
+    shapes = {name: network_shapes(net, config, bounded=FORMATS[name].needs_range) for name in config.formats}
+    widest = shapes[config.formats[0]]
+    manifest = describe(reference, widest)
     paths = _output_paths(net, manifest, config)
     _check_outputs(paths, config)
-    with _enough_memory(shapes):
-        net, precision, warnings = convert(net, shapes, config)
+    with _enough_memory(widest):
+        net, precision, warnings = convert(net, widest, config)
     applied = net.rewrites.to_manifest() if net.rewrites else []
     manifest = replace(manifest, precision=precision, rewrites=tuple(RewriteInfo(**rewrite) for rewrite in applied))
-    if shapes.optimum and not (config.maximum or config.shape):
-        limited = ", ".join(name for name in config.formats if FORMATS[name].needs_range)
-        warnings.append(f"warning: {limited} needs a largest size; all files accept {shapes}; use --max to change it")
+    if not (config.maximum or config.shape):
+        limited = {name: each for name, each in shapes.items() if FORMATS[name].needs_range}
+        warnings += [
+            f"warning: {name} needs a largest size and accepts {each}; use --max to change it"
+            for name, each in limited.items()
+        ]
     return Plan(reference, net, shapes, paths, manifest, tuple(warnings))
 
 
@@ -152,7 +177,7 @@ def export_network(
         config.out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(config.out)
     with _scratch_folder() as scratch, Worker() as worker:
-        references = None
+        references: dict[Shapes, References] = {}
         if config.verify != "off":
             progress("reference outputs")
             references = _references(plan, scratch, config)
@@ -171,9 +196,21 @@ def _scratch_folder() -> Generator[Path, None, None]:
         yield folder
 
 
-def _references(plan: Plan, scratch: Path, config: ExportConfig) -> References:
-    with _enough_memory(plan.shapes), _writing(scratch.parent, "set TMPDIR to another folder"):
-        return References(plan.reference, plan.shapes, scratch, seed=config.seed, sizes=config.verify)
+def _references(plan: Plan, scratch: Path, config: ExportConfig) -> dict[Shapes, References]:
+    """Return the reference outputs for the shapes of the formats that can run here."""
+    wanted = (shapes for name, shapes in plan.shapes.items() if not _is_only_inspected(FORMATS[name], config))
+    found: dict[Shapes, References] = {}
+    with _enough_memory(plan.widest), _writing(scratch.parent, "set TMPDIR to another folder"):
+        for number, shapes in enumerate(dict.fromkeys(wanted)):
+            folder = scratch / str(number)
+            folder.mkdir()
+            found[shapes] = References(plan.reference, shapes, folder, seed=config.seed, sizes=config.verify)
+    return found
+
+
+def _is_only_inspected(target: Format, config: ExportConfig) -> bool:
+    """Return whether an artifact can be built here, but not run."""
+    return target.builds_ahead and target.missing(build=False, device=config.device) is not None
 
 
 @contextlib.contextmanager
@@ -194,7 +231,7 @@ class _Job:
     plan: Plan
     config: ExportConfig
     worker: Worker
-    references: References | None
+    references: dict[Shapes, References]
     progress: Callable[[str], None]
     warnings: tuple[str, ...]
 
@@ -231,15 +268,15 @@ class _Job:
             raise ExportError(missing.number, f"{target.name}: {missing.what}", missing.remedy)
         self.progress(f"{target.name}: export")
         tf32 = self.config.engine.tf32 and target.device(self.config.device) == "cuda"
-        manifest = replace(self.plan.manifest, precision=replace(self.plan.manifest.precision, tf32=tf32))
-        context = WriteContext(
-            self.plan.shapes, manifest.to_dict(), self.config, source=source.path if source else None
-        )
+        shapes = self.plan.shapes[target.name]
+        manifest = with_shapes(self.plan.manifest, shapes)
+        manifest = replace(manifest, precision=replace(manifest.precision, tf32=tf32))
+        context = WriteContext(shapes, manifest.to_dict(), self.config, source=source.path if source else None)
         with _writing(path.parent):
             details = target.write(self.plan.net, temporary, context)
         warnings, checks = (*self.warnings, *details.pop("warnings", ())), details.pop("checks", [])
         for other in (FORMATS[name] for name in self.config.formats if FORMATS[name].source == target.name):
-            details |= other.source_details(temporary, path.name, context)
+            details |= other.source_details(temporary, path.name, replace(context, shapes=self.plan.shapes[other.name]))
         artifact = describe_file(target.name, temporary, path.name, details)
         if source and source.verification:
             sizes = ", ".join(map(short_size, (case.shape for case in source.verification.cases)))
@@ -247,14 +284,15 @@ class _Job:
         return replace(manifest, artifact=artifact, tool=tool_versions(), warnings=warnings), checks
 
     def _verify(self, target: Format, temporary: Path, manifest: Manifest, checks: Sequence[str]) -> Manifest:
-        if not self.references:
+        if self.config.verify == "off":
             return manifest
         self.progress(f"{target.name}: verify in a fresh process")
         entry = manifest.to_dict() if target.sidecar else None
-        if target.builds_ahead and target.missing(build=False, device=self.config.device):
+        if _is_only_inspected(target, self.config):
             found = self.worker.inspect(temporary, manifest.to_dict())
             return replace(manifest, verification=replace(found, checks=(*checks, *found.checks)))
-        found = self.worker.verify(temporary, self.references, *self.config.bounds, entry=entry)
+        references = self.references[self.plan.shapes[target.name]]
+        found = self.worker.verify(temporary, references, *self.config.bounds, entry=entry)
         return replace(manifest, verification=found)
 
     def _publish(self, target: Format, temporary: Path, path: Path, manifest: Manifest) -> ExportError | None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -345,9 +345,7 @@ def describe(net: "Network", shapes: Shapes) -> Manifest:
         framework = network_spec(name).framework
     except ValueError:  # an unregistered network
         name, framework = type(inner).__name__, "other"
-    sides = [low if low == high else AXES[axis] for axis, (low, high) in enumerate(shapes.ranges)]
-    upscaled = [side * net.scale if isinstance(side, int) else f"{net.scale}*{side}" for side in sides[2:]]
-    return Manifest(
+    manifest = Manifest(
         ModelInfo(
             name,
             net.scale,
@@ -358,9 +356,18 @@ def describe(net: "Network", shapes: Shapes) -> Manifest:
             framework,
             receptive_radius(net),
         ),
-        TensorInfo("lr", sides, net.color, shapes),
-        (TensorInfo("sr", [*sides[:2], *upscaled]),),
+        TensorInfo("lr", color=net.color),
     )
+    return with_shapes(manifest, shapes)
+
+
+def with_shapes(manifest: Manifest, shapes: Shapes) -> Manifest:
+    """Return the description of the same network for other input sizes."""
+    scale = manifest.model.scale
+    sides = [low if low == high else AXES[axis] for axis, (low, high) in enumerate(shapes.ranges)]
+    upscaled = [side * scale if isinstance(side, int) else f"{scale}*{side}" for side in sides[2:]]
+    lr = replace(manifest.input, dims=sides, shapes=shapes)
+    return replace(manifest, input=lr, outputs=(TensorInfo("sr", [*sides[:2], *upscaled]),))
 
 
 def describe_file(format_name: str, temporary: Path, name: str, details: Mapping[str, Any]) -> ArtifactInfo:

@@ -139,13 +139,16 @@ def show_plan(net: "Network", plan: "Plan", config: "ExportConfig", warnings: Se
     data = plan.manifest.to_dict()
     with standard_output():
         if as_json:
-            files = {name: {"file": str(path), "missing": missing[name]} for name, path in plan.paths.items()}
+            files = {
+                name: {"file": str(path), "missing": missing[name], "input": plan.shapes[name].to_dict()}
+                for name, path in plan.paths.items()
+            }
             facts = {"schema": SCHEMA, "exit_code": code, "network": type(net).__name__}
-            facts |= {"input": plan.shapes.to_dict(), "rewrites": data["rewrites"]}
+            facts |= {"input": plan.widest.to_dict(), "rewrites": data["rewrites"]}
             facts |= {"precision": data["precision"], "files": files}
             print(json.dumps(facts, indent=2))
             return code
-        print(f"{type(net).__name__} x{net.scale}, input {plan.shapes}")
+        print(f"{type(net).__name__} x{net.scale}, input {plan.widest}")
         if plan.net.rewrites:
             print(plan.net.rewrites)
         for warning in [*warnings, *plan.warnings]:

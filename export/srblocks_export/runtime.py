@@ -38,6 +38,8 @@ class Artifact:
             launch overhead.
         reuse_output: engines only: return the same tensor for every call with the same shape; it is valid until the
             next call.
+        provider: ONNX files only: run on this execution provider of ONNX Runtime, "tensorrt-rtx", "tensorrt", "cuda" or
+            "openvino", without falling back to the CPU; None for the CPU.
         entry: manifest of an engine that is not in manifest.json yet.
 
     Attributes:
@@ -59,13 +61,15 @@ class Artifact:
         *,
         cuda_graph: bool = False,
         reuse_output: bool = False,
+        provider: str | None = None,
         entry: dict[str, Any] | None = None,
     ) -> None:
         """Load a file.
 
         Raises:
             ExportError: E901, not an artifact, or corrupt; E401, E402, the libraries or the device to run it are
-                missing; E801, built for another kind of machine; E200, an option of another format.
+                missing; E403, the provider does not run every node; E801, built for another kind of machine; E200, an
+                option of another format, or an unknown provider.
         """
         self.path = Path(path)
         found = format_of(self.path)
@@ -75,7 +79,7 @@ class Artifact:
         if not self.path.is_file():
             raise ExportError(901, f"no such file: {path}", "pass the path of an exported artifact")
         self.format = found
-        wanted = {"cuda_graph": cuda_graph, "reuse_output": reuse_output}
+        wanted = {"cuda_graph": cuda_graph, "reuse_output": reuse_output, "provider": provider}
         loaded = _read(self.path, found, wanted, entry)
         self._run, self.device, self._arrays = loaded.run, loaded.device, found.arrays
         try:
@@ -146,7 +150,7 @@ class Artifact:
         return sr
 
 
-def _read(path: Path, found: Format, wanted: dict[str, bool], entry: dict[str, Any] | None) -> Loaded:
+def _read(path: Path, found: Format, wanted: dict[str, Any], entry: dict[str, Any] | None) -> Loaded:
     """Load the file with the libraries of its format."""
     if foreign := [name for name, value in wanted.items() if value and name not in found.load_options]:
         raise ExportError(200, f"{found.name} artifacts have no option {', '.join(foreign)}", "remove it")
@@ -175,7 +179,8 @@ def load(
     *,
     cuda_graph: bool = False,
     reuse_output: bool = False,
+    provider: str | None = None,
     entry: dict[str, Any] | None = None,
 ) -> Artifact:
     """Load an artifact; see `Artifact` for the arguments and errors."""
-    return Artifact(path, cuda_graph=cuda_graph, reuse_output=reuse_output, entry=entry)
+    return Artifact(path, cuda_graph=cuda_graph, reuse_output=reuse_output, provider=provider, entry=entry)

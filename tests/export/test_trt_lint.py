@@ -1,21 +1,28 @@
 """Operators that TensorRT's parsers do not support are found, with their nodes and modules."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from helpers.support import write_artifact
+from helpers.support import needs_rtx, write_artifact
 from srblocks.network import Network
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import ExportError
+from srblocks_export.export import export_network
+from srblocks_export.formats import FORMATS
+from srblocks_export.formats.tensorrt import exporter
 from srblocks_export.formats.tensorrt import lint as trt_lint
-from srblocks_export.formats.tensorrt.lint import Finding, check, lint
+from srblocks_export.formats.tensorrt.lint import Finding, check, check_misread, lint
+from srblocks_export.formats.tensorrt.trt_engine import TENSORRT_RTX, EngineError, build_engine, library_logger
+from srblocks_export.formats.tensorrt.trt_engine.parsing import parse
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 MAP = (FLOAT, ["n", 4, "h", "w"])
@@ -38,7 +45,11 @@ def model_of(
         "graph",
         [helper.make_tensor_value_info(name, *value) for name, value in pairs if isinstance(value, tuple)],
         [helper.make_tensor_value_info(f"out{place}", *value) for place, value in enumerate(outputs)],
-        [numpy_helper.from_array(value, name) for name, value in pairs if isinstance(value, np.ndarray)],
+        [
+            numpy_helper.from_array(np.asarray(value), name)
+            for name, value in pairs
+            if isinstance(value, (np.ndarray, np.generic))
+        ],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("other", 1)])
 
@@ -89,9 +100,19 @@ def unsupported() -> list[tuple[ModelProto, str, list[str]]]:
         (model_of("Unsqueeze", MAP, COMPUTED), "has computed axes", ["8.6"]),
         (model_of("Squeeze", MAP), "has no axes", ["8.6", "10"]),
         (model_of("Slice", MAP, AXES, AXES, COMPUTED), "has computed axes", ["8.6"]),
-        (model_of("Pad", MAP, AXES, None, COMPUTED), "has computed axes", ["8.6"]),
+        (model_of("Pad", MAP, np.array([1, 1]), None, COMPUTED), "has computed axes", ["8.6"]),
         (model_of("Einsum", (FLOAT, ["n", 4, 4]), equation="bii->bi"), "has an ellipsis or a diagonal", ["8.6"]),
         (model_of("GridSample", (FLOAT, [1, 1, 2, 2, 2]), (FLOAT, [1, 2, 2, 2, 3])), "samples volumes", ["8.6", "10"]),
+        (
+            model_of("QuantizeLinear", MAP, np.float32(1), np.int8(3), outputs=((TensorProto.INT8, MAP[1]),)),
+            "has a zero point other than 0",
+            ["8.6", "10", "11"],
+        ),
+        (
+            model_of("DequantizeLinear", (TensorProto.INT32, MAP[1]), np.float32(1)),
+            "has elements of INT32",
+            ["8.6", "10", "11"],
+        ),
         (model_of("Col2Im", MAP, AXES, AXES), "has no TensorRT importer", ["8.6", "10", "11"]),
         (model_of("Relu", MAP, domain="other"), "has no TensorRT importer", ["8.6", "10", "11"]),
         (model_of("Gelu", MAP), "has no TensorRT importer before 10.15", ["8.6"]),
@@ -115,12 +136,13 @@ def test_unsupported_nodes_are_found_with_the_reason() -> None:
         assert found.reason.startswith(reason), case
         assert list(found.targets) == targets, case
         assert [target for target in trt_lint.TARGETS if lint(model, target=target)] == targets, case
-    rules = {reason for _, reason, _, _ in trt_lint._RULES}
+    rules = {reason for _, reason, _, _ in (*trt_lint._RULES, *trt_lint._MISREAD)}
     assert rules <= {reason for _, reason, _ in examples}, "a rule without an example"
 
 
-def test_supported_nodes_are_not_found() -> None:
-    models = [
+def supported() -> list[ModelProto]:
+    """Return models with one node that every version supports."""
+    return [
         model_of("ReduceSum", MAP, AXES),
         model_of("ReduceMax", MAP),
         resize(mode="cubic", antialias=0),
@@ -134,8 +156,58 @@ def test_supported_nodes_are_not_found() -> None:
         model_of("Cast", (TensorProto.UINT8, MAP[1]), to=FLOAT),
         model_of("Conv", (TensorProto.FLOAT16, MAP[1]), np.ones((4, 4, 1, 1), np.float16)),
     ]
-    for model in models:
+
+
+def test_supported_nodes_are_not_found() -> None:
+    for model in supported():
         assert lint(model) == [], model.graph.node[0].op_type
+
+
+DIFFERENT_IN_RTX = {
+    "operator CausalConvWithState": "newer than the table",
+    "operator LinearAttention": "newer than the table",
+    "operator DFT": "a plug-in, which RTX does not have",
+    "operator DeformConv": "a plug-in, which RTX does not have",
+    "ScatterElements has a reduction": "RTX has none",
+    "Unsqueeze has computed axes": "TensorRT takes them since 10.7, RTX does not",
+    "TopK is unsorted": "RTX sorts",
+}
+"""Where TensorRT for RTX differs from the table for TensorRT 11, and why."""
+
+
+@needs_rtx
+def test_table_agrees_with_the_real_parser() -> None:
+    trt = TENSORRT_RTX.load()
+    logger = library_logger(trt)
+    builder = trt.Builder(logger)
+
+    def rejected(model: ModelProto) -> bool:
+        try:
+            parse(trt, builder.create_network(1), model.SerializeToString(), "RTX", logger)
+        except EngineError:
+            return True
+        return False
+
+    parser = trt.OnnxParser(builder.create_network(1), logger)
+    known = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if not schema.domain}
+    assert len(known) > 200
+    differing = {
+        f"operator {name}" for name in known if parser.supports_operator(name) != (name in trt_lint._IMPORTERS)
+    }
+    for model, reason, _ in unsupported():
+        found = lint(model, target="11")
+        if not any(finding.misread for finding in found) and rejected(model) != bool(found):
+            differing.add(f"{model.graph.node[0].op_type} {reason}")
+    differing |= {f"{model.graph.node[0].op_type} is supported" for model in supported() if rejected(model)}
+    assert differing == DIFFERENT_IN_RTX.keys()
+
+
+def test_misread_nodes_are_rejected_although_the_parser_takes_them() -> None:
+    misread = [model for model, _, _ in unsupported() if any(finding.misread for finding in lint(model, target="11"))]
+    assert [model.graph.node[0].op_type for model in misread] == ["Relu", "Cast", "Add"]
+    for model in misread:
+        with pytest.raises(ExportError, match=r"E503 operator \w+ has .* \(node net/odd, module net\); replace"):
+            check_misread(model, "11")
 
 
 def test_target_versions_are_compared_to_the_minor_version() -> None:
@@ -227,6 +299,40 @@ def test_fold_is_rejected_with_node_and_module(tmp_path: Path) -> None:
             check(path, target=target)
 
 
+class Twice(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.interpolate(F.interpolate(x, scale_factor=2.0, mode="bicubic", antialias=True), scale_factor=0.5)
+        return y + x.new_zeros(x.shape).scatter_reduce(1, torch.zeros_like(x, dtype=torch.int64), x, "amax")
+
+
+@needs_rtx
+def test_rejections_of_the_real_parser_name_node_and_module(tmp_path: Path) -> None:
+    for inner, scale, expected in (
+        (Fold(), 2, r"operator Col2Im is rejected: it has no importer \(node body.1/col2im\S*, module body.1\)"),
+        (Antialiased(), 2, r"operator Resize is rejected: Antialiasing is not supported currently \(node body.1/\S+, "),
+        (Twice(), 1, r"Resize is rejected: Antialiasing .*, module body.1\)"),
+    ):
+        config = ExportConfig(formats=("trt-rtx",), out=tmp_path, maximum=(1, 2, 16, 16), verify="off", force=True)
+        source, engine = export_network(Wrapper(inner, scale).eval(), config)
+        assert source.error is None
+        assert engine.error is not None
+        assert engine.error.exit_code == 5
+        text = str(engine.error)
+        assert re.search(rf"^E503 trt-rtx: TensorRT for RTX 1\S+: .*{expected}", text), text
+        assert "Assertion" not in text
+        assert ".cpp" not in text
+
+
+@needs_rtx
+def test_rejection_without_a_name_is_named_from_the_file(tmp_path: Path) -> None:
+    source = tmp_path / "odd.onnx"
+    onnx.save(model_of("ScatterElements", MAP, (INT64, MAP[1]), MAP, reduction="add"), source)
+    with pytest.raises(EngineError, match=r"E503 .* \(node number 0\)") as caught:
+        build_engine(source, library=TENSORRT_RTX)
+    error = exporter.export_error(FORMATS["trt-rtx"], caught.value, source)
+    assert "operator ScatterElements is rejected: Unsupported reduction type (node net/odd, module net)" in str(error)
+
+
 def test_antialiasing_is_rejected(tmp_path: Path) -> None:
     path = exported(Wrapper(Antialiased(), scale=2), tmp_path)
     with pytest.raises(ExportError, match=r"E503 operator Resize has antialiasing, which TensorRT does not support"):
@@ -237,7 +343,10 @@ def test_node_unsupported_by_an_old_version_is_a_warning(tmp_path: Path) -> None
     path = exported(Wrapper(Maximum()), tmp_path)
     (found,) = lint(path)
     reason = "has its axes as an input, which TensorRT supports since 10.1"
-    assert found == Finding("body.1/amax.ReduceMax", "body.1", "ReduceMax", reason, ("8.6",))
+    assert found == Finding("body.1/amax.ReduceMax", "body.1", "ReduceMax", reason, ("8.6",), misread=True)
+    with pytest.raises(ExportError, match="E503 operator ReduceMax has its axes as an input"):
+        check_misread(path, "8.6")
+    check_misread(path, "11")
     assert check(path) == [f"TensorRT 8.6: operator ReduceMax {reason} (node body.1/amax.ReduceMax, module body.1)"]
     assert check(path, target="10.15.1") == []
     with pytest.raises(ExportError, match="E503 operator ReduceMax .*; use TensorRT 11, or replace these operators"):

@@ -31,7 +31,8 @@ FULL_DEPTH = ("srcnn", "espcn", "lapsrn", "dbpn_ss", "dsrn")
 SHALLOWER: dict[str, dict[str, int]] = {
     "csnln": {"depth": 1},
     "dbpn_res_mr64_3": {"stages": 2},
-    **dict.fromkeys(("rdn", "rdn_a"), {"depth": 1, "layers": 1}),
+    "rdn": {"depth": 1, "layers": 1},
+    "rdn_a": {"depth": 1, "layers": 1},
     "san": {"groups": 1},
 }
 """Arguments of networks that take long to export even if they are reduced."""

@@ -16,5 +16,5 @@ FORMAT = Format(
     requires=("onnxruntime",),
     builds_with=("onnx", "onnxscript"),
     extra="onnx",
-    precisions=("fp32", "fp16"),  # onnxruntime has no bfloat16 convolution on the CPU
+    load_options=("provider",),
 )

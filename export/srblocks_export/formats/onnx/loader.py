@@ -11,13 +11,22 @@ from ..base import Loaded
 from . import INPUT, OUTPUT
 
 METADATA = "srblocks"
+_BFLOAT16 = b'"compute": "bfloat16"'
+"""Part of the manifest in files that compute in bfloat16."""
 _NO_FOLDER = "/srblocks/no/such/folder"
 
 
-def read(path: Path) -> Loaded:
-    """Load a model on the CPU, with threads that do not spin; no other file is read.
+def read(path: Path, *, provider: str | None = None) -> Loaded:
+    """Load a model, with threads that do not spin; no other file is read.
+
+    On the CPU, bfloat16 is emulated, see `srblocks_export.formats.onnx.bfloat16`.
+
+    Args:
+        path: the file.
+        provider: where to run it, see `srblocks_export.formats.onnx.providers.PROVIDERS`; None for the CPU.
 
     Raises:
+        ExportError: the provider is missing or does not run the model.
         ValueError: the inputs and outputs are not those of an export.
         Exception: onnxruntime's own errors, including models that refer to files with weights.
     """
@@ -26,9 +35,20 @@ def read(path: Path) -> Loaded:
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
-    session = onnxruntime.InferenceSession(
-        path.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=False
-    )
+    content = path.read_bytes()
+    if provider:
+        from .providers import PROVIDERS, new_session
+
+        session, device = new_session(onnxruntime, content, options, provider), PROVIDERS[provider].device
+    else:
+        if _BFLOAT16 in content:
+            from .bfloat16 import emulated
+
+            content = emulated(content)
+        device = "cpu"
+        session = onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
     metadata = session.get_modelmeta().custom_metadata_map
     inputs, outputs = ([each.name for each in values] for values in (session.get_inputs(), session.get_outputs()))
     if inputs != [INPUT] or OUTPUT not in outputs:
@@ -37,4 +57,4 @@ def read(path: Path) -> Loaded:
     def run(lr: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(session.run([OUTPUT], {INPUT: np.ascontiguousarray(lr)})[0])
 
-    return Loaded(run, json.loads(metadata.get(METADATA, "{}")))
+    return Loaded(run, json.loads(metadata.get(METADATA, "{}")), device)

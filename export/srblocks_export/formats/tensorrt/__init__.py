@@ -19,10 +19,11 @@ class _TensorRT(EngineFormat):
     """TensorRT engines. On machines that cannot build them, the ONNX file records the trtexec command lines."""
 
     def source_details(self, source: Path, name: str, context: WriteContext) -> dict[str, Any]:
-        """Return the trtexec command per TensorRT version whose parser accepts the ONNX file."""
+        """Return the trtexec command per TensorRT version whose parser accepts the ONNX file, and the sizes."""
         from .trtexec import trtexec_commands
 
-        return {"trtexec": trtexec_commands(source, name, context.shapes, context.config)}
+        commands = trtexec_commands(source, name, context.shapes, context.config)
+        return {"trtexec": commands} | super().source_details(source, name, context)
 
     def hints(self, source: ArtifactInfo) -> Iterator[str]:
         """Yield the recorded trtexec commands and that of the stand-alone builder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
     from ...manifest import ArtifactInfo
     from ..base import Loaded, WriteContext
+
+
+def _module(name: str) -> Any:
+    """Import a module of this package on use: it imports the libraries."""
+    return importlib.import_module(f"{__package__}.{name}")
 
 
 @dataclass(frozen=True)
@@ -34,21 +40,19 @@ class EngineFormat(Format):
 
     def write(self, net: Network, path: Path, context: WriteContext) -> dict[str, Any]:
         """Build the engine; see `srblocks_export.formats.tensorrt.exporter`."""
-        from . import exporter
-
-        return exporter.write(self, path, context)
+        return _module("exporter").write(self, path, context)
 
     def read(self, path: Path, *, entry: Mapping[str, Any] | None = None, **options: Any) -> Loaded:
         """Load an engine; see `srblocks_export.formats.tensorrt.loader`."""
-        from . import loader
-
-        return loader.read(self, path, entry=entry, **options)
+        return _module("loader").read(self, path, entry=entry, **options)
 
     def inspect(self, path: Path, entry: Mapping[str, Any]) -> list[str]:
         """Check an engine without a GPU; see `srblocks_export.formats.tensorrt.loader`."""
-        from . import loader
+        return _module("loader").inspect(self, path, entry)
 
-        return loader.inspect(self, path, entry)
+    def source_details(self, source: Path, name: str, context: WriteContext) -> dict[str, Any]:
+        """Return the sizes of an engine, for builds on another machine."""
+        return {"engine_input": context.shapes.to_dict()}
 
     def hints(self, source: ArtifactInfo) -> Iterator[str]:
         """Yield the command of the stand-alone builder."""

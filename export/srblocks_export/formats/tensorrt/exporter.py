@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ExportError
 from ..base import WriteContext
 from .lint import check, check_misread
-from .trt_engine import BuildOptions, BuiltEngine, EngineError, Rejection, build_engine
+from .trt_engine import BuildOptions, BuiltEngine, EngineError, Rejection, build_engine, library_version
 
 if TYPE_CHECKING:
     from .engine_format import EngineFormat
@@ -35,7 +35,7 @@ def write(target: "EngineFormat", path: Path, context: WriteContext) -> dict[str
             check(source)
         cause = f"{target.name}: {missing.what}; {source.name} was written"
         raise ExportError(missing.number, cause, missing.remedy)
-    warnings = check_misread(source)
+    check_misread(source, "11" if target.builds_ahead else library_version(target.library.load()))
     own = {name: getattr(context.config.engine, name) for name in target.build_options}
     try:
         with contextlib.redirect_stdout(sys.stderr):  # with torch_tensorrt imported, TensorRT prints
@@ -47,9 +47,10 @@ def write(target: "EngineFormat", path: Path, context: WriteContext) -> dict[str
                 device=0 if target.builds_ahead else _current_device(),
             )
     except EngineError as error:
-        raise _export_error(target, error, source) from error
+        raise export_error(target, error, source) from error
     path.write_bytes(built.plan)
-    details: dict[str, Any] = {"portability": built.facts, "warnings": [*warnings, *built.warnings]}
+    warnings = [f"warning: {target.name}: {warning}" for warning in built.warnings]
+    details: dict[str, Any] = {"portability": built.facts, "warnings": warnings}
     if built.device_memory is not None:
         details["device_memory"] = built.device_memory
     return details | {"checks": _checks(target, built, source)}
@@ -61,7 +62,7 @@ def _current_device() -> int:
     return runner.current_device().index or 0
 
 
-def _export_error(target: "EngineFormat", error: EngineError, source: Path) -> ExportError:
+def export_error(target: "EngineFormat", error: EngineError, source: Path) -> ExportError:
     """Return the error of a build under the name of the format, with the node that the parser knows by number only."""
     cause = error.cause
     for rejection in error.rejections:

@@ -6,11 +6,11 @@ operator table of 11.2, NVIDIA/TensorRT#3467 (axes of reductions) and #3560 (ant
 those named in the parser of its wheel. No rule was found by building engines.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import ExportError
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..onnx.graph import Values
 
 Version = tuple[int, int]
+_INT32 = 6
+"""`onnx.TensorProto.INT32`, without importing onnx."""
 TARGETS: dict[str, Version] = {"8.6": (8, 6), "10": (10, 16), "11": (11, 5)}
 """Versions checked by default; a major version stands for its newest release known here."""
 
@@ -66,6 +68,7 @@ class Finding:
         operator: operator type.
         reason: why.
         targets: affected versions of TensorRT.
+        misread: parsers accept the node, but read it otherwise than ONNX means it.
     """
 
     node: str
@@ -73,6 +76,7 @@ class Finding:
     operator: str
     reason: str
     targets: tuple[str, ...]
+    misread: bool = False
 
 
 class _Node:
@@ -99,6 +103,11 @@ class _Node:
         """Return whether the input at a position is present and not a constant."""
         return self.has(position) and self.values.constant(self.inputs[position]) is None
 
+    def nonzero(self, position: int) -> bool:
+        """Return whether the input at a position is a constant other than 0."""
+        value = self.values.constant(self.inputs[position]) if self.has(position) else None
+        return value is not None and bool(value.any())
+
     def resizes(self, mode: str, axes: int) -> bool:
         """Return whether this Resize has the mode and resizes an axis other than the last `axes`."""
         if self.get("mode", "nearest") != mode:
@@ -116,13 +125,12 @@ class _Node:
         return any(len(set(term)) < len(term) for term in terms)
 
 
-_MISREAD = "ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare"
+_REDUCTIONS = "ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare"
 _TRANSFORMS = (None, "half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric", "align_corners")
 # Operators, unsupported use, first version that supports it (None if there is none yet), and the test of a node.
-_RULES: tuple[tuple[str, str, Version | None, Callable[[_Node], bool]], ...] = (
-    # 8.6 silently reduces over all axes.
-    (_MISREAD, "has its axes as an input", (10, 1), lambda n: n.has(1)),
-    (f"{_MISREAD} ReduceSum ReduceLogSum", "has computed axes", None, lambda n: n.computed(1)),
+_Rule = tuple[str, str, Version | None, Callable[[_Node], bool]]
+_RULES: tuple[_Rule, ...] = (
+    (f"{_REDUCTIONS} ReduceSum ReduceLogSum", "has computed axes", None, lambda n: n.computed(1)),
     ("Resize", "has antialiasing", None, lambda n: bool(n.get("antialias"))),
     ("Resize", "keeps an aspect ratio", None, lambda n: n.get("keep_aspect_ratio_policy", "stretch") != "stretch"),
     (
@@ -147,8 +155,23 @@ _RULES: tuple[tuple[str, str, Version | None, Callable[[_Node], bool]], ...] = (
     ("Slice", "has computed axes", (10, 3), lambda n: n.computed(3)),
     ("Pad", "has computed axes", (10, 4), lambda n: n.computed(3)),
     ("Einsum", "has an ellipsis or a diagonal", (10, 12), _Node.is_diagonal),
+    ("QuantizeLinear DequantizeLinear", "has a zero point other than 0", None, lambda n: n.nonzero(2)),
+    ("DequantizeLinear", "has elements of INT32", None, lambda n: n.values.dtype(n.inputs[0]) == _INT32),
     ("GridSample", "samples volumes", (11, 2), lambda n: len(n.values.shape(n.inputs[0]) or ()) == 5),
 )
+_MISREAD: tuple[_Rule, ...] = (
+    # 8.6 silently reduces over all axes.
+    (_REDUCTIONS, "has its axes as an input", (10, 1), lambda n: n.has(1)),
+)
+"""Uses that parsers accept, but read otherwise than ONNX means them."""
+
+
+class _Fault(NamedTuple):
+    """An unsupported use of a node, the first version that supports it, and whether parsers accept it all the same."""
+
+    reason: str
+    since: Version | None
+    misread: bool = False
 
 
 def lint(model: "ModelProto | Path", *, target: str | None = None) -> list[Finding]:
@@ -169,16 +192,26 @@ def lint(model: "ModelProto | Path", *, target: str | None = None) -> list[Findi
         values = Values(scope)
         for node in (node for graph in scope for node in graph.node):
             faults = _call(node) if (node.domain, node.op_type) in functions else _faults(node, values, bindings)
-            for reason, since in faults:
+            module = node.name.rpartition("/")[0]
+            for reason, since, misread in faults:
                 rejecting = tuple(name for name, version in versions.items() if since is None or version < since)
                 if rejecting:
-                    findings.append(Finding(node.name, node.name.rpartition("/")[0], node.op_type, reason, rejecting))
+                    findings.append(Finding(node.name, module, node.op_type, reason, rejecting, misread))
     return findings
 
 
-def check_misread(model: "ModelProto | Path") -> list[str]:
-    """Raise for nodes that parsers accept, but read otherwise than ONNX means them; return warnings."""
-    return []
+def check_misread(model: "ModelProto | Path", target: str) -> None:
+    """Raise for nodes that the parser of `target` accepts, but reads otherwise than ONNX means them.
+
+    Args:
+        model: a model or its file.
+        target: a version such as "8.6", "10.15.1" or "11".
+
+    Raises:
+        ExportError: E503, naming the operators, nodes and modules.
+    """
+    if found := _texts(finding for finding in lint(model, target=target) if finding.misread):
+        raise ExportError(503, ", ".join(text for _, text in found), "replace these operators, or use onnxruntime")
 
 
 def check(model: "ModelProto | Path", *, target: str | None = None) -> list[str]:
@@ -190,12 +223,7 @@ def check(model: "ModelProto | Path", *, target: str | None = None) -> list[str]
     model = _loaded(model)
     fatal: list[str] = []
     warnings: list[str] = []
-    found = sorted(lint(model, target=target), key=lambda finding: (finding.operator, finding.reason))
-    for (operator, reason), group in groupby(found, lambda finding: (finding.operator, finding.reason)):
-        first, *others = group
-        module = f", module {first.module}" if first.module else ""
-        more = f", and {len(others)} more" if others else ""
-        text = f"operator {operator} {reason} (node {first.node}{module}{more})"
+    for first, text in _texts(lint(model, target=target)):
         if target or len(first.targets) == len(TARGETS):
             fatal.append(text)
         else:
@@ -207,36 +235,51 @@ def check(model: "ModelProto | Path", *, target: str | None = None) -> list[str]
     return warnings
 
 
+def _texts(findings: Iterable[Finding]) -> list[tuple[Finding, str]]:
+    """Return one line for all nodes with the same operator and reason, and the first of them."""
+    lines: list[tuple[Finding, str]] = []
+    found = sorted(findings, key=lambda finding: (finding.operator, finding.reason))
+    for (operator, reason), group in groupby(found, lambda finding: (finding.operator, finding.reason)):
+        first, *others = group
+        module = f", module {first.module}" if first.module else ""
+        more = f", and {len(others)} more" if others else ""
+        lines.append((first, f"operator {operator} {reason} (node {first.node}{module}{more})"))
+    return lines
+
+
 def _loaded(model: "ModelProto | Path") -> "ModelProto":
     import onnx
 
     return onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
 
 
-def _call(node: "NodeProto") -> Iterator[tuple[str, Version | None]]:
-    yield _reason(f"is the model function {node.op_type}", (9, 0)), (9, 0)
+def _call(node: "NodeProto") -> Iterator[_Fault]:
+    yield _Fault(_reason(f"is the model function {node.op_type}", (9, 0)), (9, 0))
 
 
-def _faults(node: "NodeProto", values: "Values", bindings: set[str]) -> Iterator[tuple[str, Version | None]]:
-    """Yield the unsupported uses of a node, each with the first version that supports it."""
+def _faults(node: "NodeProto", values: "Values", bindings: set[str]) -> Iterator[_Fault]:
+    """Yield the unsupported uses of a node."""
     from onnx import TensorProto
 
     importer = _IMPORTERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
     if importer is None:
-        yield "has no TensorRT importer", None
+        # Operators of other domains are taken for those of ONNX with the same name.
+        yield _Fault("has no TensorRT importer", None, misread=node.op_type in _IMPORTERS)
         return
-    yield f"has no TensorRT importer before {_text(importer)}", importer
+    yield _Fault(f"has no TensorRT importer before {_text(importer)}", importer)
     known = _Node(node, values)
-    for operators, what, since, holds in _RULES:
-        if node.op_type in operators.split() and holds(known):
-            yield _reason(what, since), since
+    for rules, misread in ((_RULES, False), (_MISREAD, True)):
+        for operators, what, since, holds in rules:
+            if node.op_type in operators.split() and holds(known):
+                yield _Fault(_reason(what, since), since, misread)
     names = [*node.input, *node.output]
     kinds = {values.dtype(name) for name in names} | ({known.get("to")} if node.op_type == "Cast" else set())
     for kind in sorted(kinds):
         name = TensorProto.DataType.Name(kind)
-        yield _reason(f"has elements of {name}", _TYPES.get(name)), _TYPES.get(name)
+        since = _TYPES.get(name)
+        yield _Fault(_reason(f"has elements of {name}", since), since, misread=name == "DOUBLE")
     if any(values.dtype(name) == TensorProto.UINT8 for name in names if name not in bindings):
-        yield _reason("has elements of UINT8 between nodes", None), None
+        yield _Fault(_reason("has elements of UINT8 between nodes", None), None, misread=True)
 
 
 def _reason(what: str, since: Version | None) -> str:

@@ -11,7 +11,7 @@ gets a flag, and may then compute float32 parts of the graph in half precision.
 from .build import BuiltEngine, build_engine
 from .errors import EngineError, Rejection
 from .host import header_problem, host_facts, misfit
-from .libraries import LIBRARIES, TENSORRT, TENSORRT_RTX, Library
+from .libraries import LIBRARIES, TENSORRT, TENSORRT_RTX, Library, library_version
 from .logger import library_logger
 from .options import BuildOptions, parse_shape
 
@@ -28,6 +28,7 @@ __all__ = [
     "header_problem",
     "host_facts",
     "library_logger",
+    "library_version",
     "misfit",
     "parse_shape",
 ]

@@ -118,7 +118,8 @@ def _check(engine: Path, library: Library) -> str:
 def _profile(args: argparse.Namespace, entry: Facts | None) -> list[tuple[int, ...]] | None:
     """Return smallest, optimal and largest shape, from the flags or the manifest; None unless all three are known."""
     recorded = entry["io"]["input"] if entry else {}
-    shapes = {name: getattr(args, name) or recorded.get(name) for name in ("min", "opt", "max")}
+    defaults = recorded | (entry["artifact"].get("engine_input", {}) if entry else {})
+    shapes = {name: getattr(args, name) or defaults.get(name) for name in ("min", "opt", "max")}
     for flag, shape in shapes.items():
         for axis, size in enumerate(shape if recorded and shape else ()):
             low, high, multiple = (

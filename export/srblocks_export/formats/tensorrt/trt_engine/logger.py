@@ -9,6 +9,9 @@ from typing import Any
 _LONGEST = 500
 _ECHO = ("[checkMacros.cpp", "[runner.cpp")
 """Starts of messages that only repeat another one, or tell of the missing GPU of a build ahead of time."""
+_ERROR = re.compile(r"^\w+::\w+: Error Code \d+: [\w ]+ \((.*)\)$", re.DOTALL)
+_SOURCE = re.compile(r"\[[\w.]+\.cpp:+\d+: \w+\] |\s+In \w+ at /\S+\.cpp:\d+")
+"""Names of functions and source files in messages."""
 _MEMORY = re.compile(r"Total (Activation|Weights) Memory: (\d+)")
 
 
@@ -43,7 +46,7 @@ def library_logger(trt: Any) -> Any:
             return sum(self._memory.values()) or None
 
         def log(self, severity: Any, message: str) -> None:
-            level, text = int(severity), str(message).strip()[:_LONGEST]
+            level, text = int(severity), readable(str(message))[:_LONGEST]
             if level <= int(trt.ILogger.Severity.WARNING):
                 kept = self.errors if level <= int(trt.ILogger.Severity.ERROR) else self.warnings
                 if not text.startswith(_ECHO) and text not in kept:
@@ -52,3 +55,8 @@ def library_logger(trt: Any) -> Any:
                 self._memory[found[1]] = int(found[2])
 
     return Logger()
+
+
+def readable(message: str) -> str:
+    """Return a message of the library without the functions and source files that it comes from."""
+    return _SOURCE.sub("", _ERROR.sub(r"\1", message.strip())).strip()

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from .errors import EngineError, Rejection
+from .logger import readable
 
 _PREFIXES = ("Invalid Node - ", "[checkMacros.cpp")
 # A failed check is its condition in C++, sometimes followed by `&& "why"` or `: why`.
@@ -48,7 +49,8 @@ def _reason(text: str) -> str:
     if lines[0] == "false":
         return "it has no importer"
     explained = _EXPLAINED.search(lines[0])
-    return (explained[1] or explained[2]) if explained else lines[0]
+    reason = (explained[1] or explained[2]).replace('" "', "") if explained else readable(lines[0])
+    return reason.rstrip(".!")
 
 
 def _first_unsupported(parser: Any, model: bytes) -> int:
