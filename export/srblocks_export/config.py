@@ -74,7 +74,7 @@ class ExportConfig:
         minimum: smallest dynamic shape; None for the network's own.
         optimum: shape that TensorRT engines are optimized for; None for up to 1 x C x 270 x 480.
         maximum: largest dynamic shape; None for no limit, or 1 x C x 540 x 960 where a format needs a limit.
-        opset: ONNX operator set, 15 to 25.
+        opset: ONNX operator set, 15 to 25; None for 18, or 22 in bf16, for which it is the first with convolutions.
         device: where an AOTInductor package runs, "cpu" or "cuda".
         engine: how TensorRT builds engines.
         precision: precision of the computation, "fp32", "fp16" or "bf16"; inputs and outputs are float32.
@@ -125,7 +125,7 @@ class ExportConfig:
         _ShapeOption,
         Parameter(name="--max", help="Largest dynamic shape (default: no limit; TensorRT 1xCx540x960)."),
     ] = None
-    opset: Annotated[int, Parameter(group=SIZES, help="ONNX operator set.")] = 18
+    opset: Annotated[int | None, Parameter(group=SIZES, help="ONNX operator set (default: 18, bf16 22).")] = None
     device: Annotated[Literal["cpu", "cuda"], Parameter(group=ENGINES, help="Device that --aoti compiles for.")] = "cpu"
     engine: BuildOptions = field(default_factory=BuildOptions)
     precision: Annotated[
@@ -190,7 +190,7 @@ class ExportConfig:
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ExportError(200, f"invalid {name} {value}", "use a finite number >= 0")
-        if self.opset not in _OPSETS:
+        if self.opset is not None and self.opset not in _OPSETS:
             raise ExportError(200, f"invalid opset {self.opset}", f"use {_OPSETS[0]} to {_OPSETS[-1]}")
         if self.name is not None and not _NAME.fullmatch(self.name):
             remedy = "use up to 150 letters, digits, '.', '-', '_', ' '"

@@ -23,8 +23,9 @@ from srblocks.networks import network_specs
 from srblocks.registry import NetworkSpec
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import InputError
-from srblocks_export.export import export_network, network_shapes
+from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS
+from srblocks_export.plan import network_shapes
 from srblocks_export.runtime import load
 from srblocks_export.shapes import Shapes
 from srblocks_export.verification import inputs

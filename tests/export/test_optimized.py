@@ -10,7 +10,7 @@ from srblocks import create_network
 from srblocks_export import runtime
 from srblocks_export.cli import main
 from srblocks_export.config import ExportConfig
-from srblocks_export.export import plan_export
+from srblocks_export.plan import plan_export
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 

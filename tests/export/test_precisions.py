@@ -1,6 +1,7 @@
 """Exports in half precision: verified against float32, rejected on overflow, described in the manifest."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +12,32 @@ from onnx import TensorProto
 from PIL import Image
 
 from helpers.small_networks import narrow_arguments
-from helpers.support import run, trained_alike
-from srblocks import create_network, load_pretrained, save_checkpoint, to_precision
+from helpers.support import needs_rtx, relative_error, run, trained_alike
+from srblocks import create_network, load_pretrained, optimize, save_checkpoint, to_precision
 from srblocks.network import Network
 from srblocks.networks import network_spec
 from srblocks.registry import NetworkSpec
 from srblocks_export import formats
 from srblocks_export.config import MIN_PSNR, TOLERANCES, ExportConfig
 from srblocks_export.errors import ExportError
-from srblocks_export.export import export_network, network_shapes, plan_export
+from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS, WriteContext
 from srblocks_export.manifest import FILE, describe
+from srblocks_export.plan import network_shapes, plan_export
 from srblocks_export.runtime import load
 from srblocks_export.verification.inputs import References
 from srblocks_export.verification.process import Worker
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
 
-PAIRS = [("onnx", "fp16"), ("torchscript", "bf16"), ("pt2", "bf16"), ("torchscript", "fp16"), ("pt2", "fp16")]
+PAIRS = [
+    ("onnx", "fp16"),
+    ("onnx", "bf16"),
+    ("torchscript", "bf16"),
+    ("pt2", "bf16"),
+    ("torchscript", "fp16"),
+    ("pt2", "fp16"),
+]
 """Formats and their precisions."""
 
 
@@ -48,7 +57,12 @@ def export_and_verify(
 
 @pytest.mark.parametrize(
     "name,format_name,precision",
-    [("lapsrn", "onnx", "fp16"), ("dsrn", "torchscript", "bf16"), ("dsrn", "pt2", "bf16")],
+    [
+        ("lapsrn", "onnx", "fp16"),
+        ("lapsrn", "onnx", "bf16"),
+        ("dsrn", "torchscript", "bf16"),
+        ("dsrn", "pt2", "bf16"),
+    ],
 )
 def test_artifact_is_close_to_the_float32_network(
     name: str, format_name: str, precision: str, tmp_path: Path, worker: Worker
@@ -61,6 +75,30 @@ def test_artifact_is_close_to_the_float32_network(
 def test_artifact_is_close_in_every_format_and_precision(spec: NetworkSpec, tmp_path: Path, worker: Worker) -> None:
     for format_name, precision in PAIRS:
         export_and_verify(spec, format_name, precision, tmp_path, worker)
+
+
+@needs_rtx
+def test_bf16_engine_has_no_transposed_convolution(tmp_path: Path) -> None:
+    net = trained_alike(create_network("dbpn_ss", scale=2, stages=2, width=16, head_width=16, value_range=1.0))
+    config = ExportConfig(formats=("trt-rtx",), out=tmp_path, precision="bf16", maximum=(1, 3, 24, 32), verify="one")
+    source, engine = export_network(net, config)
+    assert (source.error, engine.error) == (None, None)
+    assert source.path is not None
+    assert engine.manifest is not None
+    graph = onnx.load(source.path).graph
+    assert "ConvTranspose" not in {node.op_type for node in graph.node}
+    assert {part.data_type for part in graph.initializer if part.name.startswith("net.")} == {TensorProto.BFLOAT16}
+    assert "BF16" in " ".join(engine.verification.checks if engine.verification else ())
+    assert engine.manifest.artifact is not None
+    assert engine.manifest.artifact.portability["compute_capabilities"][0] == "8.0"
+    (warning,) = engine.manifest.warnings
+    assert warning.startswith("warning: trt-rtx: not for compute capability 7.5: ")
+    # Emulation stores bf16 values and computes in float32, as torch does.
+    lr = torch.rand(1, 3, 12, 17)
+    converted = to_precision(optimize(net, always=("transposed_convolution",)), "bf16")
+    with torch.no_grad():
+        assert relative_error(load(source.path)(lr), converted(lr)) < 0.05
+        assert 0 < relative_error(load(source.path)(lr), net(lr)) < 0.25
 
 
 def overflowing() -> Network:
@@ -170,10 +208,6 @@ def test_invalid_calibration_images_are_rejected(capsys: pytest.CaptureFixture[s
 
 def test_invalid_precision_options_are_one_line_errors(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     cases = [
-        (
-            ["--precision", "bf16"],
-            "E200 --onnx does not support bf16; use --torchscript or --pt2",
-        ),
         (["--precision", "int8"], 'E200 invalid value "int8" for --precision'),
         (["--fp32-modules", "tail"], "E200 --fp32-modules and --calibrate have no effect with --precision fp32"),
         (["--calibrate", "."], "E200 --fp32-modules and --calibrate have no effect with --precision fp32; remove them"),
@@ -195,6 +229,8 @@ def test_all_selects_the_formats_that_support_the_precision(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(formats.base, "cxx_compiler", lambda: None)
+    for name in ("onnx", "trt-rtx"):
+        monkeypatch.setitem(FORMATS, name, replace(FORMATS[name], precisions=("fp32", "fp16")))
     code, out, _ = run(capsys, "--precision", "bf16", "--all", "--dry-run", "-o", tmp_path)
     assert code == 0
     files = [line.rpartition("/")[2] for line in out.splitlines() if f"{tmp_path}/" in line]

@@ -42,7 +42,9 @@ def test_engine_is_built_from_the_onnx_file_and_verified(
     stored = {item["artifact"]["file"]: item for item in entries}
     entry = stored[engine.path.name]
     assert entry["artifact"]["portability"]["tensorrt"] == standin.module.__version__
+    optimum = entry["io"]["input"].pop("opt")
     assert entry["io"] == stored[onnx.path.name]["io"]
+    assert stored[onnx.path.name]["artifact"]["engine_input"]["opt"] == optimum
     assert entry["io"]["input"]["max"] == [2, 1, 40, 40]
     assert engine.path.read_bytes().partition(b"\n")[2] == onnx.path.read_bytes()
 
@@ -81,10 +83,10 @@ def test_engine_range_is_the_optimization_profile(newest: Standin, tmp_path: Pat
 
 def test_default_profile() -> None:
     request = ExportConfig(formats=("trt",), out=Path())
-    shapes = request.shapes(image_channels=3, min_size=4, size_multiple=8)
+    shapes = request.shapes(image_channels=3, min_size=4, size_multiple=8, bounded=True)
     assert shapes.profile == ((1, 3, 8, 8), (1, 3, 264, 480), (1, 3, 536, 960))
     large = ExportConfig(formats=("trt",), out=Path(), minimum=(2, 3, 1000, 8))
-    shapes = large.shapes(image_channels=3, min_size=4, size_multiple=1)
+    shapes = large.shapes(image_channels=3, min_size=4, size_multiple=1, bounded=True)
     assert shapes.profile == ((2, 3, 1000, 8), (2, 3, 1000, 480), (2, 3, 1000, 960))
 
 
@@ -113,7 +115,7 @@ def test_options_without_effect_are_rejected() -> None:
     ]
     for options, message in cases:
         with pytest.raises(ExportError, match=message):
-            ExportConfig(out=Path(), **options).shapes(image_channels=3, min_size=1, size_multiple=1)
+            ExportConfig(out=Path(), **options).shapes(image_channels=3, min_size=1, size_multiple=1, bounded=True)
 
 
 def test_only_engines_accept_cuda_graph(tmp_path: Path) -> None:

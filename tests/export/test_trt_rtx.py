@@ -15,10 +15,10 @@ from srblocks.network import Network
 from srblocks.networks import network_specs
 from srblocks.registry import NetworkSpec
 from srblocks_export.config import ExportConfig
-from srblocks_export.export import network_shapes
 from srblocks_export.formats import FORMATS, WriteContext
 from srblocks_export.formats.tensorrt.trt_engine import TENSORRT_RTX, BuildOptions, build_engine
 from srblocks_export.manifest import describe, describe_file
+from srblocks_export.plan import network_shapes
 from srblocks_export.shapes import Shapes
 from srblocks_export.verification.inputs import References
 from srblocks_export.verification.process import Worker

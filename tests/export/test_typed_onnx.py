@@ -17,7 +17,7 @@ from srblocks import create_network, optimize, to_precision
 from srblocks.network import Network
 from srblocks.networks import network_spec
 from srblocks_export.config import ExportConfig
-from srblocks_export.export import network_shapes
+from srblocks_export.plan import network_shapes
 from srblocks_export.shapes import Shapes
 from srblocks_export.verification.inputs import References
 from srblocks_export.verification.process import Worker

@@ -14,10 +14,11 @@ from helpers.support import PORTABLE, filled
 from srblocks import create_network
 from srblocks.network import Network
 from srblocks_export.config import ExportConfig
-from srblocks_export.export import export_network, network_shapes
+from srblocks_export.export import export_network
 from srblocks_export.formats import FORMATS, WriteContext
 from srblocks_export.formats.onnx import exporter as onnx_format
 from srblocks_export.manifest import FILE, CaseInfo, describe
+from srblocks_export.plan import network_shapes
 from srblocks_export.report import exit_code
 from srblocks_export.shapes import Shapes
 from srblocks_export.verification.compare import compare

@@ -105,7 +105,7 @@ def small_network() -> Network:
     return filled(create_network("espcn", scale=3))
 
 
-def export_engine(folder: Path, net: Network | None = None, **options: Any) -> list[ArtifactReport]:
-    """Export a network (default: `small_network`) to an ONNX file and an engine for up to 2 images of 40x40."""
-    request = ExportConfig(formats=("trt",), out=folder, **{"maximum": (2, 1, 40, 40)} | options)
-    return export_network(net or small_network(), request)
+def export_engine(folder: Path, **options: Any) -> list[ArtifactReport]:
+    """Export `small_network` to an ONNX file and an engine for up to 2 images of 40x40."""
+    request = ExportConfig(**{"formats": ("trt",), "out": folder, "maximum": (2, 1, 40, 40)} | options)
+    return export_network(small_network(), request)

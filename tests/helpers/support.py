@@ -20,11 +20,11 @@ from srblocks.networks import network_specs
 from srblocks.registry import NetworkSpec
 from srblocks_export.cli import main
 from srblocks_export.config import ExportConfig
-from srblocks_export.export import network_shapes
 from srblocks_export.formats import FORMATS, WriteContext
 from srblocks_export.formats.tensorrt.lint import Finding, lint
 from srblocks_export.formats.tensorrt.trt_engine import TENSORRT_RTX
 from srblocks_export.manifest import describe
+from srblocks_export.plan import network_shapes
 from srblocks_export.shapes import Shapes
 
 REPOSITORY = Path(__file__).parents[2]
@@ -168,7 +168,7 @@ def write_artifact(
     net: Network, path: Path, config: ExportConfig, *, reference: Network | None = None, shapes: Shapes | None = None
 ) -> dict[str, Any]:
     """Write one artifact in the last format of `config`, without verification; return the details of the file."""
-    shapes = shapes or network_shapes(net, config)
+    shapes = shapes or network_shapes(net, config, bounded=FORMATS[config.formats[-1]].needs_range)
     context = WriteContext(shapes, describe(reference or net, shapes).to_dict(), config)
     return FORMATS[config.formats[-1]].write(net, path, context)
 

@@ -1,6 +1,7 @@
-"""Fake `tensorrt` for contract tests without a GPU, with exactly the names of version 8.6, 10 or 11.
+"""Fake `tensorrt` for contract tests without a GPU, with exactly the names of version 8.6, 10 or 11, or of RTX.
 
-`data/tensorrt.json` lists the names of the real bindings, extracted from 8.6.0, 10.15.1 and 11.4.0. Names that a
+`data/tensorrt.json` lists the names of the real bindings, extracted from 8.6.0, 10.15.1, 11.4.0 and TensorRT for RTX
+1.7.1. Names that a
 version lacks raise AttributeError. An engine runs in onnxruntime, on the memory at the addresses passed to it. The
 tests verify the names, order and arguments of our calls; only TensorRT itself can show that they work.
 """
@@ -17,9 +18,10 @@ import torch
 
 from helpers.support import facts
 from helpers.tensorrt_parts import PARTS
+from helpers.tensorrt_rtx_parts import RTX_PARTS
 
 SURFACES = facts("tensorrt.json")
-MAJORS = list(SURFACES)
+MAJORS = [name for name in SURFACES if name != "rtx"]
 
 
 class _Limited:
@@ -44,7 +46,8 @@ class Standin:
     Attributes:
         module: the module for `import tensorrt`.
         calls: names and arguments of the recorded calls, in order.
-        faults: faults to simulate: "no_cuda", "parser_error", "no_engine", "no_context", "not_taken", "not_run".
+        faults: faults to simulate: "no_cuda", "parser_error", "no_engine", "no_context", "not_taken", "not_run",
+            "invalid" (the name of a diagnosis).
         capturing: deferred calls during the capture of a CUDA graph, otherwise None.
         current: function that returns the current CUDA stream.
     """
@@ -55,14 +58,19 @@ class Standin:
         self.faults: dict[str, str] = {}
         self.capturing: list[Callable[[], None]] | None = None
         self.current: Callable[[], Any] = lambda: None
-        self.module = module = ModuleType("tensorrt")
-        module.__spec__ = importlib.machinery.ModuleSpec("tensorrt", None)
+        name = "tensorrt_rtx_bindings" if major == "rtx" else "tensorrt"
+        self.module = module = ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
         vars(module)["__version__"] = surface["version"]
         for name, members in surface["enums"].items():
-            setattr(module, name, enum.IntEnum(name, {member: number for number, member in enumerate(members)}))
+            bits = name == "EngineInvalidityDiagnostics"
+            values = {member: 1 << number if bits else number for number, member in enumerate(members)}
+            setattr(module, name, enum.IntEnum(name, values))
         vars(module)["ILogger"] = _logger_class()
-        for base in PARTS:
+        for base in (*PARTS, *RTX_PARTS):
             name = base.NAME
+            if name not in surface["classes"]:
+                continue
             attributes = {"surface": frozenset(surface["classes"][name]), "_fake": self}
             setattr(module, name, type(name, (base, _Limited), attributes))
 
@@ -79,7 +87,7 @@ class Standin:
 def install(monkeypatch: pytest.MonkeyPatch, major: str) -> Standin:
     """Replace `tensorrt` by a fake, on a machine that seems to have a GPU of compute capability 9.0."""
     standin = Standin(major)
-    monkeypatch.setitem(sys.modules, "tensorrt", standin.module)
+    monkeypatch.setitem(sys.modules, standin.module.__name__, standin.module)
     monkeypatch.setattr("srblocks_export.formats.tensorrt.trt_engine.host.compute_capability", lambda number=0: "9.0")
     monkeypatch.setattr("srblocks_export.formats.base._has_cuda", lambda: True)
     monkeypatch.setattr("srblocks_export.formats.tensorrt.runner.current_device", lambda: torch.device("cpu"))

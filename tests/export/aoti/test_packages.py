@@ -16,9 +16,10 @@ from srblocks import create_network, load_pretrained, optimize
 from srblocks.networks import network_spec, network_specs
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import InputError
-from srblocks_export.export import export_network, network_shapes
+from srblocks_export.export import export_network
 from srblocks_export.formats import cxx_compiler
 from srblocks_export.manifest import FILE, SCHEMA
+from srblocks_export.plan import network_shapes
 from srblocks_export.runtime import Artifact, load
 from srblocks_export.verification.inputs import References
 from srblocks_export.verification.process import Worker

@@ -17,6 +17,8 @@ from . import INPUT, OUTPUT
 from .graph import clean_up
 from .loader import METADATA
 
+_OPSETS = {"bf16": 22}
+"""First operator set with convolutions of a precision, if it is above the default one."""
 _AXES = {0: "batch", 2: "height", 3: "width"}
 
 
@@ -26,7 +28,7 @@ def write(net: Network, path: Path, context: WriteContext) -> dict[str, Any]:
     Raises:
         ExportError: E501, the exporter wrote another opset than requested; E502, the network cannot be exported.
     """
-    shapes, opset = context.shapes, context.config.opset
+    shapes, opset = context.shapes, context.config.opset or _OPSETS.get(context.config.precision, 18)
     names = {axis: name for axis, name in _AXES.items() if shapes.minimum[axis] != shapes.maximum[axis]}
     try:
         # The deprecation warnings are about code of torch and onnxscript.

@@ -11,8 +11,6 @@ from ..base import Loaded
 from . import INPUT, OUTPUT
 
 METADATA = "srblocks"
-_BFLOAT16 = b'"compute": "bfloat16"'
-"""Part of the manifest in files that compute in bfloat16."""
 _NO_FOLDER = "/srblocks/no/such/folder"
 
 
@@ -41,14 +39,7 @@ def read(path: Path, *, provider: str | None = None) -> Loaded:
 
         session, device = new_session(onnxruntime, content, options, provider), PROVIDERS[provider].device
     else:
-        if _BFLOAT16 in content:
-            from .bfloat16 import emulated
-
-            content = emulated(content)
-        device = "cpu"
-        session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"], enable_fallback=False
-        )
+        session, device = _cpu_session(onnxruntime, content, options), "cpu"
     metadata = session.get_modelmeta().custom_metadata_map
     inputs, outputs = ([each.name for each in values] for values in (session.get_inputs(), session.get_outputs()))
     if inputs != [INPUT] or OUTPUT not in outputs:
@@ -58,3 +49,18 @@ def read(path: Path, *, provider: str | None = None) -> Loaded:
         return np.asarray(session.run([OUTPUT], {INPUT: np.ascontiguousarray(lr)})[0])
 
     return Loaded(run, json.loads(metadata.get(METADATA, "{}")), device)
+
+
+def _cpu_session(runtime: Any, content: bytes, options: Any) -> Any:
+    """Return a session on the CPU; bfloat16, for which onnxruntime has no convolution there, is emulated."""
+
+    def create(model: bytes) -> Any:
+        return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=False)
+
+    errors = runtime.capi.onnxruntime_pybind11_state
+    try:
+        return create(content)
+    except (errors.NotImplemented, errors.InvalidGraph):  # the latter before operator set 22
+        from .bfloat16 import emulated
+
+        return create(emulated(content))

@@ -101,9 +101,10 @@ def header_problem(trt: Any, plan: bytes) -> str | None:
         trt: the module of a library.
         plan: the serialized engine.
     """
-    if not hasattr(trt.Runtime, "get_engine_validity"):
+    runtime = trt.Runtime(library_logger(trt))
+    if not hasattr(runtime, "get_engine_validity"):
         return None
-    validity, diagnostics = trt.Runtime(library_logger(trt)).get_engine_validity(plan)
+    validity, diagnostics = runtime.get_engine_validity(plan)
     if validity != trt.EngineValidity.INVALID:
         return None
     found = [name for name, bit in trt.EngineInvalidityDiagnostics.__members__.items() if int(bit) & diagnostics]
