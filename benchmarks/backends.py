@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import gpu
+import cuda_timing
 from srblocks import to_precision
 from srblocks.network import Network
 from srblocks_export import runtime
@@ -60,7 +60,7 @@ class Workload:
     @property
     def torch_device(self) -> str:
         """Name of the device in PyTorch."""
-        return gpu.DEVICE if self.device == "cuda" else "cpu"
+        return cuda_timing.DEVICE if self.device == "cuda" else "cpu"
 
     @cached_property
     def images(self) -> Tensor:
@@ -170,7 +170,7 @@ def compiled(workload: Workload, *, mode: str | None = None) -> Run:
 
 def cuda_graph(workload: Workload) -> Run:
     """CUDA graph of PyTorch eager mode in channels_last."""
-    return gpu.captured(eager(workload, memory_format=torch.channels_last))
+    return cuda_timing.captured(eager(workload, memory_format=torch.channels_last))
 
 
 def artifact(workload: Workload, *, fmt: str, **options: Any) -> Run:

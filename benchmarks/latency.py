@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-import gpu
+import cuda_timing
 from backends import BACKENDS, Configuration, configurations
 from chart import chart
 from devices import Device, bounds, from_cuda_name, measured_cpu
@@ -259,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cases = chosen_cases(args)
     torch.set_num_threads(args.threads)
     if args.device == "cuda":
-        gpu.prepare(tf32=args.tf32)
+        cuda_timing.prepare(tf32=args.tf32)
     record = Record.start("latency", threads=args.threads, device=args.device, tf32=args.tf32)
     device = measured_cpu(args.threads) if args.device == "cpu" else from_cuda_name(torch.cuda.get_device_name())
     record.parameters["device"] = device and asdict(device)

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+import cuda_timing
 import environment
-import gpu
 from backends import Backend, Configuration, Workload
 from parity import Parity, parity
 from srblocks.network import Network
@@ -139,15 +139,15 @@ def _first_run_on_cpu(backend: Backend, workload: Workload) -> tuple[Callable[[]
 
 
 def _first_run_on_cuda(backend: Backend, workload: Workload) -> tuple[Callable[[], Tensor], Tensor, int | None, float]:
-    before = gpu.used_bytes()
+    before = cuda_timing.used_bytes()
     run = backend.build(workload)
     for _ in range(1 + backend.lazy):  # torch captures the compiled graph in the second run
         run()
     torch.cuda.synchronize()
     end = time.perf_counter()
-    gpu.used_bytes()
+    cuda_timing.used_bytes()
     output = run().float().cpu().clone()
-    memory = max(0, gpu.reached_bytes() - before)
+    memory = max(0, cuda_timing.reached_bytes() - before)
     return run, output, None if backend.pooled else memory, end
 
 
@@ -175,10 +175,13 @@ def time_all(candidates: Mapping[Key, Prepared], *, device: str, rounds: int | N
     if device == "cpu":
         samples = interleave(runs, rounds=rounds or ROUNDS, warm_up=1, seconds=SECONDS, measure=settled_clock)
         return {key: Timed(Timing(tuple(milliseconds))) for key, milliseconds in samples.items()}
-    clock = gpu.Clock.new()
-    pairs = interleave(runs, rounds=rounds or gpu.ROUNDS, warm_up=gpu.WARM_UP, measure=clock.device_and_wall)
-    with_transfers = {key: gpu.with_transfers(one.run, one.images, one.output) for key, one in candidates.items()}
-    end_to_end = interleave(with_transfers, rounds=rounds or gpu.ROUNDS, warm_up=2, measure=clock.wall)
+    clock = cuda_timing.Clock.new()
+    rounds = rounds or cuda_timing.ROUNDS
+    pairs = interleave(runs, rounds=rounds, warm_up=cuda_timing.WARM_UP, measure=clock.device_and_wall)
+    with_transfers = {
+        key: cuda_timing.with_transfers(one.run, one.images, one.output) for key, one in candidates.items()
+    }
+    end_to_end = interleave(with_transfers, rounds=rounds, warm_up=2, measure=clock.wall)
     return {
         key: Timed(
             Timing(tuple(device_ms for device_ms, _ in found)),
@@ -191,13 +194,13 @@ def time_all(candidates: Mapping[Key, Prepared], *, device: str, rounds: int | N
 
 def reference_output(net: Network, lr: Tensor, device: str, *, tf32: bool = False) -> Tensor:
     """Return the output of the network in float32 without TF32, on the CPU; the TF32 setting is restored."""
-    torch_device = gpu.DEVICE if device == "cuda" else device
+    torch_device = cuda_timing.DEVICE if device == "cuda" else device
     if device == "cuda":
-        gpu.prepare(tf32=False)
+        cuda_timing.prepare(tf32=False)
     with torch.inference_mode():
         output = copy.deepcopy(net).to(torch_device)(lr.to(torch_device)).cpu()
     if device == "cuda":
-        gpu.prepare(tf32=tf32)
+        cuda_timing.prepare(tf32=tf32)
     return output
 
 

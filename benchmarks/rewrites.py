@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-import gpu
+import cuda_timing
 from backends import Configuration
 from cases import CASES, CUDA_CASES, LAYOUT, MEMORY, MEMORY_SIDE, Case, selected
 from formatting import table
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     cases = selected(CUDA_CASES if args.device == "cuda" else CASES, args.cases, quick=args.quick)
     if args.device == "cuda":
-        gpu.prepare(tf32=args.tf32)
+        cuda_timing.prepare(tf32=args.tf32)
     record = Record.start("rewrites", threads=args.threads, device=args.device, tf32=args.tf32)
     for case in cases:
         labels = [label for label in case.backends if not args.backends or label in args.backends]

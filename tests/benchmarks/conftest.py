@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-import gpu
+import cuda_timing
 
 
 class FakeCuda:
@@ -42,7 +42,7 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     for name, value in {"DEVICE": "cpu", "FLUSH_BYTES": 8}.items():
-        monkeypatch.setattr(gpu, name, value)
+        monkeypatch.setattr(cuda_timing, name, value)
     flags = [(torch.backends.cudnn, "benchmark"), (torch.backends.cudnn, "allow_tf32")]
     flags += [(torch.backends.cuda.matmul, "allow_tf32"), (torch._dynamo.config, "recompile_limit")]
     before = [getattr(settings, flag) for settings, flag in flags]

@@ -47,6 +47,12 @@ def test_engines_match_the_networks(precision: str, tmp_path: Path) -> None:
     assert errors(tmp_path, NETWORKS, formats=("trt",), precision=precision) == {}
 
 
+@pytest.mark.skipif(FORMATS["trt-rtx"].missing(build=False) is not None, reason="needs TensorRT for RTX and its GPU")
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_rtx_engines_match_the_networks(precision: str, tmp_path: Path) -> None:
+    assert errors(tmp_path, NETWORKS, formats=("trt-rtx",), precision=precision) == {}
+
+
 @buildable("torch-trt")
 def test_torch_tensorrt_programs_match_the_networks(tmp_path: Path) -> None:
     assert errors(tmp_path, NETWORKS, formats=("torch-trt",)) == {}
