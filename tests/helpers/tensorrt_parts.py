@@ -173,9 +173,6 @@ class Config(Part):
         self._fake.calls.append(("set_timing_cache", cache.content, ignore_mismatch))
         return not cache.content.startswith(b"foreign")
 
-    def set_compute_capability(self, capability: Any, number: int) -> bool:
-        return True
-
     def add_optimization_profile(self, profile: Any) -> int:
         self._profile = profile._shapes
         return 0
@@ -197,12 +194,6 @@ class Profile(Part):
 class Runtime(Part):
     NAME = "Runtime"
     engine_host_code_allowed = False
-
-    def get_engine_validity(self, plan: bytes) -> tuple[Any, int]:
-        trt = self._fake.module
-        if "invalid" not in self._fake.faults:
-            return trt.EngineValidity.VALID, 0
-        return trt.EngineValidity.INVALID, int(trt.EngineInvalidityDiagnostics[self._fake.faults["invalid"]])
 
     def __init__(self, logger: Any) -> None:
         self._logger = logger
@@ -234,9 +225,6 @@ class Engine(Part):
     def get_tensor_mode(self, name: str) -> Any:
         modes = self._fake.module.TensorIOMode
         return {"lr": modes.INPUT, "sr": modes.OUTPUT}[name]
-
-    def create_runtime_config(self) -> Any:
-        return getattr(self._fake.module, "IRuntimeConfig", object)()  # only RTX has more than an allocation strategy
 
     def create_execution_context(self, config: Any = None) -> Any:
         if config is not None:

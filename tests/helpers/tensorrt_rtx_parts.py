@@ -1,8 +1,8 @@
-"""Classes that only the fake module of TensorRT for RTX has."""
+"""Classes of the fake module of TensorRT for RTX, where they differ from those of TensorRT."""
 
 from typing import Any
 
-from helpers.tensorrt_parts import Part
+from helpers.tensorrt_parts import Config, Engine, Part, Runtime
 
 
 class RuntimeCache(Part):
@@ -32,4 +32,22 @@ class RuntimeConfig(Part):
         return True
 
 
-RTX_PARTS = (RuntimeCache, RuntimeConfig)
+class RtxConfig(Config):
+    def set_compute_capability(self, capability: Any, number: int) -> bool:
+        return True
+
+
+class RtxEngine(Engine):
+    def create_runtime_config(self) -> Any:
+        return self._fake.module.IRuntimeConfig()
+
+
+class RtxRuntime(Runtime):
+    def get_engine_validity(self, plan: bytes) -> tuple[Any, int]:
+        trt = self._fake.module
+        if "invalid" not in self._fake.faults:
+            return trt.EngineValidity.VALID, 0
+        return trt.EngineValidity.INVALID, int(trt.EngineInvalidityDiagnostics[self._fake.faults["invalid"]])
+
+
+RTX_PARTS = (RuntimeCache, RuntimeConfig, RtxConfig, RtxEngine, RtxRuntime)

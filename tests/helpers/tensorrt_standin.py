@@ -67,10 +67,8 @@ class Standin:
             values = {member: 1 << number if bits else number for number, member in enumerate(members)}
             setattr(module, name, enum.IntEnum(name, values))
         vars(module)["ILogger"] = _logger_class()
-        for base in (*PARTS, *RTX_PARTS):
+        for base in (*PARTS, *(RTX_PARTS if major == "rtx" else ())):
             name = base.NAME
-            if name not in surface["classes"]:
-                continue
             attributes = {"surface": frozenset(surface["classes"][name]), "_fake": self}
             setattr(module, name, type(name, (base, _Limited), attributes))
 
