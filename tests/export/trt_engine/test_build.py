@@ -6,7 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from helpers.support import needs_rtx
 from helpers.tensorrt_standin import Standin
@@ -47,6 +50,36 @@ def test_plan_has_the_types_of_the_graph_and_serves_every_gpu(models: dict[str, 
     assert fixed.plan == build(models["fixed"], None).plan
     with pytest.raises(EngineError, match=r"E202 .* does not fit the model's 1x1x8x8"):
         build(models["fixed"])
+
+
+def quantized(kind: int) -> onnx.ModelProto:
+    """Return a convolution with quantized images and weights."""
+    values = np.random.default_rng(0).integers(-9, 9, (8, 1, 3, 3))
+    weights = helper.make_tensor("weights", kind, values.shape, values.ravel().astype(float))
+    zero = helper.make_tensor("zero", kind, [], [0])
+    nodes = [
+        helper.make_node("QuantizeLinear", ["lr", "step", "zero"], ["quantized"], "quantize"),
+        helper.make_node("DequantizeLinear", ["quantized", "step", "zero"], ["images"], "dequantize"),
+        helper.make_node("DequantizeLinear", ["weights", "step", "zero"], ["kernel"], "kernel"),
+        helper.make_node("Conv", ["images", "kernel"], ["sr"], "conv", pads=[1] * 4),
+    ]
+    images = helper.make_tensor_value_info("lr", TensorProto.FLOAT, [1, 1, "h", "w"])
+    outputs = helper.make_tensor_value_info("sr", TensorProto.FLOAT, [1, 8, "h", "w"])
+    constants = [zero, weights, numpy_helper.from_array(np.asarray(np.float32(0.1)), "step")]
+    graph = helper.make_graph(nodes, "quantized", [images], [outputs], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+
+
+@needs_rtx
+def test_quantized_graphs_serve_the_gpus_that_have_their_type(tmp_path: Path) -> None:
+    for kind, name, first in ((TensorProto.INT8, "INT8", "7.5"), (TensorProto.FLOAT8E4M3FN, "FP8", "8.9")):
+        onnx.save(quantized(kind), tmp_path / "model.onnx")
+        engine = build(tmp_path / "model.onnx", [(1, 1, 8, 8), (1, 1, 16, 16), (1, 1, 32, 32)])
+        assert engine.tensor_types["quantized"] == name
+        assert engine.facts["compute_capabilities"][0] == first
+        lacking = "" if first == "7.5" else "not for compute capability 7.5, 8.0, 8.6: "
+        assert " ".join(engine.warnings).startswith(lacking)
+        assert bool(engine.warnings) == bool(lacking)
 
 
 @needs_rtx

@@ -230,16 +230,21 @@ class _Build:
         """Return the plan, or None; by default, the oldest GPUs that cannot run the network are left out."""
         if not self.targets:
             return self.builder.build_serialized_network(self.network, self.config)
+        excluded: list[str] = []
+        reason = ""
         while True:
             self.config.num_compute_capabilities = len(self.targets)
             for number, name in enumerate(self.targets):
                 self.config.set_compute_capability(self.trt.ComputeCapability.__members__[name], number)
             plan = self.builder.build_serialized_network(self.network, self.config)
             if plan is not None or self._given or len(self.targets) == 1 or self._lacks_memory:
-                return plan
+                break
             reason = self.logger.reason
+            excluded.append(_number(self.targets.pop(0)))
             self.logger.forget()
-            self.logger.warnings.append(f"not for compute capability {_number(self.targets.pop(0))}: {reason}")
+        if excluded:
+            self.logger.warnings.append(f"not for compute capability {', '.join(excluded)}: {reason}")
+        return plan
 
     @property
     def _lacks_memory(self) -> bool:
