@@ -254,6 +254,13 @@ BACKENDS = {
             {"cuda": ("fp32", "fp16")},
             format="trt",
         ),
+        Backend("TensorRT for RTX", partial(artifact, fmt="trt-rtx"), _GPU, format="trt-rtx"),
+        Backend(
+            "TensorRT for RTX + CUDA graph",
+            partial(artifact, fmt="trt-rtx", cuda_graph=True, reuse_output=True),
+            _GPU,
+            format="trt-rtx",
+        ),
         Backend("Torch-TensorRT", partial(artifact, fmt="torch-trt"), {"cuda": ("fp32", "fp16")}, format="torch-trt"),
     )
 }

@@ -138,7 +138,7 @@ def _engine_flag(field: "Field[Any]") -> inspect.Parameter:
         def convert(type_: object, tokens: Any) -> Any:
             return parse(tokens[0].value)
 
-        options |= {"converter": convert, "n_tokens": 1, "negative": ""}
+        options |= {"converter": convert, "n_tokens": 1, "negative": "", "show_default": bool(field.default)}
     kind = kind | None if field.default is None else kind
     name = facts["flag"].removeprefix("--")
     return _flag(name, facts["help"], kind, field.default, field=field.name, group=ENGINES, **options)
