@@ -15,6 +15,7 @@ from srblocks.network import Network
 from srblocks.networks import network_specs
 from srblocks.registry import NetworkSpec
 from srblocks_export.config import ExportConfig
+from srblocks_export.errors import ExportError
 from srblocks_export.formats import FORMATS, WriteContext
 from srblocks_export.formats.tensorrt.trt_engine import TENSORRT_RTX, BuildOptions, build_engine
 from srblocks_export.manifest import describe, describe_file
@@ -37,6 +38,12 @@ SHALLOWER: dict[str, dict[str, int]] = {
 }
 """Arguments of networks that take long to export even if they are reduced."""
 SAME_WHEN_SHALLOW = {"dbpn_ll": "dbpn", "rdn_a": "rdn"}
+TYPES = {
+    "fp32": (TensorProto.FLOAT, "FLOAT"),
+    "fp16": (TensorProto.FLOAT16, "HALF"),
+    "bf16": (TensorProto.BFLOAT16, "BF16"),
+}
+"""Types of the weights in the ONNX file, and of tensors in the engine."""
 NAMED = ("drcn", "rcan", "dbpn_ss")
 """Networks to check the names of nodes of: shared weights, channel attention, up- and downsampling."""
 TURING_LACKS = ("csnln", "san")
@@ -70,53 +77,65 @@ def rows() -> list[Any]:
 
 @pytest.mark.parametrize(("each", "dynamic_sides"), rows())
 def test_engines_of_every_network(each: NetworkSpec, dynamic_sides: bool, tmp_path: Path, worker: Worker) -> None:
-    net = small(each)
-    optimized = optimize(net)
     for precision in ("fp32", "fp16"):
-        half = precision == "fp16"
-        largest = maximum(optimized)
-        smallest = None if dynamic_sides else (1, *largest[1:])
-        config = ExportConfig(
-            formats=("trt-rtx",), out=tmp_path, precision=precision, minimum=smallest, maximum=largest
-        )
-        shapes = network_shapes(optimized, config)
-        source = tmp_path / f"{precision}.onnx"
-        verified = each.name in (*FULL_DEPTH, *NAMED)
-        metadata = describe(net, shapes).to_dict() if verified else {}
-        context = WriteContext(shapes, metadata, config, source=source)
-        converted = to_precision(optimized, precision) if half else optimized
-        FORMATS["onnx"].write(converted, source, context)
-        check_graph(source, half=half)
-        if half and each.name in NAMED:
-            check_node_names(converted, onnx.load(source).graph)
-        path = tmp_path / f"{precision}.rtx.engine"
-        details = TARGET.write(converted, path, context)
-        capabilities = details["portability"]["compute_capabilities"]
-        lacking = not half and each.name in TURING_LACKS
-        assert capabilities[0] == ("8.0" if lacking else "7.5")
-        assert len(details["warnings"]) == lacking, details["warnings"]
-        checks = " ".join(details["checks"])
-        assert ("HALF" in checks, "parsed and built by TensorRT for RTX" in checks) == (half, True)
-        assert details["device_memory"] > 0
-        entry = {"artifact": describe_file("trt-rtx", path, path.name, details).to_dict()}
-        assert "accepts the header" in TARGET.inspect(path, entry)[0]
-        if verified:
-            check_onnx(source, net, shapes, worker, config)
+        check_engine(each, precision, dynamic_sides, tmp_path, worker)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("each", "dynamic_sides"), rows())
+def test_bf16_engines_of_every_network(each: NetworkSpec, dynamic_sides: bool, tmp_path: Path, worker: Worker) -> None:
+    if each.name == "csnln":  # its transposed convolutions have computed kernels
+        with pytest.raises(ExportError, match=r"E702 trt-rtx: .* deconv"):
+            check_engine(each, "bf16", dynamic_sides, tmp_path, worker)
+    else:
+        check_engine(each, "bf16", dynamic_sides, tmp_path, worker)
+
+
+def check_engine(spec: NetworkSpec, precision: str, dynamic_sides: bool, folder: Path, worker: Worker) -> None:
+    """Build the engine of a network, and check its ONNX file, its types and what is recorded."""
+    net = small(spec)
+    optimized = optimize(net, always=TARGET.always_rewrites.get(precision, ()))
+    largest = maximum(optimized)
+    config = ExportConfig(
+        formats=("trt-rtx",),
+        out=folder,
+        precision=precision,
+        minimum=None if dynamic_sides else (1, *largest[1:]),
+        maximum=largest,
+    )
+    shapes = network_shapes(optimized, config)
+    source, path = folder / f"{precision}.onnx", folder / f"{precision}.rtx.engine"
+    verified = precision == "bf16" or spec.name in (*FULL_DEPTH, *NAMED)
+    context = WriteContext(shapes, describe(net, shapes).to_dict() if verified else {}, config, source=source)
+    converted = optimized if precision == "fp32" else to_precision(optimized, precision)
+    FORMATS["onnx"].write(converted, source, context)
+    if verified:
+        check_onnx(source, net, shapes, worker, config)
+    if precision != "bf16":
+        assert tensorrt_findings(source) == []
+    graph = onnx.load(source).graph
+    onnx_type, engine_type = TYPES[precision]
+    weights = {tensor.data_type for tensor in graph.initializer if tensor.name.startswith("net.")}
+    assert weights <= {onnx_type}
+    kinds = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
+    assert kinds == [TensorProto.FLOAT] * 2
+    if precision == "fp16" and spec.name in NAMED:
+        check_node_names(converted, graph)
+    details = TARGET.write(converted, path, context)
+    lacking = precision == "bf16" or (precision == "fp32" and spec.name in TURING_LACKS)
+    assert details["portability"]["compute_capabilities"][0] == ("8.0" if lacking else "7.5")
+    assert len(details["warnings"]) == lacking, details["warnings"]
+    built, types = details["checks"]
+    assert built.startswith("parsed and built by TensorRT for RTX 1.")
+    assert engine_type in types
+    assert details["device_memory"] > 0
+    entry = {"artifact": describe_file("trt-rtx", path, path.name, details).to_dict()}
+    assert "accepts the header" in TARGET.inspect(path, entry)[0]
 
 
 def maximum(net: Network) -> tuple[int, int, int, int]:
     side = -(-net.min_size // net.size_multiple) * net.size_multiple
     return 2, net.image_channels, side + 10 * net.size_multiple, side + 14 * net.size_multiple
-
-
-def check_graph(source: Path, *, half: bool) -> None:
-    """Check that the graph has the types of its precision and only operators that every TensorRT supports."""
-    assert tensorrt_findings(source) == []
-    graph = onnx.load(source).graph
-    weights = {tensor.data_type for tensor in graph.initializer if tensor.name.startswith("net.")}
-    assert weights == ({TensorProto.FLOAT16} if half else weights & {TensorProto.FLOAT})
-    kinds = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
-    assert kinds == [TensorProto.FLOAT] * 2
 
 
 def check_onnx(source: Path, net: Network, shapes: Shapes, worker: Worker, config: ExportConfig) -> None:

@@ -1,10 +1,13 @@
 """ONNX models with one node, and networks with operators that TensorRT does not support."""
 
+import importlib
+import pkgutil
 from typing import Any
 
 import numpy as np
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx.backend.test.case import node as onnx_cases
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -99,6 +102,11 @@ def unsupported() -> list[tuple[ModelProto, str, list[str]]]:
             "has elements of INT32",
             ["8.6", "10", "11"],
         ),
+        (
+            model_of("QuantizeLinear", MAP, np.float32(1), outputs=((TensorProto.UINT8, MAP[1]),)),
+            "has neither zero point nor type",
+            ["8.6", "10", "11"],
+        ),
         (model_of("Col2Im", MAP, AXES, AXES), "has no TensorRT importer", ["8.6", "10", "11"]),
         (model_of("Relu", MAP, domain="other"), "has no TensorRT importer", ["8.6", "10", "11"]),
         (model_of("Gelu", MAP), "has no TensorRT importer before 10.15", ["8.6"]),
@@ -131,6 +139,28 @@ def supported() -> list[ModelProto]:
     ]
 
 
+def published() -> list[ModelProto]:
+    """Return ONNX's own test models with one node; all inputs but the first become constants.
+
+    Those of pooling are left out: computing their expected outputs takes ten seconds.
+    """
+    for module in pkgutil.iter_modules(onnx_cases.__path__):
+        if not module.name.endswith("pool"):
+            importlib.import_module(f"{onnx_cases.__name__}.{module.name}")
+    models: list[ModelProto] = []
+    for case in onnx_cases._NodeTestCases:
+        model = ModelProto()
+        model.CopyFrom(case.model)
+        if len(model.graph.node) > 1:
+            continue
+        for value, array in list(zip(model.graph.input, case.data_sets[0][0], strict=True))[1:]:
+            if isinstance(array, np.ndarray):
+                model.graph.initializer.append(numpy_helper.from_array(array, value.name))
+                model.graph.input.remove(value)
+        models.append(model)
+    return models
+
+
 class Fold(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return F.fold(x.flatten(2).repeat(1, 4, 1), (2 * x.shape[2], 2 * x.shape[3]), 2, stride=2)
@@ -157,7 +187,14 @@ class Wrapper(Network):
         return self.body(lr)
 
 
-class Twice(nn.Module):
+class Halved(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        y = F.interpolate(F.interpolate(x, scale_factor=2.0, mode="bicubic", antialias=True), scale_factor=0.5)
-        return y + x.new_zeros(x.shape).scatter_reduce(1, torch.zeros_like(x, dtype=torch.int64), x, "amax")
+        return x[..., ::2, ::2]
+
+
+class Scattered(nn.Module):
+    """Scatters twice; TensorRT for RTX rejects only the second, which has a reduction."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = torch.zeros_like(x, dtype=torch.int64)
+        return x.scatter(1, places, x).scatter_reduce(1, places, x, "amax")

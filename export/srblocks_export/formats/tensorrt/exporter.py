@@ -63,7 +63,7 @@ def _current_device() -> int:
 
 
 def export_error(target: "EngineFormat", error: EngineError, source: Path) -> ExportError:
-    """Return the error of a build under the name of the format, with the node that the parser knows by number only."""
+    """Return the error of a build under the name of the format, with the names of all rejected nodes."""
     cause = error.cause
     for rejection in error.rejections:
         cause = cause.replace(str(rejection), str(_named(rejection, source)))
@@ -71,12 +71,22 @@ def export_error(target: "EngineFormat", error: EngineError, source: Path) -> Ex
 
 
 def _named(rejection: Rejection, source: Path) -> Rejection:
+    """Return a rejection with the name of its node, of which the parser knows only the number or the operator."""
     import onnx
 
-    if rejection.node or rejection.number < 0:
+    from ..onnx.graph import scopes
+
+    number, operator = rejection.number, rejection.operator
+    if rejection.node or rejection.inside or (number < 0 and not operator):
         return rejection
-    node = onnx.load(source, load_external_data=False).graph.node[rejection.number]
-    return rejection._replace(node=node.name, operator=node.op_type)
+    model = onnx.load(source, load_external_data=False)
+    if number >= 0:
+        node = model.graph.node[number]
+    else:
+        nodes = (node for scope in scopes(model) for graph in scope for node in graph.node)
+        left = (node for node in nodes if node.op_type == operator and node.name not in rejection.imported)
+        node = next(left, None)
+    return rejection._replace(node=node.name, operator=node.op_type) if node else rejection
 
 
 def _checks(target: "EngineFormat", built: BuiltEngine, source: Path) -> list[str]:

@@ -162,6 +162,8 @@ _RULES: tuple[_Rule, ...] = (
 _MISREAD: tuple[_Rule, ...] = (
     # 8.6 silently reduces over all axes.
     (_REDUCTIONS, "has its axes as an input", (10, 1), lambda n: n.has(1)),
+    # Without a zero point, ONNX quantizes to UINT8, and TensorRT to INT8.
+    ("QuantizeLinear", "has neither zero point nor type", None, lambda n: not n.has(2) and not n.get("output_dtype")),
 )
 """Uses that parsers accept, but read otherwise than ONNX means them."""
 

@@ -11,21 +11,29 @@ class Rejection(NamedTuple):
 
     Attributes:
         node: name of the node, such as "body.0/conv2d"; empty if the parser does not know it.
-        number: index of the node in the graph.
-        operator: operator type.
+        number: index of the node in its graph; -1 if the parser does not know it.
+        operator: operator type; empty if the parser does not know it.
         reason: why.
+        inside: name of the node that calls the function, or has the branch, in which the rejected node is; empty for
+            nodes of the graph itself.
+        imported: names of the layers that the parser made before; only if it knows neither name nor number of the node.
     """
 
     node: str
     number: int
     operator: str
     reason: str
+    inside: str = ""
+    imported: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """Return the rejection with the node and the module that it comes from."""
-        module = self.node.rpartition("/")[0]
-        where = f"node {self.node or f'number {self.number}'}" + (f", module {module}" if module else "")
-        return f"operator {self.operator or '?'} is rejected: {self.reason} ({where})"
+        node = self.node or (f"number {self.number}" if self.number >= 0 else "")
+        module = next((name.rpartition("/")[0] for name in (self.node, self.inside) if "/" in name), "")
+        named = (("node ", node), ("inside ", self.inside), ("module ", module))
+        places = ", ".join(what + name for what, name in named if name)
+        subject = f"operator {self.operator}" if self.operator else "node" if places else "model"
+        return f"{subject} is rejected: {self.reason}" + (f" ({places})" if places else "")
 
 
 class EngineError(Exception):
