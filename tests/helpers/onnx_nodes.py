@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
-from onnx.backend.test.case import node as onnx_cases
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -144,6 +143,8 @@ def published() -> list[ModelProto]:
 
     Those of pooling are left out: computing their expected outputs takes ten seconds.
     """
+    from onnx.backend.test.case import node as onnx_cases
+
     for module in pkgutil.iter_modules(onnx_cases.__path__):
         if not module.name.endswith("pool"):
             importlib.import_module(f"{onnx_cases.__name__}.{module.name}")

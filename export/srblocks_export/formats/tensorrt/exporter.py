@@ -65,8 +65,9 @@ def _current_device() -> int:
 def export_error(target: "EngineFormat", error: EngineError, source: Path) -> ExportError:
     """Return the error of a build under the name of the format, with the names of all rejected nodes."""
     cause = error.cause
-    for rejection in error.rejections:
-        cause = cause.replace(str(rejection), str(_named(rejection, source)))
+    if error.rejections:
+        named = [_named(rejection, source) for rejection in error.rejections]
+        cause = cause.replace(", ".join(map(str, error.rejections)), ", ".join(map(str, named)))
     return ExportError(error.number, f"{target.name}: {cause}", error.remedy)
 
 

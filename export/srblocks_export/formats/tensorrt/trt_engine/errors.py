@@ -32,7 +32,7 @@ class Rejection(NamedTuple):
         module = next((name.rpartition("/")[0] for name in (self.node, self.inside) if "/" in name), "")
         named = (("node ", node), ("inside ", self.inside), ("module ", module))
         places = ", ".join(what + name for what, name in named if name)
-        subject = f"operator {self.operator}" if self.operator else "node" if places else "model"
+        subject = f"operator {self.operator or '?'}" if self.operator or places else "model"
         return f"{subject} is rejected: {self.reason}" + (f" ({places})" if places else "")
 
 
