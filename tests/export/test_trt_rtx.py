@@ -29,15 +29,18 @@ pytestmark = needs_rtx
 TARGET = FORMATS["trt-rtx"]
 FULL_DEPTH = ("srcnn", "espcn", "lapsrn", "dbpn_ss", "dsrn")
 """One network of each framework."""
-SHALLOWER: dict[str, dict[str, int]] = {
-    "csnln": {"depth": 1},
+SHALLOWER: dict[str, dict[str, Any]] = {
+    **{name: {"depth": 1} for name in ("carn", "carn_m", "csnln", "mdsr")},
+    **{name: {"blocks": [1, 1, 1], "depth": 1} for name in ("prosr_l", "prosr_s")},
+    **{name: {"depth": 1, "layers": 1} for name in ("rdn", "rdn_a")},
     "dbpn_res_mr64_3": {"stages": 2},
-    "rdn": {"depth": 1, "layers": 1},
-    "rdn_a": {"depth": 1, "layers": 1},
+    "memnet": {"memories": 1, "recursions": 1},
+    "rcan": {"groups": 1, "blocks_per_group": 1},
+    "rednet30": {"depth": 4},
     "san": {"groups": 1},
 }
 """Arguments of networks that take long to export even if they are reduced."""
-SAME_WHEN_SHALLOW = {"dbpn_ll": "dbpn", "rdn_a": "rdn"}
+SAME_WHEN_SHALLOW = {"dbpn_ll": "dbpn", "dbpn_s": "dbpn_ss", "mdsr_baseline": "mdsr", "rdn_a": "rdn"}
 TYPES = {
     "fp32": (TensorProto.FLOAT, "FLOAT"),
     "fp16": (TensorProto.FLOAT16, "HALF"),
