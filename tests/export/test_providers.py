@@ -76,7 +76,8 @@ class Sessions:
         )
 
 
-def test_missing_and_unknown_providers_are_errors(model: Path) -> None:
+def test_missing_and_unknown_providers_are_errors(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     for name, message in (
         (
             "tensorrt",
@@ -126,12 +127,12 @@ def test_fallback_to_the_cpu_is_refused(model: Path, tmp_path: Path, monkeypatch
     sessions = Sessions(monkeypatch, "CUDAExecutionProvider")
     assert runtime.load(model, provider="cuda").device == "cuda:0"
     assert sessions.given["providers"] == [("CUDAExecutionProvider", {"use_tf32": "0"})]
+    monkeypatch.setattr(sys.modules["onnxruntime.capi"], "__file__", str(tmp_path / "__init__.py"))
     sessions.names.clear()  # as if onnxruntime went on without the provider, with a message on standard error
     with pytest.raises(ExportError, match=r"E402 provider cuda does not load \(see the messages of onnxruntime\)"):
         runtime.load(model, provider="cuda")
     library = tmp_path / "libonnxruntime_providers_cuda.so"
     library.write_bytes(b"no library")
-    monkeypatch.setattr(sys.modules["onnxruntime.capi"], "__file__", str(tmp_path / "__init__.py"))
     with pytest.raises(ExportError, match=rf"E402 provider cuda does not load \({library}: .*; it needs an NVIDIA GPU"):
         runtime.load(model, provider="cuda")
     library.unlink()
