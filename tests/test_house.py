@@ -41,7 +41,7 @@ STATE_DICT_KEYS = {"normalise", "denormalise"}
 READS_TEXT_OF = {
     "srblocks/_utils/memory.py": "torch raises RuntimeError when memory is short",
     "srblocks/checkpoints/containers.py": "torch.load raises RuntimeError and UnpicklingError for many reasons",
-    "export/srblocks_export/formats/onnx/providers.py": "onnxruntime raises one type for a missing GPU and other faults",
+    "export/srblocks_export/formats/onnx/providers.py": "onnxruntime raises one type for many reasons",
 }
 """Files that read the text of other libraries' errors -> reason."""
 TEXT_METHODS = {"partition", "rpartition", "split", "removeprefix", "removesuffix", "replace", "startswith", "endswith"}
