@@ -101,6 +101,19 @@ def test_bf16_engine_has_no_transposed_convolution(tmp_path: Path) -> None:
         assert 0 < relative_error(load(source.path)(lr), net(lr)) < 0.25
 
 
+def test_bf16_file_is_rounded_as_torch_rounds(tmp_path: Path) -> None:
+    net = load_pretrained("fsrcnn", scale=2)
+    config = ExportConfig(formats=("onnx",), out=tmp_path, precision="bf16", verify="off")
+    (report,) = export_network(net, config)
+    assert report.path is not None
+    lr = torch.rand(1, 1, 12, 17)
+    with torch.no_grad():
+        by_torch, exact = to_precision(optimize(net), "bf16")(lr), net(lr)
+    emulated = load(report.path)(lr)
+    # Without rounding between the nodes the two would differ by as much as the precisions do.
+    assert (emulated - by_torch).square().mean() < (exact - by_torch).square().mean() / 10
+
+
 def overflowing() -> Network:
     """Return a network whose first features overflow fp16, but whose output does not."""
     net = load_pretrained("fsrcnn", scale=2)
