@@ -1,6 +1,8 @@
 """`--trt` on a machine without TensorRT or a GPU, and exit codes 4, 5, 6 and 8."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import onnx
@@ -14,7 +16,7 @@ from srblocks.evaluate.cli import main as evaluate
 from srblocks_export import formats, runtime
 from srblocks_export.formats import FORMATS, base
 from srblocks_export.formats.tensorrt import exporter as tensorrt_exporter
-from srblocks_export.formats.tensorrt import trt_engine
+from srblocks_export.formats.tensorrt import runner, trt_engine
 from srblocks_export.formats.tensorrt.trt_engine import TENSORRT_RTX, BuiltEngine, host_facts
 from srblocks_export.manifest import Manifest
 from srblocks_export.runtime import ExportError
@@ -115,6 +117,12 @@ def test_dry_run_lists_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert code == 4
     assert f"onnx: {tmp_path}/fsrcnn_x2_fp32_dyn.onnx\n" in out
     assert f"trt: {tmp_path}/fsrcnn_x2_fp32_dyn.engine (cannot be built here: tensorrt not installed)" in out
+    code, out, _ = run(capsys, "--trt-rtx", "--dry-run", "-o", tmp_path)
+    assert code == 4
+    assert "(cannot be built here: tensorrt_rtx_bindings not installed)" in out
+    code, _, err = run(capsys, "--trt-rtx", "--hardware-compat", "ampere+", "-o", tmp_path)
+    assert code == 2
+    assert "E200 --hardware-compat has no effect with --trt-rtx" in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,9 +160,46 @@ def test_engine_without_a_gpu_is_built_and_inspected(
     assert (found.executed, found.to_dict()) == (False, entry["verify"])
     with pytest.raises(ExportError, match=r"E402 trt-rtx artifacts cannot run here: no usable CUDA device"):
         runtime.load(engine)
+    code, _, err = run(capsys, "--trt-rtx", "--precision", "fp16", "-o", tmp_path, *SIZES)
+    assert code == 3
+    assert "E301" in err
+    check_loading(engine, tmp_path / "images", capsys, monkeypatch)
     code, out, err = run(capsys, "--check-env", "--trt-rtx")
     assert code == 0
     assert "can be built here, but not run: no usable CUDA device" in out
+
+
+def check_loading(
+    engine: Path, images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check the exit codes of a command that loads an engine where torch finds a GPU."""
+    images.mkdir()
+    Image.new("RGB", (24, 24)).save(images / "image.png")
+    command = ["--artifact", str(engine), "--data", str(images)]
+    monkeypatch.setattr(formats.base, "_has_cuda", lambda: True)
+    monkeypatch.setattr(runner, "current_device", lambda: torch.device("cpu"))
+    with monkeypatch.context() as patch:
+        tensorrt_standin.hide_driver(patch)
+        assert evaluate(command) == 4
+        assert "E402" in capsys.readouterr().err
+    monkeypatch.setattr(trt_engine.host, "compute_capability", lambda number=0: "8.6")
+    manifest, plan = engine.parent / "manifest.json", engine.read_bytes()
+    text = manifest.read_text()
+    damaged = b"plan" + plan[4:]
+    hashes = [hashlib.sha256(content).hexdigest() for content in (plan, damaged)]
+    version = host_facts(None, TENSORRT_RTX)["tensorrt"]
+    cases = [
+        (plan, (version, "1.0.0.1"), 8, "E801 .*: built by TensorRT 1.0.0.1, this is 1."),
+        (damaged, hashes, 8, "E801 .*: not an engine of this version of the library, or damaged"),
+        (damaged, ("", ""), 9, "E901 .* does not match its manifest entry"),
+        (plan, (text, "{}"), 9, "E901 .*manifest.json is not a manifest of srblocks-export"),
+    ]
+    for content, (old, new), code, message in cases:
+        engine.write_bytes(content)
+        manifest.write_text(text.replace(old, new) if old else text)
+        assert evaluate(command) == code, message
+        assert re.search(message, capsys.readouterr().err), message
+    monkeypatch.setattr(formats.base, "_has_cuda", lambda: False)
 
 
 @needs_rtx
@@ -177,11 +222,16 @@ def test_failed_build_keeps_the_onnx_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    code, _, err = run(capsys, "--trt-rtx", "--workspace", "1MiB", "-o", tmp_path, *SIZES, "--verify", "off")
-    assert code == 7
-    assert "E701 trt-rtx: TensorRT for RTX: " in err
-    assert "lower --max, or raise --workspace" in err
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".onnx"]
+    tensorrt_standin.hide_driver(monkeypatch)
+    for flag, value, code, message in (
+        ("--workspace", "1MiB", 7, "E701 trt-rtx: TensorRT for RTX: .*; lower --max, or raise --workspace"),
+        ("--compute-capability", "9.0", 4, r"E403 trt-rtx: TensorRT for RTX 1\S+ does not build for .* 9.0; use 7.5"),
+        ("--compute-capability", "current", 4, "E402 trt-rtx: no usable CUDA driver"),
+    ):
+        found, _, err = run(capsys, "--trt-rtx", flag, value, "-o", tmp_path, *SIZES, "--verify", "off", "--force")
+        assert found == code, value
+        assert re.search(message, err), value
+        assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".onnx"]
 
 
 def test_exit_4_without_a_compiler(
@@ -205,17 +255,6 @@ def test_exit_6_tolerance_exceeded(tmp_path: Path, capsys: pytest.CaptureFixture
     assert code == 6
     assert "E601 torchscript: at 1x1x" in err
     assert [path.name for path in tmp_path.iterdir()] == ["fsrcnn_x2_fp32_dyn.ts.rejected"]
-
-
-@pytest.mark.parametrize("engine_export", ["10"], indirect=True)
-def test_exit_8_engine_of_another_version(
-    engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()
-    tensorrt_standin.install(monkeypatch, "11")
-    Image.new("RGB", (24, 24)).save(tmp_path / "image.png")
-    assert evaluate(["--artifact", str(engine), "--data", str(tmp_path)]) == 8
-    assert "E801" in capsys.readouterr().err
 
 
 def test_missing_names_the_required_torch_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 import gc
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,10 +61,32 @@ def test_compiled_kernels_are_kept_next_to_the_engine(engine: Path, rtx: Standin
     cache.write_bytes(b"foreign")
     del_after(runtime.load(engine))
     assert cache.read_bytes() == b"+"
+    cache.unlink()
+    cache.mkdir()  # cannot be replaced by a file, also not by root
+    del_after(runtime.load(engine))
+    assert sorted(path.name for path in engine.parent.iterdir() if path.name.startswith(".")) == []
+    cache.rmdir()
     if os.geteuid():  # root may write everywhere
         engine.parent.chmod(0o500)
         del_after(runtime.load(engine))
         engine.parent.chmod(0o700)
+
+
+def test_compiled_kernels_are_kept_when_the_process_ends(engine: Path) -> None:
+    code = (
+        "import sys, pytest, torch\n"
+        "from helpers.cuda_standin import imitate\n"
+        "from srblocks_export import runtime\n"
+        "imitate(pytest.MonkeyPatch(), 'rtx')\n"
+        "artifact = runtime.load(sys.argv[1])\n"
+        "artifact(torch.rand(1, 1, 9, 14))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(engine)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert engine.with_name(f"{engine.name}.cache").read_bytes() == b"+"
 
 
 def del_after(artifact: runtime.Artifact) -> None:

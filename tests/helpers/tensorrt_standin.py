@@ -1,15 +1,17 @@
 """Fake `tensorrt` for contract tests without a GPU, with exactly the names of version 8.6, 10 or 11, or of RTX.
 
 `data/tensorrt.json` lists the names of the real bindings, extracted from 8.6.0, 10.15.1, 11.4.0 and TensorRT for RTX
-1.7.1. Names that a
-version lacks raise AttributeError. An engine runs in onnxruntime, on the memory at the addresses passed to it. The
-tests verify the names, order and arguments of our calls; only TensorRT itself can show that they work.
+1.7.1. Names that a version lacks raise AttributeError. An engine runs in onnxruntime, on the memory at the addresses
+passed to it. The tests verify the names, order and arguments of our calls; only TensorRT itself can show that they
+work.
 """
 
+import ctypes
 import enum
 import importlib.machinery
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -90,6 +92,18 @@ def install(monkeypatch: pytest.MonkeyPatch, major: str) -> Standin:
     monkeypatch.setattr("srblocks_export.formats.base._has_cuda", lambda: True)
     monkeypatch.setattr("srblocks_export.formats.tensorrt.runner.current_device", lambda: torch.device("cpu"))
     return standin
+
+
+def hide_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the CUDA driver, even if it is installed; other shared libraries still load."""
+    load = ctypes.CDLL
+
+    def load_other(name: str) -> ctypes.CDLL:
+        if "cuda" in Path(name).name:
+            raise OSError(f"{name}: cannot open shared object file")
+        return load(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", load_other)
 
 
 def _logger_class() -> type:

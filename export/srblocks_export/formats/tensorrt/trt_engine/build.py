@@ -152,7 +152,7 @@ class _Build:
         if unknown := [given for given, name in zip(self._given, wanted) if name not in known]:
             cause = f"{self.title} does not build for compute capability {unknown[0]}"
             raise EngineError(403, cause, f"use {', '.join(map(_number, able))}")
-        return wanted or able
+        return list(dict.fromkeys(wanted)) or able
 
     @property
     def _given(self) -> tuple[str, ...]:
