@@ -23,6 +23,7 @@ from srblocks_export.formats.tensorrt.trt_engine import (
     misfit,
 )
 from srblocks_export.formats.tensorrt.trt_engine.host import compute_capability
+from srblocks_export.formats.tensorrt.trt_engine.logger import readable
 
 PROFILE = [(1, 1, 8, 8), (1, 1, 16, 16), (2, 1, 24, 32)]
 
@@ -115,6 +116,23 @@ def test_invalid_profiles_are_errors(models: dict[str, Path]) -> None:
         with pytest.raises(EngineError) as caught:
             build(models["fp32"], profile)
         assert caught.value.number == 202, name
+
+
+def test_messages_name_no_source_files() -> None:
+    cause = "(cudaError 35: CUDA driver version is insufficient for CUDA runtime version)"
+    for message, text in (  # of TensorRT for RTX 1.7.1 on a machine without a driver
+        (
+            "IRuntime::deserializeCudaEngine: Error Code 1: Cuda Runtime (In ScopedCudaStream at "
+            f"/_src/common/dispatch/cudaResources.cpp:25 {cause})",
+            cause,
+        ),
+        (
+            "Error reading CUDA GPU properties: In getCurrentCC at /_src/runtime/dispatch/planHeaders.cpp:130 "
+            f"{cause} Ensure that the GPU driver is installed and up to date.",
+            f"Error reading CUDA GPU properties: {cause} Ensure that the GPU driver is installed and up to date.",
+        ),
+    ):
+        assert readable(message) == text
 
 
 def is_old(standin: Standin) -> bool:

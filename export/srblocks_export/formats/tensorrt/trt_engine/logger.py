@@ -10,7 +10,7 @@ _LONGEST = 500
 _ECHO = ("[checkMacros.cpp", "[runner.cpp")
 """Starts of messages that only repeat another one, or tell of the missing GPU of a build ahead of time."""
 _ERROR = re.compile(r"^\w+::\w+: Error Code \d+: [\w ]+ \((.*)\)$", re.DOTALL)
-_SOURCE = re.compile(r"\[[\w.]+\.cpp:+\d+: \w+\] |\s+In \S+ at /\S+\.cpp:\d+")
+_SOURCE = re.compile(r"\[[\w.]+\.cpp:+\d+: \w+\] |\s*\bIn \S+ at /\S+\.cpp:\d+")
 """Names of functions and source files in messages."""
 _MEMORY = re.compile(r"Total (Activation|Weights) Memory: (\d+)")
 
