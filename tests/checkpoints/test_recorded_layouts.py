@@ -57,7 +57,8 @@ def test_every_recorded_layout_is_compared() -> None:
 def test_output_matches_the_authors_class(row: str, tmp_path: Path) -> None:
     recorded = RECORDED[row]
     path = tmp_path / "weights.pth"
-    torch.save(filled_by_name(recorded["tensors"]), path)
+    tensors = filled_by_name(recorded["tensors"], gain=recorded.get("gain", 1.2))
+    torch.save({recorded["wrapper"]: tensors} if "wrapper" in recorded else tensors, path)
     arguments = INNER.get(row, {"scale": 2} if NETWORKS[row] == "fsrcnn" else {})
     net = load_checkpoint(path, **arguments)
     assert network_name(net) == NETWORKS[row]

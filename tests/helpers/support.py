@@ -77,38 +77,38 @@ def one_spec_per_class() -> list[NetworkSpec]:
 
 
 @torch.no_grad()
-def fill(net: nn.Module) -> None:
+def fill(net: nn.Module, gain: float = 1.2) -> None:
     """Fill every tensor with values that depend only on its shape, to compare two implementations.
 
-    Element j (from 1) is u = 2 frac(sin(12.9898 j) 43758.5453) - 1: matrices 1.2 u / sqrt(fan in), biases 0.05 u, norm
+    Element j (from 1) is u = 2 frac(sin(12.9898 j) 43758.5453) - 1: matrices gain u / sqrt(fan in), biases 0.05 u, norm
     weights 1 + 0.05 u, PReLU slopes and bare parameters 0.25 + 0.05 u; mean shifts keep their values.
     """
     values = cache(pattern)
     for name, tensor in net.named_parameters():
         module = net.get_submodule(name.rpartition(".")[0])
-        norm = isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d))
+        norm = isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm))
         if tensor.ndim >= 2:
             kind = "matrix"
         elif norm and name.endswith("weight"):
             kind = "scale"
-        elif norm or isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        elif norm or name.endswith("bias"):
             kind = "bias"
         else:
             kind = "slope"
-        tensor.copy_(values(kind, tuple(tensor.shape)))
+        tensor.copy_(values(kind, tuple(tensor.shape), gain=gain))
 
 
-def pattern(kind: str, shape: tuple[int, ...], start: int = 0) -> Tensor:
+def pattern(kind: str, shape: tuple[int, ...], start: int = 0, *, gain: float = 1.2) -> Tensor:
     """Return the values of the published fill rule, starting at element `start`."""
     j = torch.arange(1 + start, 1 + start + math.prod(shape), dtype=torch.float64)
     wave = torch.sin(j * 12.9898) * 43758.5453
     u = (2 * (wave - wave.floor()) - 1).view(shape)
     if kind == "matrix":
-        return 1.2 * u / math.sqrt(math.prod(shape) / shape[0])
+        return gain * u / math.sqrt(math.prod(shape) / shape[0])
     return {"scale": 1.0, "bias": 0.0, "slope": 0.25}[kind] + 0.05 * u
 
 
-def filled_by_name(tensors: list[tuple[str, list[int], str | list[float]]]) -> dict[str, Tensor]:
+def filled_by_name(tensors: list[tuple[str, list[int], str | list[float]]], *, gain: float = 1.2) -> dict[str, Tensor]:
     """Return a state dict whose values depend on the names of the tensors.
 
     Kinds are those of the fill rule, "keep" for the initial statistics and counters of a norm, or a list of values.
@@ -122,7 +122,7 @@ def filled_by_name(tensors: list[tuple[str, list[int], str | list[float]]]) -> d
             value = 1 if name.endswith("running_var") else 0
             state[name] = torch.full(shape, value, dtype=torch.int64 if counter else torch.float64)
         else:
-            state[name] = pattern(kind, tuple(shape), zlib.crc32(name.encode()) % 65536)
+            state[name] = pattern(kind, tuple(shape), zlib.crc32(name.encode()) % 65536, gain=gain)
     return state
 
 
@@ -147,15 +147,16 @@ def wave_image(shape: tuple[int, ...]) -> Tensor:
     return (0.5 + 0.45 * torch.sin(0.05 * i)).view(shape)
 
 
-def filled(net: Network) -> Network:
+def filled(net: Network, gain: float = 1.2) -> Network:
     """Fill a network and put it in eval mode."""
-    fill(net)
+    fill(net, gain)
     return net.eval()
 
 
 def authors_state(row: str) -> dict[str, Tensor]:
     """Return a state dict in a recorded layout, filled by name, in float32."""
-    tensors = filled_by_name(facts("layouts.json")[row]["tensors"])
+    recorded = facts("layouts.json")[row]
+    tensors = filled_by_name(recorded["tensors"], gain=recorded.get("gain", 1.2))
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
