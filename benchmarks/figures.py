@@ -90,7 +90,7 @@ def onnx_figures(spec: NetworkSpec) -> Figures:
     import onnx  # noqa: PLC0415 (optional library)
 
     torch.manual_seed(0)
-    net = spec.create(scale=min(spec.scales), **spec.reduced).eval()
+    net = spec.create(scale=spec.default_scale, **spec.reduced).eval()
     with tempfile.TemporaryDirectory(prefix="srblocks-") as folder:
         config = ExportConfig(formats=("onnx",), out=Path(folder), name=spec.name, verify="off")
         for report in export_network(net, config):
@@ -105,7 +105,7 @@ def figures(name: str) -> Figures:
     """Return all figures of one network."""
     spec = network_spec(name)
     found = {key: value for scale in spec.scales for key, value in original_figures(spec, scale).items()}
-    return found | optimized_figures(spec, min(spec.scales)) | onnx_figures(spec)
+    return found | optimized_figures(spec, spec.default_scale) | onnx_figures(spec)
 
 
 def all_figures(names: Iterable[str]) -> dict[str, Figures]:

@@ -89,7 +89,7 @@ def applied() -> str:
     """Return one row per rewrite with its summary and the networks to which it applies."""
     found: dict[str, list[str]] = {name: [] for name in REWRITES}
     for spec in network_specs():
-        report = optimize(spec.create(scale=min(spec.scales), **spec.reduced)).rewrites
+        report = optimize(spec.create(scale=spec.default_scale, **spec.reduced)).rewrites
         for name in {decision.rewrite for decision in report.applied} if report else ():
             found[name].append(f"`{spec.name}`")
     rows = []

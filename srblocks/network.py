@@ -22,6 +22,7 @@ _ACCEPTED = {bool: (bool,), int: (numbers.Integral,), float: (numbers.Real,), st
 
 _SIZES = {
     *("scale", "image_channels", "width", "head_width", "shrunk_width", "upsampler_width", "fusion_width", "growth"),
+    *("hidden_width", "attention_width"),
     *("depth", "blocks", "blocks_per_group", "groups", "layers", "memories", "recursions", "stages", "steps"),
     *("reduction", "deconv_kernel", "mapping_kernel", "upconv_kernel"),
 }
@@ -199,6 +200,15 @@ class Network(CompactRepr):
             if self.size_multiple > 1:
                 expected += f" in multiples of {self.size_multiple}"
             raise ValueError(f"{type(self).__name__}: expected images of shape {expected}, got {tuple(shape)}")
+
+    @property
+    def dynamic_min_size(self) -> int:
+        """Minimum H and W of exports with dynamic sizes: `min_size`, or more if a block declares it.
+
+        torch.export treats sides of a single pixel inside a network as another program.
+        """
+        blocks = (module for module in self.modules() if not isinstance(module, Network))
+        return max([self.min_size, *(getattr(block, "dynamic_min_size", 1) for block in blocks)])
 
     def at_scale(self, scale: int) -> "Network":
         """Return the network of a single scale, which shares parameters and statistics with this one.

@@ -81,6 +81,11 @@ class NetworkSpec:
         return tuple(self.size_requirements)
 
     @property
+    def default_scale(self) -> int:
+        """Scale of the network unless another one is requested: the smallest one that enlarges."""
+        return min((scale for scale in self.scales if scale > 1), default=min(self.scales))
+
+    @property
     def framework(self) -> str:
         """Data flow of the network: "pre", "post", "progressive", "iterative" or "other"."""
         build = self.constructor[0]
@@ -128,7 +133,7 @@ class NetworkSpec:
         """Build the network with random weights; see `create_network` for arguments and errors."""
         if scale is None:
             branches = config.get("scales", self.scales)
-            scale = min(branches) if isinstance(branches, (list, tuple)) and branches else min(self.scales)
+            scale = min(branches) if isinstance(branches, (list, tuple)) and branches else self.default_scale
         elif "scales" in self.arguments():
             config.setdefault("scales", [scale])
         return self.build(scale=scale, **config)
@@ -137,7 +142,7 @@ class NetworkSpec:
     def _example(self) -> Network:
         """The reduced network on the meta device, for properties that the arguments do not show."""
         with torch.device("meta"):
-            return self.create(scale=min(self.scales), **self.reduced)
+            return self.create(scale=self.default_scale, **self.reduced)
 
 
 _specs: dict[str, NetworkSpec] = {}

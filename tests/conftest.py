@@ -54,7 +54,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     def marks(spec: NetworkSpec, scale: int) -> list[pytest.MarkDecorator]:
         if one_per_class is None:
             return []
-        is_usual = representatives[spec.constructor[0]] is spec and scale == min(spec.scales)
+        is_usual = representatives[spec.constructor[0]] is spec and scale == spec.default_scale
         return [] if is_usual and spec.name not in one_per_class.kwargs.get("but", ()) else [pytest.mark.slow]
 
     if "scale" in names:
@@ -62,7 +62,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         found = [pytest.param(*row, marks=marks(*row), id=f"{row[0].name}-x{row[1]}") for row in rows]
         metafunc.parametrize("spec,scale", found)
     else:
-        found = [pytest.param(spec, marks=marks(spec, min(spec.scales)), id=spec.name) for spec in specs]
+        found = [pytest.param(spec, marks=marks(spec, spec.default_scale), id=spec.name) for spec in specs]
         metafunc.parametrize("spec", found)
 
 

@@ -24,7 +24,7 @@ KINDS = list({spec.constructor[0]: spec for spec in network_specs()}.values())
 def small(spec: NetworkSpec) -> Network:
     """Return a shallow network with weights and a value range that keep all values near 1."""
     config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
-    return trained_alike(create_network(spec.name, scale=min(spec.scales), **spec.reduced, **config))
+    return trained_alike(create_network(spec.name, scale=spec.default_scale, **spec.reduced, **config))
 
 
 def image(net: Network) -> Tensor:

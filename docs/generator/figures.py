@@ -191,7 +191,7 @@ def networks() -> dict[str, Callable[[], Figure]]:
     for spec in network_specs():
         built = spec.constructor[0]
         if built.__module__.startswith("srblocks.") and built.__name__ not in found:
-            found[built.__name__] = partial(_network, built, min(spec.scales))
+            found[built.__name__] = partial(_network, built, spec.default_scale)
     return found
 
 

@@ -57,8 +57,9 @@ def network_shapes(net: Network, config: ExportConfig, *, bounded: bool = False)
     Raises:
         ExportError: E202, a shape that the network rejects.
     """
+    min_size = net.min_size if config.shape else net.dynamic_min_size
     return config.shapes(
-        image_channels=net.image_channels, min_size=net.min_size, size_multiple=net.size_multiple, bounded=bounded
+        image_channels=net.image_channels, min_size=min_size, size_multiple=net.size_multiple, bounded=bounded
     )
 
 

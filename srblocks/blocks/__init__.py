@@ -2,10 +2,12 @@
 
 from .attention import RCAB as RCAB
 from .attention import ChannelAttention as ChannelAttention
+from .attention import ContrastAwareAttention as ContrastAwareAttention
 from .attention import SecondOrderChannelAttention as SecondOrderChannelAttention
 from .attention import timm_attention as timm_attention
 from .cascading import CascadingBlock as CascadingBlock
 from .cascading import EfficientResidualBlock as EfficientResidualBlock
+from .conv import BlueprintSeparableConv as BlueprintSeparableConv
 from .conv import DepthwiseSeparableConv as DepthwiseSeparableConv
 from .conv import PreActivatedConv as PreActivatedConv
 from .conv import conv as conv
@@ -13,7 +15,13 @@ from .dense import RDB as RDB
 from .dense import RRDB as RRDB
 from .dense import DenseBlock as DenseBlock
 from .dense import FeatureFusion as FeatureFusion
+from .dense import GaussianNoise as GaussianNoise
 from .dense import ResidualDenseBlock as ResidualDenseBlock
+from .dense import ResidualDenseLayers as ResidualDenseLayers
+from .distillation import FeatureDistillationBlock as FeatureDistillationBlock
+from .distillation import InformationDistillationBlock as InformationDistillationBlock
+from .distillation import LocalFeatureBlock as LocalFeatureBlock
+from .enhanced_spatial_attention import EnhancedSpatialAttention as EnhancedSpatialAttention
 from .factories import ACTIVATIONS as ACTIVATIONS
 from .factories import Activation as Activation
 from .factories import activation as activation
@@ -27,8 +35,19 @@ from .recursive import DualStateUnit as DualStateUnit
 from .recursive import LearnedAverage as LearnedAverage
 from .recursive import MemoryBlock as MemoryBlock
 from .recursive import RecursiveBlock as RecursiveBlock
+from .reparam import RRRB as RRRB
+from .reparam import Conv3XC as Conv3XC
+from .reparam import ConvChain as ConvChain
+from .reparam import EdgeConv as EdgeConv
+from .reparam import EdgeOrientedConv as EdgeOrientedConv
+from .reparam import NormedConv as NormedConv
+from .reparam import ReparameterizedConv as ReparameterizedConv
+from .reparam import RepVGGConv as RepVGGConv
 from .residual import ResidualBlock as ResidualBlock
 from .residual import ResidualGroup as ResidualGroup
+from .swift_attention import SPAB as SPAB
+from .swift_attention import ConvGate as ConvGate
+from .swift_attention import SwiftGate as SwiftGate
 from .value_range import DIV2K_MEAN as DIV2K_MEAN
 from .value_range import MeanShift as MeanShift
 from .value_range import Rescale as Rescale

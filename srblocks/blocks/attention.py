@@ -85,6 +85,38 @@ class ChannelAttention(nn.Module):
         return self.excite(self.act(self.squeeze(mean))).sigmoid()
 
 
+class ContrastAwareAttention(ChannelAttention):
+    """Contrast-aware channel attention (CCA): gates computed from the mean plus the standard deviation of each channel.
+
+    Hui et al., *Lightweight Image Super-Resolution with Information Multi-distillation Network*, ACM MM 2019,
+    arXiv:1909.11856, Fig. 4 and eq. (6). The standard deviation is that of the population. Differs from the authors'
+    code: the gradient of a flat channel is zero instead of NaN.
+
+    Args:
+        channels: feature channels C.
+        reduction: squeeze ratio r; the hidden layer has ``channels // reduction`` channels (paper: r = 16).
+
+    Shape:
+        ``(N, C, H, W) -> (N, C, H, W)``, any H, W >= 1. The receptive field is global.
+
+    Raises:
+        ValueError: ``reduction`` is below 1 or above `channels`.
+
+    Examples:
+        >>> ContrastAwareAttention(64)(torch.rand(1, 64, 8, 8)).shape
+        torch.Size([1, 64, 8, 8])
+    """
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Return the channel gates (N, C, 1, 1) of the features ``x``."""
+        mean = x.mean((2, 3), keepdim=True)
+        variance = (x - mean).square().mean((2, 3), keepdim=True)
+        smallest = 1e-7 if x.dtype == torch.float16 else 1e-30  # float16 rounds 1e-30 to 0
+        contrast = torch.where(variance > smallest, variance, torch.ones_like(variance)).sqrt()
+        contrast = torch.where(variance > smallest, contrast, torch.zeros_like(variance))
+        return self.excite(self.act(self.squeeze(mean + contrast))).sigmoid()
+
+
 class SecondOrderChannelAttention(nn.Module):
     """Second-order channel attention: gates computed from the square root of the channel covariance matrix.
 

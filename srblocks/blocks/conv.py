@@ -127,3 +127,47 @@ class DepthwiseSeparableConv(nn.Sequential):
         super().__init__()
         self.depthwise = conv(in_channels, in_channels, kernel_size, bias=False, groups=in_channels, dilation=dilation)
         self.pointwise = conv(in_channels, out_channels, 1, bias=bias)
+
+
+class BlueprintSeparableConv(nn.Sequential):
+    """Blueprint separable convolution: a 1x1 convolution, then one filter per channel (BSConv-U).
+
+    Haase and Amthor, *Rethinking Depthwise Separable Convolutions: How Intra-Kernel Correlations Lead to Improved
+    MobileNets*, CVPR 2020, arXiv:2003.13549, section 4.1: the reverse order of `DepthwiseSeparableConv`.
+
+    Args:
+        in_channels: input channels.
+        out_channels: output channels.
+        kernel_size: side of the depthwise kernel, odd.
+        pointwise_bias: add a learned bias to the 1x1 convolution, too; the zero padding comes after it.
+        stride: stride of the depthwise convolution.
+        padding: zero padding of the depthwise convolution; None for ``kernel_size // 2``, which keeps the size.
+
+    Shape:
+        ``(N, in_channels, H, W) -> (N, out_channels, H, W)``, any H, W >= 1, with the default stride and padding.
+
+    Examples:
+        >>> BlueprintSeparableConv(64, 32)(torch.rand(1, 64, 8, 8)).shape
+        torch.Size([1, 32, 8, 8])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        pointwise_bias: bool = False,
+        stride: int = 1,
+        padding: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.pointwise = conv(in_channels, out_channels, 1, bias=pointwise_bias)
+        self.depthwise = nn.Conv2d(
+            out_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2 if padding is None else padding,
+            groups=out_channels,
+        )

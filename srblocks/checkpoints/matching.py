@@ -50,7 +50,7 @@ def match_contents(
             raise
         return own
     layout = found.layout
-    if scale is not None and (network_spec(layout.network).framework == "pre" or "scale" in layout.required):
+    if scale is not None and (network_spec(layout.network).framework == "pre" or "scale" not in found.arguments):
         arguments = {**arguments, "scale": scale}
     return Match(layout.network, found.all_arguments(arguments, source), found.tensors, layout)
 

@@ -155,7 +155,7 @@ def _named(source: ModelSource) -> tuple[Network, list[str]]:
 def _random(spec: NetworkSpec, source: ModelSource, seed: int) -> tuple[Network, list[str]]:
     """Build a network with random weights."""
     torch.manual_seed(seed)
-    scale = source.scale or min(spec.scales)
+    scale = source.scale or spec.default_scale
     arguments = source.constructor_arguments(spec)
     try:
         build_on_meta(spec.name, {**arguments, "scale": scale})  # rejects networks that are too large to build
@@ -178,7 +178,7 @@ def _with_scale(path: Path, spec: NetworkSpec | None, source: ModelSource) -> tu
     if net.scale == 1 and not spec:
         reason = "at scale 1 the network takes images that are upscaled already"
     elif net.scale == 1 and spec:
-        net = _load(path, spec, source, min(spec.scales))
+        net = _load(path, spec, source, spec.default_scale)
         reason = f"the weights support any scale, using x{net.scale}"
     else:
         reason = f"the weights support {', '.join(f'x{scale}' for scale in net.scales)}, using x{net.scale}"

@@ -30,7 +30,7 @@ def factory(spec: NetworkSpec, name: str) -> Callable[..., Network]:
     def build(*, scale: int | None = None, pretrained: bool = False, **arguments: Any) -> Network:
         if not pretrained:
             return create_network(spec.name, scale=scale, **arguments)
-        scale = min(spec.scales) if scale is None else scale
+        scale = spec.default_scale if scale is None else scale
         path = pretrained_path(spec.name, scale=scale)
         if path is None:
             raise ValueError(

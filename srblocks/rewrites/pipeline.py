@@ -15,6 +15,7 @@ from . import (
     in_place,
     nearest_convolution,
     norm_folding,
+    reparameterization,
     res_scale_folding,
     tail_collapse,
     transposed_convolution,
@@ -26,6 +27,7 @@ from .matching import is_exactly
 from .report import Decision, Report
 
 _MODULES = (
+    reparameterization,
     norm_folding,
     res_scale_folding,
     transposed_convolution,

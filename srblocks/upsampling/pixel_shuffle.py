@@ -17,7 +17,7 @@ class PixelShuffleUp(nn.Sequential):
 
     Args:
         channels: input channels.
-        scale: scale factor, an integer >= 2.
+        scale: scale factor, an integer >= 2; without `stepwise` also 1, a convolution alone.
         out_channels: output channels; None for `channels`. The first step changes the width.
         kernel_size: side of the kernels, odd.
         stepwise: one step per prime factor of `scale` (x4 is x2 twice) instead of a single step.
@@ -30,7 +30,7 @@ class PixelShuffleUp(nn.Sequential):
         ``(N, channels, H, W) -> (N, out_channels, scale * H, scale * W)``, any H, W >= 1.
 
     Raises:
-        ValueError: `scale` is not an integer >= 2.
+        ValueError: `scale` is not such an integer.
 
     Examples:
         >>> PixelShuffleUp(64, 4)(torch.rand(1, 64, 5, 7)).shape
@@ -52,14 +52,14 @@ class PixelShuffleUp(nn.Sequential):
     ) -> None:
         out = channels if out_channels is None else out_channels
         layers: list[nn.Module] = []
-        steps = prime_factors(scale)
+        steps = [1] if scale == 1 and not stepwise else prime_factors(scale)
         for factor in steps if stepwise else [scale]:
             subpixel = conv(channels, out * factor**2, kernel_size, bias=bias, groups=groups)
             if icnr:
                 icnr_(subpixel.weight, factor)
                 if subpixel.bias is not None:
                     nn.init.zeros_(subpixel.bias)
-            layers += [subpixel, nn.PixelShuffle(factor)]
+            layers += [subpixel, nn.PixelShuffle(factor)] if factor > 1 else [subpixel]
             if act is not None:
                 layers.append(activation(act))
             channels = out

@@ -26,7 +26,7 @@ def buildable(name: str) -> pytest.MarkDecorator:
 
 def network(name: str) -> Network:
     spec = network_spec(name)
-    return trained_alike(create_network(name, scale=min(spec.scales), **spec.reduced))
+    return trained_alike(create_network(name, scale=spec.default_scale, **spec.reduced))
 
 
 def export(net: Network, folder: Path, **options: object) -> ArtifactReport:

@@ -45,7 +45,7 @@ def export_and_verify(
     spec: NetworkSpec, format_name: str, precision: str, folder: Path, worker: Worker, **channels: int
 ) -> None:
     config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
-    net = trained_alike(create_network(spec.name, scale=min(spec.scales), **spec.reduced, **channels, **config))
+    net = trained_alike(create_network(spec.name, scale=spec.default_scale, **spec.reduced, **channels, **config))
     request = ExportConfig(formats=(format_name,), out=folder, precision=precision)
     shapes = network_shapes(net, request)
     half = to_precision(net, precision, fp32_modules=[r".*\.0"])

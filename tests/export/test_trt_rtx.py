@@ -58,7 +58,7 @@ def small(spec: NetworkSpec) -> Network:
     arguments: dict[str, Any] = {} if spec.name in FULL_DEPTH else {**spec.reduced, **SHALLOWER.get(spec.name, {})}
     if "value_range" in spec.arguments():
         arguments["value_range"] = 1.0
-    return trained_alike(create_network(spec.name, scale=min(spec.scales), **narrow_arguments(spec), **arguments))
+    return trained_alike(create_network(spec.name, scale=spec.default_scale, **narrow_arguments(spec), **arguments))
 
 
 def test_networks_are_covered() -> None:

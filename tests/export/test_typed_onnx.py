@@ -33,7 +33,7 @@ def write(net: Network, folder: Path, shapes: Shapes | None = None) -> Path:
 def reduced(name: str, **channels: int) -> Network:
     spec = network_spec(name)
     config = {"value_range": 1.0} if "value_range" in spec.arguments() else {}
-    return trained_alike(create_network(name, scale=min(spec.scales), **spec.reduced, **channels, **config))
+    return trained_alike(create_network(name, scale=spec.default_scale, **spec.reduced, **channels, **config))
 
 
 class Means(Network):

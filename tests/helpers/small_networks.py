@@ -53,7 +53,7 @@ def narrow_arguments(spec: NetworkSpec) -> dict[str, int]:
 def small_network(spec: NetworkSpec, scale: int | None = None) -> Network:
     """Return a shallow and narrow network of the registry with random weights."""
     chosen = {**spec.reduced, **narrow_arguments(spec)}
-    return randomize(create_network(spec.name, scale=scale or min(spec.scales), **chosen))
+    return randomize(create_network(spec.name, scale=scale or spec.default_scale, **chosen))
 
 
 def narrow_network(spec: NetworkSpec, scale: int) -> Network:

@@ -19,7 +19,7 @@ FLOAT32 = {"san": 1e-3}
 
 @pytest.mark.one_of_each_class
 def test_scripted_and_traced_networks_compute_the_same(spec: NetworkSpec, tmp_path: Path) -> None:
-    optimized = pair(spec.name, min(spec.scales))[1]
+    optimized = pair(spec.name, spec.default_scale)[1]
     torch.jit.script(optimized).save(tmp_path / "net.pt")
     scripted = torch.jit.load(tmp_path / "net.pt")
     traced = torch.jit.trace(optimized, image(optimized, 8, 11, batch=1), check_trace=False)
@@ -34,7 +34,7 @@ def test_scripted_and_traced_networks_compute_the_same(spec: NetworkSpec, tmp_pa
 def test_float32_agrees_with_the_original(spec: NetworkSpec) -> None:
     width = spec.arguments().get("width") or 0
     config = {**spec.reduced, **({"width": 32} if width > 32 else {})}
-    net = trained_alike(create_network(spec.name, scale=min(spec.scales), **config))
+    net = trained_alike(create_network(spec.name, scale=spec.default_scale, **config))
     assert_equal(optimize(net), net, (1, 1), (11, 8), tolerance=FLOAT32.get(spec.name, 2e-5))
 
 

@@ -51,7 +51,7 @@ def sizes(net: Network) -> list[tuple[int, int]]:
 
 @pytest.mark.one_of_each_class
 def test_rewrites_together_alone_and_without_one_compute_the_same(spec: NetworkSpec) -> None:
-    net, optimized = pair(spec.name, min(spec.scales))
+    net, optimized = pair(spec.name, spec.default_scale)
     assert_equal(optimized, net, *sizes(optimized))
     for rewrite in names(optimized):
         alone, others = optimize(net, without=all_but(rewrite)), optimize(net, without=[rewrite])
@@ -95,7 +95,7 @@ def test_random_arguments_and_rewrites_compute_the_same(
 def test_rewrites_apply_to_the_listed_networks() -> None:
     for spec in network_specs():
         if spec.name in KNOWN:
-            applied = names(pair(spec.name, min(spec.scales))[1])
+            applied = names(pair(spec.name, spec.default_scale)[1])
             assert applied == {name for name, nets in APPLIES_TO.items() if spec.name in nets}, spec.name
 
 

@@ -5,6 +5,7 @@ from . import (
     carn,
     csnln,
     dbpn,
+    distillation,
     drcn,
     drn,
     drrn,
@@ -19,10 +20,14 @@ from . import (
     rcan,
     rdn,
     rednet,
+    reparam,
+    rrdbnet,
     san,
+    span,
     srcnn,
     srdensenet,
     srresnet,
+    srvgg,
     vdsr,
 )
 
@@ -49,4 +54,9 @@ LAYOUTS: tuple[Layout, ...] = (
     *prosr.LAYOUTS,
     *san.LAYOUTS,
     *csnln.LAYOUTS,
+    *rrdbnet.LAYOUTS,
+    *srvgg.LAYOUTS,
+    *span.LAYOUTS,
+    *distillation.LAYOUTS,
+    *reparam.LAYOUTS,
 )
