@@ -201,15 +201,6 @@ class Network(CompactRepr):
                 expected += f" in multiples of {self.size_multiple}"
             raise ValueError(f"{type(self).__name__}: expected images of shape {expected}, got {tuple(shape)}")
 
-    @property
-    def dynamic_min_size(self) -> int:
-        """Minimum H and W of exports with dynamic sizes: `min_size`, or more if a block declares it.
-
-        torch.export treats sides of a single pixel inside a network as another program.
-        """
-        blocks = (module for module in self.modules() if not isinstance(module, Network))
-        return max([self.min_size, *(getattr(block, "dynamic_min_size", 1) for block in blocks)])
-
     def at_scale(self, scale: int) -> "Network":
         """Return the network of a single scale, which shares parameters and statistics with this one.
 

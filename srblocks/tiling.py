@@ -20,7 +20,7 @@ from ._utils.memory import peak_bytes
 from ._utils.rounding import round_up
 from .color import OnLuma, OnYCbCr
 from .network import Network, require_network
-from .networks import network_name, network_spec
+from .networks import network_name, network_spec, network_specs
 
 GLOBAL_HALO = 32
 """Maximum halo for networks with a global receptive field, in low-resolution pixels; no halo is exact for them."""
@@ -43,8 +43,8 @@ _INDIFFERENT = {"scale", "scales", "value_range", "mean_shift", "color", "image_
 def receptive_radius(net: Network) -> int | None:
     """Return the receptive radius of a network in low-resolution pixels; None = global.
 
-    For registered networks with default arguments the registry declares it, and a network declared as global is global
-    with any arguments. Otherwise it is measured. If you replaced modules of a registered network, call
+    For registered networks with default arguments the registry declares it, and a network whose variants are all
+    declared as global is global with any arguments. Otherwise it is measured. If you replaced modules of a registered network, call
     `measured_radius`.
 
     Examples:
@@ -59,7 +59,8 @@ def receptive_radius(net: Network) -> int | None:
         spec = network_spec(network_name(net))
     except ValueError:  # not registered
         return measured_radius(net)
-    if all(declared.radius is None for declared in spec.size_requirements.values()):
+    variants = [each for each in network_specs() if each.constructor[0] is type(net)]
+    if all(sizes.radius is None for each in variants for sizes in each.size_requirements.values()):
         return None
     defaults = spec.arguments()
     named = defaults.keys() - _INDIFFERENT

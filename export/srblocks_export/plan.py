@@ -57,10 +57,18 @@ def network_shapes(net: Network, config: ExportConfig, *, bounded: bool = False)
     Raises:
         ExportError: E202, a shape that the network rejects.
     """
-    min_size = net.min_size if config.shape else net.dynamic_min_size
+    min_size = net.min_size if config.shape else _dynamic_min_size(net)
     return config.shapes(
         image_channels=net.image_channels, min_size=min_size, size_multiple=net.size_multiple, bounded=bounded
     )
+
+
+def _dynamic_min_size(net: Network) -> int:
+    """Return the minimum H and W of programs with dynamic sizes, which blocks may raise.
+
+    torch.export treats sides of a single pixel inside a network as another program.
+    """
+    return max([net.min_size, *(getattr(module, "dynamic_min_size", 1) for module in net.modules())])
 
 
 def plan_export(net: Network, config: ExportConfig) -> Plan:

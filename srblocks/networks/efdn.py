@@ -30,19 +30,19 @@ class EdgeDistillationBlock(nn.Module):
 
     def __init__(self, channels: int, *, layer: Callable[[int, int], nn.Module] = conv) -> None:
         super().__init__()
-        self.conv1 = nn.Sequential(conv(channels, channels, 1), nn.PReLU(channels))
-        self.conv2 = nn.Sequential(layer(channels, channels), nn.PReLU(channels))
-        self.conv3 = nn.Sequential(layer(channels, channels), nn.PReLU(channels))
+        convolutions = [conv(channels, channels, 1), layer(channels, channels), layer(channels, channels)]
+        self.steps = nn.ModuleList(nn.Sequential(each, nn.PReLU(channels)) for each in convolutions)
         self.distill = nn.ModuleList(conv(channels, channels // 2, 1) for _ in range(4))
         self.fuse = conv(channels // 2 * 4, channels, 1)
         self.attention = EnhancedSpatialAttention(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine the features ``x``."""
-        first = self.conv1(x)
-        second = self.conv2(first)
-        features = [x, first, second, self.conv3(second)]
-        distilled = [distill(each) for distill, each in zip(self.distill, features)]  # noqa: B905 (torch.jit.script)
+        y = x
+        distilled = [self.distill[0](x)]
+        for step, distill in zip(self.steps, self.distill[1:]):  # noqa: B905 (torch.jit.script)
+            y = step(y)
+            distilled.append(distill(y))
         return x + self.attention(self.fuse(torch.cat(distilled, 1)))
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..blocks import DIV2K_MEAN, SPAB, Conv3XC, ConvGate, conv, normalization
 from ..frameworks import PostUpsampling
 from ..registry import NetworkSpec, SizeRequirements, register
-from ..upsampling import PixelShuffleUp
+from ..upsampling import PixelShuffleUp, PixelUnshuffleDown
 
 
 class SPABTrunk(nn.Module):
@@ -150,13 +150,12 @@ class SPANF3(PostUpsampling):
         factor = 4 // scale if unshuffle and scale in (1, 2) else 1
         layer = conv if deploy else Conv3XC
         block = partial(SPAB, act=nn.ReLU, layer=layer, gate=_tanh_gate)
-        head = layer(image_channels * factor**2, width)
         super().__init__(
             scale=scale,
             image_channels=image_channels,
             size_multiple=factor,
             normalize=normalize,
-            head=nn.Sequential(*([] if factor == 1 else [nn.PixelUnshuffle(factor)]), head),
+            head=PixelUnshuffleDown(image_channels, factor, out_channels=width, layer=layer),
             body=SPABTrunk([block(width) for _ in range(depth)], end=nn.Identity(), fuse=conv(4 * width, width, 1)),
             upsampler=nn.Sequential(
                 layer(width, image_channels * (scale * factor) ** 2), nn.PixelShuffle(scale * factor)

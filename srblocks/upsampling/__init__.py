@@ -10,5 +10,6 @@ from .laplacian import PyramidLevel as PyramidLevel
 from .laplacian import activated_convs as activated_convs
 from .nearest_conv import NearestConvUp as NearestConvUp
 from .pixel_shuffle import PixelShuffleUp as PixelShuffleUp
+from .pixel_unshuffle import PixelUnshuffle as PixelUnshuffle
 from .pixel_unshuffle import PixelUnshuffleDown as PixelUnshuffleDown
 from .transposed import DeconvUp as DeconvUp

@@ -9,7 +9,7 @@ import torch
 
 from helpers.snapshots import count_parameters, on_meta, recorded
 from helpers.support import facts
-from srblocks.networks import SRGANDiscriminator
+from srblocks.networks import SRGANDiscriminator, network_spec
 
 COUNTS = {family: rows for family, rows in facts("params.json").items() if not family.startswith("_")}
 ALL_ROWS = [(family, row) for family, rows in COUNTS.items() for row in rows]
@@ -141,6 +141,49 @@ ROWS = {
         "rcan",
         {"upsampling": "direct", "mean_shift": False, "groups": 3, "blocks_per_group": 3},
     ),
+    ("RRDBNet", "64/23/32"): ("rrdbnet", {}),
+    ("RRDBNet", "64/6/32 (anime 6B)"): ("rrdbnet_6b", {}),
+    ("RRDBNet", "32/12/32 (lite)"): ("rrdbnet_lite", {}),
+    ("RRDBNet", "64/23/32 without unshuffle"): ("rrdbnet", {"unshuffle": False}),
+    ("ESRGAN+", "64/23/32"): ("esrgan_plus", {}),
+    ("SRVGGNetCompact", "64/16 prelu"): ("compact", {}),
+    ("SRVGGNetCompact", "64/32 prelu"): ("compact", {"depth": 32}),
+    ("SRVGGNetCompact", "64/8 prelu"): ("compact", {"depth": 8}),
+    ("SRVGGNetCompact", "24/8 prelu"): ("compact", {"width": 24, "depth": 8}),
+    ("SRVGGNetCompact", "64/16 relu or leakyrelu"): ("compact", {"act": "leaky_relu"}),
+    ("SPAN", "ch28 deploy"): ("span", {"width": 28}),
+    ("SPAN", "ch28 train"): ("span", {"width": 28, "deploy": False}),
+    ("SPAN", "ch48 deploy"): ("span", {}),
+    ("SPAN", "ch48 train"): ("span", {"deploy": False}),
+    ("SPAN", "ch52 deploy"): ("span", {"width": 52}),
+    ("SPAN", "ch52 train"): ("span", {"width": 52, "deploy": False}),
+    ("SPAN", "ch26 deploy"): ("span", {"width": 26}),
+    ("SPAN", "ch28 deploy, fusion to 20"): ("span", {"width": 28, "fusion_width": 20}),
+    ("SPANV2", "ch32"): ("spanv2", {}),
+    ("PDS", "32/20"): ("pds", {}),
+    ("SPANF", "32"): ("spanf", {}),
+    ("SPANF3", "ch48 b6 deploy"): ("spanf3", {}),
+    ("SPANF3", "ch48 b6 train"): ("spanf3", {"deploy": False}),
+    ("SPANF3", "ch64 b8 deploy"): ("spanf3", {"width": 64, "depth": 8}),
+    ("SPANF3", "ch64 b8 train"): ("spanf3", {"width": 64, "depth": 8, "deploy": False}),
+    ("IMDN", "64/6"): ("imdn", {}),
+    ("IMDN", "NTIRE 64/8"): ("imdn_ntire", {}),
+    ("RFDN", "nf50"): ("rfdn", {}),
+    ("RLFN", "52/6"): ("rlfn", {}),
+    ("RLFN", "S 48/6"): ("rlfn_s", {}),
+    ("RLFN", "NTIRE 46/48/4"): ("rlfn_ntire", {}),
+    ("EFDN", "48 deploy"): ("efdn", {}),
+    ("EFDN", "48 train, seven branches"): ("efdn", {"deploy": False}),
+    ("EFDN", "48 train, five branches"): ("efdn", {"deploy": False, "expand": False}),
+    ("FMEN", "50/16/4 deploy"): ("fmen", {}),
+    ("FMEN", "50/16/4 train"): ("fmen", {"deploy": False}),
+    ("BSRN", "64/8"): ("bsrn", {}),
+    ("BSRN", "S 48/5"): ("bsrn_s", {}),
+    **{
+        ("ECBSR", f"m{depth}c{width} Y {form}"): ("ecbsr", {"depth": depth, "width": width, "deploy": form == "deploy"})
+        for depth, width in ((4, 8), (4, 16), (6, 16), (10, 32), (16, 64))
+        for form in ("deploy", "train")
+    },
 }
 
 # Rows that are not networks of the registry; those that can be checked have their own tests below.
@@ -156,7 +199,7 @@ OTHERS = {
 
 def parameters(name: str, scale: int | None, arguments: dict) -> int:
     """Return the number of parameters of a network; with default arguments, it is read from the snapshot."""
-    if scale and not arguments:
+    if scale in network_spec(name).scales and not arguments:
         return recorded(name, scale, "parameters")
     return count_parameters(on_meta(name, scale=scale, **arguments))
 

@@ -29,13 +29,20 @@ def positive(net: Network, power: float = 0.75) -> Network:
 
 def reach(net: Network, height: int, width: int) -> tuple[int, int]:
     """Return the largest vertical and horizontal distance that gradients of the central output pixels reach."""
-    row, column = height // 2, width // 2
+    step = net.size_multiple
+    height, width = (-(-side // step) * step for side in (height, width))
     dtype = next(net.parameters()).dtype
     lr = torch.full((1, net.image_channels, height, width), 0.5, dtype=dtype, requires_grad=True)
-    rows, columns = (slice(at * net.scale, (at + 1) * net.scale) for at in (row, column))
-    net(lr)[:, :, rows, columns].sum().backward()
-    found = lr.grad[0].abs().sum(0).nonzero()
-    return int((found[:, 0] - row).abs().max()), int((found[:, 1] - column).abs().max())
+    sr = net(lr)
+    reached = []
+    for offset in range(step):  # in the grid of networks that need multiples
+        row, column = (side // 2 // step * step + offset for side in (height, width))
+        rows, columns = (slice(at * net.scale, (at + 1) * net.scale) for at in (row, column))
+        (gradient,) = torch.autograd.grad(sr[:, :, rows, columns].sum(), lr, retain_graph=True)
+        found = gradient[0].abs().sum(0).nonzero()
+        reached.append(((found[:, 0] - row).abs().max(), (found[:, 1] - column).abs().max()))
+    vertical, horizontal = zip(*reached, strict=True)
+    return int(max(vertical)), int(max(horizontal))
 
 
 def measure_radius(net: Network, side: int) -> int:
@@ -45,17 +52,20 @@ def measure_radius(net: Network, side: int) -> int:
     return radius
 
 
-def narrow(spec: NetworkSpec, scale: int, width: int) -> Network:
-    """Return the network at full depth with few channels, which does not change its radius."""
-    few = {"width": width, "growth": 2, "upsampler_width": 4, "head_width": 4}
-    return create_network(spec.name, scale=scale, **{name: few[name] for name in few if name in spec.arguments()})
+def narrow(spec: NetworkSpec, scale: int, width: int, **more: object) -> Network:
+    """Return the network with few channels, which does not change its radius."""
+    few = {"width": width, "growth": 2, "upsampler_width": 4, "head_width": 4, "value_range": 1.0}
+    chosen = {name: few[name] for name in few if name in spec.arguments()} | more
+    return create_network(spec.name, scale=scale, **chosen)
 
 
 @pytest.mark.one_of_each_class
 def test_declared_radius_matches_gradients(spec: NetworkSpec, scale: int) -> None:
     radius = spec.size_requirements[scale].radius
     if radius is None:
-        net = positive(create_network(spec.name, scale=scale, width=16, **spec.reduced).double(), power=1)
-        assert reach(net, 24, 24) == (12, 12), "declared global (None), but some pixels have no influence"
+        net = positive(narrow(spec, scale, 16, **spec.reduced).double(), power=1)
+        # Strided windows without padding leave out a row and a column.
+        assert min(reach(net, 24, 24)) >= 11, "declared global (None), but some pixels have no influence"
     else:
-        assert measure_radius(positive(narrow(spec, scale, 4).double()), 2 * radius + 7) == radius
+        power = 1 if spec.name == "fmen" else 0.75  # large features would saturate its gates
+        assert measure_radius(positive(narrow(spec, scale, 4).double(), power), 2 * radius + 7) == radius

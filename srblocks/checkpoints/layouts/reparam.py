@@ -82,8 +82,8 @@ def _efdn_keys(convolutions: Mapping[str, str]) -> dict[str, str]:
     }
     return {
         "head": "head",
-        "cells.{i}.conv1.conv1x1": f"{block}.conv1.0",
-        "cells.{i}.conv{k}.act": f"{block}.conv{{k}}.1",
+        "cells.{i}.conv1.conv1x1": f"{block}.steps.0.0",
+        "cells.{i}.conv{k}.act": f"{block}.steps.{{k-1}}.1",
         **convolutions,
         "cells.{i}.branch.{k}": f"{block}.distill.{{k}}",
         "cells.{i}.fuse": f"{block}.fuse",
@@ -173,7 +173,7 @@ def _ecbsr_keys(*, deploy: bool) -> dict[str, str]:
     return keys
 
 
-_EFDN_CONV = ("cells.{i}.conv{k}", "body.block{i+1}.conv{k}.0")
+_EFDN_CONV = ("cells.{i}.conv{k}", "body.block{i+1}.steps.{k-1}.0")
 
 LAYOUTS = (
     Layout(
