@@ -44,8 +44,8 @@ def receptive_radius(net: Network) -> int | None:
     """Return the receptive radius of a network in low-resolution pixels; None = global.
 
     For registered networks with default arguments the registry declares it, and a network whose variants are all
-    declared as global is global with any arguments. Otherwise it is measured. If you replaced modules of a registered network, call
-    `measured_radius`.
+    declared as global is global with any arguments. Otherwise it is measured. If you replaced modules of a registered
+    network, call `measured_radius`.
 
     Examples:
         >>> from srblocks import create_network

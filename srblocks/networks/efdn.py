@@ -32,15 +32,16 @@ class EdgeDistillationBlock(nn.Module):
         super().__init__()
         convolutions = [conv(channels, channels, 1), layer(channels, channels), layer(channels, channels)]
         self.steps = nn.ModuleList(nn.Sequential(each, nn.PReLU(channels)) for each in convolutions)
-        self.distill = nn.ModuleList(conv(channels, channels // 2, 1) for _ in range(4))
+        self.distill_input = conv(channels, channels // 2, 1)
+        self.distill = nn.ModuleList(conv(channels, channels // 2, 1) for _ in convolutions)
         self.fuse = conv(channels // 2 * 4, channels, 1)
         self.attention = EnhancedSpatialAttention(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine the features ``x``."""
         y = x
-        distilled = [self.distill[0](x)]
-        for step, distill in zip(self.steps, self.distill[1:]):  # noqa: B905 (torch.jit.script)
+        distilled = [self.distill_input(x)]
+        for step, distill in zip(self.steps, self.distill):  # noqa: B905 (torch.jit.script)
             y = step(y)
             distilled.append(distill(y))
         return x + self.attention(self.fuse(torch.cat(distilled, 1)))

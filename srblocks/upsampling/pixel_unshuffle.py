@@ -22,7 +22,7 @@ class PixelUnshuffle(nn.PixelUnshuffle):
         torch.Size([0, 12, 3, 4])
     """
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (the name in torch)
+    def forward(self, input: Tensor) -> Tensor:
         """Rearrange the pixels of the image or features ``input``."""
         r = self.downscale_factor
         n, c, h, w = input.shape
