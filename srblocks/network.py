@@ -22,7 +22,7 @@ _ACCEPTED = {bool: (bool,), int: (numbers.Integral,), float: (numbers.Real,), st
 
 _SIZES = {
     *("scale", "image_channels", "width", "head_width", "shrunk_width", "upsampler_width", "fusion_width", "growth"),
-    *("hidden_width", "attention_width"),
+    *("hidden_width", "attention_width", "kernel_size"),
     *("depth", "blocks", "blocks_per_group", "groups", "layers", "memories", "recursions", "stages", "steps"),
     *("reduction", "deconv_kernel", "mapping_kernel", "upconv_kernel"),
 }

@@ -55,6 +55,8 @@ def receptive_radius(net: Network) -> int | None:
     if isinstance(net, (OnLuma, OnYCbCr)):
         radius = receptive_radius(net.net)
         return radius if radius is None or isinstance(net, OnYCbCr) else max(radius, CHROMA_RADIUS)
+    if any(getattr(module, "unbounded", False) for module in net.modules()):
+        return None
     try:
         spec = network_spec(network_name(net))
     except ValueError:  # not registered

@@ -2,6 +2,7 @@
 
 from .back_projection import DownProjection as DownProjection
 from .back_projection import UpProjection as UpProjection
+from .dysample import DySample as DySample
 from .interpolation import BicubicResize as BicubicResize
 from .interpolation import InterpolateUp as InterpolateUp
 from .laplacian import LaplacianLevel as LaplacianLevel

@@ -59,6 +59,11 @@ NETWORKS = {
     "BSRN 64/8 x4": "bsrn",
     "BSRN-S 48/5 x4 (linear layout)": "bsrn_s",
     "ECBSR m4c16 x2 Y train": "ecbsr",
+    "SAFMN++ 36/6 x4": "safmnpp",
+    "SAFMN 36/8 x4": "safmn",
+    "RealPLKSR 64/28 x4 GroupNorm": "realplksr",
+    "PAN 40/24/16 x4": "pan",
+    "NinaSR b0 x4": "ninasr_b0",
 }
 
 LARGE = ("RCAN G10R20 x2", "EDSR full x2", "SAN G20R10 x2", "CSNLN T12 x2", "RDN D16C8G64 x2", "DBPN T=7 x4")

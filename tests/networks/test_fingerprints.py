@@ -60,6 +60,13 @@ NETWORKS = {
     "BSRN-S 48/5 x4": ("bsrn_s", {"scale": 4}),
     "ECBSR m4c16 x2 Y train": ("ecbsr", {"scale": 2, "deploy": False}),
     "ECBSR m4c16 x2 Y deploy": ("ecbsr", {"scale": 2}),
+    "SAFMN++ 36/6 x4": ("safmnpp", {"scale": 4}),
+    "SAFMN 36/8 x4": ("safmn", {"scale": 4}),
+    "RealPLKSR 64/28 x4 GroupNorm": ("realplksr", {"scale": 4, "norm": "group"}),
+    "RealPLKSR 64/28 x4 LayerNorm": ("realplksr", {"scale": 4}),
+    "RealPLKSR 64/28 x4 GroupNorm DySample": ("realplksr", {"scale": 4, "norm": "group", "upsampling": "dysample"}),
+    "PAN 40/24/16 x4": ("pan", {"scale": 4}),
+    "NinaSR b0 x4": ("ninasr_b0", {"scale": 4}),
 }
 
 

@@ -184,12 +184,24 @@ ROWS = {
         for depth, width in ((4, 8), (4, 16), (6, 16), (10, 32), (16, 64))
         for form in ("deploy", "train")
     },
+    ("SAFMN++", "36/6"): ("safmnpp", {}),
+    ("SAFMN++", "light 32/2 ffn 1.5"): ("safmnpp_light", {}),
+    ("SAFMN", "36/8"): ("safmn", {}),
+    ("RealPLKSR", "64/28 GroupNorm"): ("realplksr", {"norm": "group"}),
+    ("RealPLKSR", "64/28 LayerNorm"): ("realplksr", {}),
+    ("RealPLKSR", "64/28 DySample"): ("realplksr", {"upsampling": "dysample"}),
+    ("RealPLKSR", "tiny 64/12 k13, no attention"): ("realplksr_tiny", {}),
+    ("RealPLKSR", "large 96/28"): ("realplksr", {"width": 96}),
+    ("PAN", "40/24/16"): ("pan", {}),
+    ("NinaSR", "b0"): ("ninasr_b0", {}),
+    ("NinaSR", "b1"): ("ninasr_b1", {}),
+    ("NinaSR", "b2"): ("ninasr_b2", {}),
 }
 
 # Rows that are not networks of the registry; those that can be checked have their own tests below.
 OTHERS = {
     **{(family, row): "weights without biases" for family, row in ALL_ROWS if row.endswith("weights-only")},
-    **{(family, row): "shared convolutions stored once per run" for family, row in ALL_ROWS if "deploy" in row},
+    **{(family, row): "shared convolutions stored once per run" for family, row in ALL_ROWS if "deploy prototxt" in row},
     **{(family, row): "dual models" for family, row in ALL_ROWS if "dual" in row},
     **{(family, row): "discriminators" for family, row in ALL_ROWS if family == "SRGAN-D"},
     ("DRCN", "f=256 R=16, Y, recon without averaging w"): "without the averaging weights",

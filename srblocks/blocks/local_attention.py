@@ -1,0 +1,48 @@
+"""Local channel attention: gates computed from the means of large windows."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .conv import conv
+
+
+class LocalChannelAttention(nn.Module):
+    """Local squeeze and excitation: channel gates from means of 31x31 windows, one gate per cell of 16x16 pixels.
+
+    The gate of NinaSR. The cells start at the top left corner of the image, so that the output depends on the position
+    in the grid.
+
+    Args:
+        channels: feature channels C.
+        reduction: squeeze ratio; the hidden layer has ``channels // reduction`` channels.
+
+    Shape:
+        ``(N, C, H, W) -> (N, C, H, W)``, any H, W >= 1.
+
+    Examples:
+        >>> LocalChannelAttention(32)(torch.rand(1, 32, 17, 40)).shape
+        torch.Size([1, 32, 17, 40])
+    """
+
+    cell = 16
+    """Side of a cell in pixels."""
+
+    dynamic_min_size = 17
+    """Smallest H and W of programs with dynamic sizes: torch.export compiles sides of a single cell separately."""
+
+    def __init__(self, channels: int, *, reduction: int = 4) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.squeeze = conv(channels, hidden, 1)
+        self.act = nn.ReLU()
+        self.excite = conv(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply the features ``x`` by their gates."""
+        size = self.cell
+        mean = F.avg_pool2d(x, 2 * size - 1, stride=size, padding=size - 1, count_include_pad=False)
+        gate = torch.sigmoid(self.excite(self.act(self.squeeze(mean))))
+        rows = torch.arange(x.shape[2], device=x.device).div(size, rounding_mode="floor")
+        columns = torch.arange(x.shape[3], device=x.device).div(size, rounding_mode="floor")
+        return x * gate.index_select(2, rows).index_select(3, columns)
