@@ -177,7 +177,7 @@ def list_networks() -> list[str]:
     Examples:
         >>> from srblocks import list_networks
         >>> list_networks()[:2]
-        ['carn', 'carn_m']
+        ['bsrn', 'bsrn_s']
     """
     return [spec.name for spec in network_specs()]
 

@@ -12,12 +12,9 @@ from .conv import DepthwiseSeparableConv as DepthwiseSeparableConv
 from .conv import PreActivatedConv as PreActivatedConv
 from .conv import conv as conv
 from .dense import RDB as RDB
-from .dense import RRDB as RRDB
 from .dense import DenseBlock as DenseBlock
 from .dense import FeatureFusion as FeatureFusion
-from .dense import GaussianNoise as GaussianNoise
 from .dense import ResidualDenseBlock as ResidualDenseBlock
-from .dense import ResidualDenseLayers as ResidualDenseLayers
 from .distillation import FeatureDistillationBlock as FeatureDistillationBlock
 from .distillation import InformationDistillationBlock as InformationDistillationBlock
 from .distillation import LocalFeatureBlock as LocalFeatureBlock
@@ -54,6 +51,9 @@ from .reparam import ReparameterizedConv as ReparameterizedConv
 from .reparam import RepVGGConv as RepVGGConv
 from .residual import ResidualBlock as ResidualBlock
 from .residual import ResidualGroup as ResidualGroup
+from .rrdb import RRDB as RRDB
+from .rrdb import GaussianNoise as GaussianNoise
+from .rrdb import ResidualDenseLayers as ResidualDenseLayers
 from .swift_attention import SPAB as SPAB
 from .swift_attention import ConvGate as ConvGate
 from .swift_attention import SwiftGate as SwiftGate

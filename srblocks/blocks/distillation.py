@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from .._utils.compact_repr import CompactRepr
 from .conv import conv
 from .enhanced_spatial_attention import EnhancedSpatialAttention
 from .factories import Activation, activation, from_factory
@@ -13,7 +14,7 @@ from .factories import Activation, activation, from_factory
 _LEAKY = partial(nn.LeakyReLU, 0.05)
 
 
-class InformationDistillationBlock(nn.Module):
+class InformationDistillationBlock(CompactRepr):
     """Information multi-distillation block (IMDB): each convolution splits off distilled features; the rest goes on.
 
     Hui et al., *Lightweight Image Super-Resolution with Information Multi-distillation Network*, ACM MM 2019,
@@ -64,7 +65,7 @@ class InformationDistillationBlock(nn.Module):
         return x + self.fuse(self.attention(distilled))
 
 
-class FeatureDistillationBlock(nn.Module):
+class FeatureDistillationBlock(CompactRepr):
     """Residual feature distillation block (RFDB): 1x1 convolutions distill, shallow residual blocks refine.
 
     Liu et al., *Residual Feature Distillation Network for Lightweight Image Super-Resolution*, ECCVW 2020,
@@ -118,7 +119,7 @@ class FeatureDistillationBlock(nn.Module):
         return output + x if self.skip else output
 
 
-class LocalFeatureBlock(nn.Module):
+class LocalFeatureBlock(CompactRepr):
     """Residual local feature block (RLFB): three activated convolutions with a skip, a 1x1 convolution, attention.
 
     Kong et al., *Residual Local Feature Network for Efficient Super-Resolution*, CVPRW 2022, arXiv:2205.07514, Fig. 3.

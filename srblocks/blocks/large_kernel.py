@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .._utils.compact_repr import CompactRepr
 from .conv import conv
 from .normalization import LayerNorm2d
 from .pixel_attention import PixelAttention
@@ -45,7 +46,7 @@ class PartialConv(nn.Module):
         return torch.cat((self.conv(first), rest), 1)
 
 
-class PartialLargeKernelBlock(nn.Module):
+class PartialLargeKernelBlock(CompactRepr):
     """Partial large-kernel block: channel mixer, `PartialConv`, element-wise attention, 1x1 convolution, and a skip.
 
     Lee et al., *Partial Large Kernel CNNs for Efficient Super-Resolution*, arXiv:2404.11848, Fig. 3, with a

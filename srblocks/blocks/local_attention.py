@@ -8,14 +8,15 @@ from .conv import conv
 
 
 class LocalChannelAttention(nn.Module):
-    """Local squeeze and excitation: channel gates from means of 31x31 windows, one gate per cell of 16x16 pixels.
+    """Local squeeze and excitation: channel gates from means of overlapping windows, one gate per cell of pixels.
 
-    The gate of NinaSR. The cells start at the top left corner of the image, so that the output depends on the position
-    in the grid.
+    The gate of NinaSR: windows of 31x31, cells of 16x16 pixels. The cells start at the top left corner of the image, so
+    that the output depends on the position in the grid.
 
     Args:
         channels: feature channels C.
         reduction: squeeze ratio; the hidden layer has ``channels // reduction`` channels.
+        cell: side of a cell in pixels.
 
     Shape:
         ``(N, C, H, W) -> (N, C, H, W)``, any H, W >= 1.
@@ -25,14 +26,10 @@ class LocalChannelAttention(nn.Module):
         torch.Size([1, 32, 17, 40])
     """
 
-    cell = 16
-    """Side of a cell in pixels."""
-
-    dynamic_min_size = 17
-    """Smallest H and W of programs with dynamic sizes: torch.export compiles sides of a single cell separately."""
-
-    def __init__(self, channels: int, *, reduction: int = 4) -> None:
+    def __init__(self, channels: int, *, reduction: int = 4, cell: int = 16) -> None:
         super().__init__()
+        self.cell = cell
+        self.dynamic_min_size = cell + 1
         hidden = max(1, channels // reduction)
         self.squeeze = conv(channels, hidden, 1)
         self.act = nn.ReLU()

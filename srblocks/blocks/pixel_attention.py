@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from .._utils.compact_repr import CompactRepr
 from .conv import conv
 from .factories import Activation, activation
 
@@ -36,7 +37,7 @@ class PixelAttention(nn.Module):
         return x * torch.sigmoid(self.conv(x))
 
 
-class SCPA(nn.Module):
+class SCPA(CompactRepr):
     """Self-calibrated block with pixel attention: two branches of half the channels, one of them gated.
 
     Zhao et al., ECCVW 2020, arXiv:2010.01073, Fig. 3: ``x + fuse(concat(a, b))``. No convolution but that of the gate

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .._utils.compact_repr import CompactRepr
 from .conv import conv
 from .factories import Activation, activation, from_factory
 
@@ -28,7 +29,7 @@ class SwiftGate(nn.Module):
         return (x + y) * (torch.sigmoid(y) - 0.5)
 
 
-class ConvGate(nn.Module):
+class ConvGate(CompactRepr):
     """Gate of a 1x1 convolution: ``(x + y) * act(conv(y))``, as in SPANV2 (no activation) and SPANF3 (tanh).
 
     Args:
@@ -53,7 +54,7 @@ class ConvGate(nn.Module):
         return (x + y) * self.act(self.conv(y))
 
 
-class SPAB(nn.Module):
+class SPAB(CompactRepr):
     """Swift parameter-free attention block: ``gate(x, conv(act(conv(act(conv(x))))))``.
 
     Wan et al., CVPRW 2024, arXiv:2311.12770, Fig. 2.

@@ -29,7 +29,7 @@ def register(registry: Any, *, prefix: str = "srblocks_") -> list[str]:
         >>> from mmengine.registry import Registry
         >>> models = Registry("example", scope="example")
         >>> register(models)[:2]
-        ['srblocks_carn', 'srblocks_carn_m']
+        ['srblocks_bsrn', 'srblocks_bsrn_s']
         >>> models.build({"type": "srblocks_espcn", "scale": 3}).scale
         3
     """

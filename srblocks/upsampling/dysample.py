@@ -1,5 +1,7 @@
 """Upsampling by learned sampling positions."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -51,20 +53,26 @@ class DySample(nn.Module):
         self.end = conv(channels, out_channels, 1)
         nn.init.normal_(self.offset.weight, std=1e-3)
         nn.init.zeros_(self.scope.weight)
-        self.register_buffer("start", self._start(), persistent=False)
+        self.register_buffer("start", self._exact_start().to(torch.empty(())), persistent=False)
 
-    def _start(self) -> Tensor:
+    def _exact_start(self) -> Tensor:
         """Return the positions without offsets: x and y of each subpixel relative to its pixel, per group."""
-        steps = (torch.arange(self.scale, dtype=torch.get_default_dtype()) - (self.scale - 1) / 2) / self.scale
+        steps = torch.arange(self.scale, dtype=torch.float64, device="cpu")
+        steps = (steps - (self.scale - 1) / 2) / self.scale
         y, x = torch.meshgrid(steps, steps, indexing="ij")
         return torch.stack((x, y))[:, None].repeat(1, self.groups, 1, 1).reshape(1, -1, 1, 1)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Convert the module; the positions are rounded from float64 each time, so earlier casts lose no precision."""
+        super()._apply(fn, recurse)
+        self.start = self._exact_start().to(self.start)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Upscale the features ``x``."""
         n, c, h, w = x.shape
         offsets = self.offset(x) * torch.sigmoid(self.scope(x)) * 0.5 + self.start
-        offsets = F.pixel_shuffle(offsets.reshape(n, 2 * self.groups, self.scale**2, h, w).flatten(1, 2), self.scale)
-        offsets = offsets.reshape(n, 2, self.groups, self.scale * h, self.scale * w)
+        offsets = F.pixel_shuffle(offsets, self.scale).reshape(n, 2, self.groups, self.scale * h, self.scale * w)
         rows = torch.arange(self.scale * h, device=x.device).div(self.scale, rounding_mode="floor").to(x.dtype)
         columns = torch.arange(self.scale * w, device=x.device).div(self.scale, rounding_mode="floor").to(x.dtype)
         across = (columns + 0.5 + offsets[:, 0]) * (2 / w) - 1

@@ -12,6 +12,15 @@ from srblocks import blocks, upsampling
 from srblocks.blocks import ACTIVATIONS, ChannelAttention, ResidualBlock, ResidualGroup, activation, conv
 
 BUILDERS = {
+    "EnhancedSpatialAttention": partial(blocks.EnhancedSpatialAttention, 8),
+    "FeatureDistillationBlock": partial(blocks.FeatureDistillationBlock, 8),
+    "InformationDistillationBlock": partial(blocks.InformationDistillationBlock, 8),
+    "LocalFeatureBlock": partial(blocks.LocalFeatureBlock, 8),
+    "ConvGate": partial(blocks.ConvGate, 8),
+    "PixelUnshuffleDown": partial(upsampling.PixelUnshuffleDown, 3, 2, out_channels=8),
+    "ResidualDenseLayers": partial(blocks.ResidualDenseLayers, 8, growth=4, depth=2),
+    "SCPA": partial(blocks.SCPA, 8),
+    "SPAB": partial(blocks.SPAB, 8),
     "CascadingBlock": partial(blocks.CascadingBlock, 8),
     "CrossScaleNonLocal": partial(blocks.CrossScaleNonLocal, 8, 2),
     "DeconvUp": partial(upsampling.DeconvUp, 8, 2),

@@ -16,6 +16,9 @@ _NUMBERS: Mapping[str, st.SearchStrategy[object]] = {
     "upsampler_width": st.sampled_from((8, 20)),
     "shrunk_width": st.integers(3, 8),
     "growth": st.integers(3, 10),
+    "expansion": st.sampled_from((1.0, 1.5, 2.0)),
+    "kernel_size": st.sampled_from((3, 5, 17)),
+    "split": st.sampled_from((0.25, 0.5)),
     "attention_width": st.sampled_from((5, 8)),
     "hidden_width": st.sampled_from((None, 12)),
     "reduction": st.sampled_from((2, 4, 16)),
@@ -38,6 +41,7 @@ _SPECIAL: Mapping[tuple[str, str], st.SearchStrategy[object]] = {
     ("lapsrn", "depth"): st.sampled_from((1, 2)),
     ("prosr", "blocks"): st.lists(_SMALL, min_size=3, max_size=3),
     ("pds", "fusion_width"): st.sampled_from((8, 12)),
+    ("realplksr", "upsampling"): st.just("pixel_shuffle"),  # DySample has no scale 1
     ("rdn", "fusion_width"): st.sampled_from((None, 12)),
     ("rednet", "depth"): st.sampled_from((6, 10)),
     ("span", "depth"): st.integers(2, 3),

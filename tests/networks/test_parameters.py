@@ -201,7 +201,9 @@ ROWS = {
 # Rows that are not networks of the registry; those that can be checked have their own tests below.
 OTHERS = {
     **{(family, row): "weights without biases" for family, row in ALL_ROWS if row.endswith("weights-only")},
-    **{(family, row): "shared convolutions stored once per run" for family, row in ALL_ROWS if "deploy prototxt" in row},
+    **{
+        (family, row): "shared convolutions stored once per run" for family, row in ALL_ROWS if "deploy prototxt" in row
+    },
     **{(family, row): "dual models" for family, row in ALL_ROWS if "dual" in row},
     **{(family, row): "discriminators" for family, row in ALL_ROWS if family == "SRGAN-D"},
     ("DRCN", "f=256 R=16, Y, recon without averaging w"): "without the averaging weights",

@@ -1,11 +1,12 @@
 """Parallel convolutions whose outputs are added."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..._utils.compact_repr import CompactRepr
 from ..conv import conv
 from .chains import ConvChain
 from .kernels import Kernel, ReparameterizedConv, added, check_identity, identity_kernel, kernel_of, normalized
@@ -21,8 +22,8 @@ _EDGES = (
 class EdgeConv(ReparameterizedConv):
     """1x1 convolution, then a fixed edge filter with a learned scale and bias per channel.
 
-    Zhang et al., ACM MM 2021, Fig. 2. The filter sums to zero: the bias of the 1x1 convolution has no effect on the
-    output and no gradient, and is kept because published checkpoints have it.
+    Zhang et al., ACM MM 2021, Fig. 2. The filters of the paper sum to zero: the bias of the 1x1 convolution then has no
+    effect on the output and no gradient but rounding. It is kept because published checkpoints have it.
 
     Args:
         in_channels: input channels.
@@ -40,7 +41,17 @@ class EdgeConv(ReparameterizedConv):
         self.pointwise = conv(in_channels, out_channels, 1)
         self.scale = nn.Parameter(1e-3 * torch.randn(out_channels, 1, 1, 1))
         self.bias = nn.Parameter(1e-3 * torch.randn(out_channels))
-        self.register_buffer("edge", torch.tensor(edge)[None, None], persistent=False)
+        self.filter = [[float(value) for value in row] for row in edge]
+        self.register_buffer("edge", self._exact_edge().to(torch.empty(())), persistent=False)
+
+    def _exact_edge(self) -> Tensor:
+        return torch.tensor(self.filter, dtype=torch.float64, device="cpu")[None, None]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Convert the module; the filter, which no checkpoint has, is set anew."""
+        super()._apply(fn, recurse)
+        self.edge = self._exact_edge().to(self.edge)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter the features ``x``."""
@@ -114,7 +125,7 @@ class EdgeOrientedConv(ReparameterizedConv):
         return added(*kernels, *identity)
 
 
-class RepVGGConv(ReparameterizedConv):
+class RepVGGConv(CompactRepr, ReparameterizedConv):
     """RepVGG convolution: a 3x3 convolution, a 1x1 convolution and the identity, each with its normalization.
 
     Ding et al., *RepVGG: Making VGG-style ConvNets Great Again*, CVPR 2021, arXiv:2101.03697, Fig. 4.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..._utils.compact_repr import CompactRepr
 from ..conv import conv
 from .kernels import Kernel, ReparameterizedConv, added, chained, check_identity, identity_kernel, kernel_of, normalized
 
@@ -138,7 +139,7 @@ class RRRB(ReparameterizedConv):
         return added(branch, identity_kernel(self.in_channels, self.conv.weight))
 
 
-class NormedConv(ReparameterizedConv):
+class NormedConv(CompactRepr, ReparameterizedConv):
     """3x3 convolution between batch normalizations, padded with what the first one makes of zero.
 
     The ends of FMEN's attention branches in training (Du et al., CVPRW 2022, arXiv:2204.08397, Fig. 2). The frame comes

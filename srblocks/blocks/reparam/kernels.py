@@ -37,7 +37,11 @@ class ReparameterizedConv(nn.Module):
         self.kernel_size = kernel_size
 
     def kernel(self) -> Kernel:
-        """Return weight and bias of the equal convolution, computed in the dtype of the block in eval mode."""
+        """Return weight and bias of the equal convolution, computed in the dtype of the block in eval mode.
+
+        Raises:
+            NotImplementedError: a subclass does not implement it.
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement kernel")
 
     @torch.no_grad()
@@ -45,6 +49,7 @@ class ReparameterizedConv(nn.Module):
         """Return the equal convolution, with the dtype and on the device of the block.
 
         Examples:
+            >>> from srblocks import Conv3XC
             >>> block = Conv3XC(3, 8).double().eval()
             >>> x = torch.rand(1, 3, 5, 7, dtype=torch.float64)
             >>> torch.allclose(block.fused()(x), block(x))
