@@ -11,6 +11,7 @@ from torch.nn.utils import parametrizations, parametrize
 from helpers.rewriting import all_but, around, checked, names
 from srblocks.blocks import (
     RCAB,
+    Conv3XC,
     FeatureFusion,
     MeanShift,
     MemoryBlock,
@@ -39,6 +40,7 @@ def upscaling(*layers: nn.Module) -> Network:
 
 # Modules that rewrites replace or remove: the network, the rewrite and the path of the module.
 PLACES: dict[str, tuple[Callable[[], Network], str, str]] = {
+    "re-parameterized block": (lambda: around(Conv3XC(6, 6)), "reparameterization", "body"),
     "convolution before a norm": (
         lambda: around(nn.Sequential(conv(6, 6), nn.BatchNorm2d(6), nn.Softplus())), "norm_folding", "body.0",
     ),

@@ -12,7 +12,7 @@ from helpers.network_arguments import arguments
 from helpers.rewriting import all_but, around, assert_equal, exactness, names, pair, shared_tensors
 from helpers.small_networks import images, randomize, small_network
 from helpers.support import cases
-from srblocks import create_network, optimize
+from srblocks import Conv3XC, create_network, optimize
 from srblocks.network import Network
 from srblocks.networks import network_spec, network_specs
 from srblocks.registry import NetworkSpec
@@ -99,9 +99,10 @@ def test_rewrites_apply_to_the_listed_networks() -> None:
             assert applied == {name for name, nets in APPLIES_TO.items() if spec.name in nets}, spec.name
 
 
-def test_every_rewrite_applies_to_a_network_or_the_esrgan_upsampler() -> None:
+def test_every_rewrite_applies_to_a_network_or_a_block() -> None:
     used = {name for name, nets in APPLIES_TO.items() if nets}
-    assert used | names(optimize(around(upsampler=NearestConvUp(6, 2)))) == set(REWRITES)
+    used |= names(optimize(around(upsampler=NearestConvUp(6, 2)))) | names(optimize(around(Conv3XC(6, 6))))
+    assert used == set(REWRITES)
 
 
 def test_srresnet_keeps_only_norms_without_statistics() -> None:

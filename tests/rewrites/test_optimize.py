@@ -27,7 +27,7 @@ def luma_tail(scale: int = 2) -> Network:
 
 
 def test_unknown_rewrite_raises_an_error() -> None:
-    with pytest.raises(ValueError, match="unknown rewrite tail_colapse; available: norm_folding, res_scale_folding"):
+    with pytest.raises(ValueError, match="unknown rewrite tail_colapse; available: reparameterization, norm_folding"):
         optimize(luma_tail(), without=["tail_collapse", "tail_colapse"])
     with pytest.raises(ValueError, match="unknown rewrite"):
         optimize(luma_tail(), without="tail_collapse")
