@@ -32,14 +32,13 @@ class ReducedMax(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Reduce the features ``x``."""
-        n, c, h, w = x.shape
-        rows, columns = h // self.factor, w // self.factor
         taps = 2 * self.factor - 1
-        x = x.index_select(2, self._taps(h, rows, x)).reshape(n, c, rows, taps, w).amax(3)
-        return x.index_select(3, self._taps(w, columns, x)).reshape(n, c, rows, columns, taps).amax(4)
+        x = F.max_pool2d(x.index_select(2, self._taps(x.shape[2], x)), [taps, 1])
+        return F.max_pool2d(x.index_select(3, self._taps(x.shape[3], x)), [1, taps])
 
-    def _taps(self, size: int, cells: int, like: Tensor) -> Tensor:
+    def _taps(self, size: int, like: Tensor) -> Tensor:
         """Return the pixels of every window, the last one repeated in shorter windows."""
+        cells = size // self.factor
         cell = torch.arange(cells, device=like.device)
         start = torch.div(cell * size, cells, rounding_mode="floor")
         last = torch.div((cell + 1) * size + cells - 1, cells, rounding_mode="floor") - 1

@@ -4,11 +4,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .._utils.compact_repr import CompactRepr
 from .conv import conv
 from .normalization import LayerNorm2d
 from .pixel_attention import PixelAttention
+
+
+class _Mish(nn.Module):
+    """Mish activation, ``x * tanh(softplus(x))``, of elementary operations, which every runtime has."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.tanh(F.softplus(x))
 
 
 class PartialConv(nn.Module):
@@ -81,7 +89,7 @@ class PartialLargeKernelBlock(CompactRepr):
     ) -> None:
         super().__init__()
         self.norm1 = LayerNorm2d(channels) if norm == "layer" else nn.Identity()
-        self.mixer = nn.Sequential(conv(channels, 2 * channels), nn.Mish(), conv(2 * channels, channels))
+        self.mixer = nn.Sequential(conv(channels, 2 * channels), _Mish(), conv(2 * channels, channels))
         self.large = PartialConv(channels, convolved, kernel_size)
         self.attention = PixelAttention(channels, kernel_size=3) if attention else nn.Identity()
         self.refine = conv(channels, channels, 1)

@@ -22,6 +22,10 @@ class PixelUnshuffle(nn.PixelUnshuffle):
         torch.Size([0, 12, 3, 4])
     """
 
+    def __init__(self, downscale_factor: int) -> None:
+        super().__init__(downscale_factor)
+        self.dynamic_min_size = 2 * downscale_factor
+
     def forward(self, input: Tensor) -> Tensor:
         """Rearrange the pixels of the image or features ``input``."""
         r = self.downscale_factor

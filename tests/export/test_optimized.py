@@ -52,7 +52,7 @@ def test_rewrites_can_be_excluded_by_name(tmp_path: Path, capsys: pytest.Capture
     assert main([*SMALL, "--without", "tail_collapse", "--no-optimize", "-o", str(tmp_path)]) == 2
     message = capsys.readouterr().err
     assert "E200 --without has no effect with --no-optimize; remove one" in message
-    assert "E200 --without: unknown rewrite tail_colapse; available: norm_folding, " in message
+    assert "E200 --without: unknown rewrite tail_colapse; available: reparameterization, " in message
 
 
 @pytest.mark.parametrize("shape", [["--shape", "1x3x2x2"], ["--min", "1x3x1x1"]])

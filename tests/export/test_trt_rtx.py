@@ -31,6 +31,9 @@ FULL_DEPTH = ("srcnn", "espcn", "lapsrn", "dbpn_ss", "dsrn")
 """One network of each framework."""
 SHALLOWER: dict[str, dict[str, Any]] = {
     **{name: {"depth": 1} for name in ("carn", "carn_m", "csnln", "mdsr")},
+    **{name: {"depth": 1} for name in ("compact", "imdn", "imdn_ntire", "rfdn", "rlfn", "pan", "safmn", "safmnpp")},
+    "spanv2": {"depth": 1},
+    "pds": {"depth": 1},
     **{name: {"blocks": [1, 1, 1], "depth": 1} for name in ("prosr_l", "prosr_s")},
     **{name: {"depth": 1, "layers": 1} for name in ("rdn", "rdn_a")},
     "dbpn_res_mr64_3": {"stages": 2},
@@ -40,7 +43,12 @@ SHALLOWER: dict[str, dict[str, Any]] = {
     "san": {"groups": 1},
 }
 """Arguments of networks that take long to export even if they are reduced."""
-SAME_WHEN_SHALLOW = {"dbpn_ll": "dbpn", "dbpn_s": "dbpn_ss", "mdsr_baseline": "mdsr", "rdn_a": "rdn"}
+SAME_WHEN_SHALLOW = {
+    **{"dbpn_ll": "dbpn", "dbpn_s": "dbpn_ss", "mdsr_baseline": "mdsr", "rdn_a": "rdn"},
+    **{"rrdbnet_6b": "rrdbnet", "rrdbnet_lite": "rrdbnet", "ninasr_b1": "ninasr_b0", "ninasr_b2": "ninasr_b0"},
+}
+VARIANTS = ("esrgan_plus", "rlfn_s", "rlfn_ntire", "realplksr_tiny", "spanf", "safmnpp_light")
+"""Networks with the layers of another one in other sizes, whose engines are slow tests."""
 TYPES = {
     "fp32": (TensorProto.FLOAT, "FLOAT"),
     "fp16": (TensorProto.FLOAT16, "HALF"),
@@ -74,7 +82,10 @@ def rows() -> list[Any]:
     Tracing SAN with dynamic sides takes half a minute; by default only its batch is dynamic.
     """
     specs = {spec.name: spec for spec in network_specs() if spec.name not in SAME_WHEN_SHALLOW}
-    found = [pytest.param(spec, name != "san", id=name) for name, spec in specs.items()]
+    found = [
+        pytest.param(spec, name != "san", id=name, marks=pytest.mark.slow if name in VARIANTS else ())
+        for name, spec in specs.items()
+    ]
     return [*found, pytest.param(specs["san"], True, id="san, dynamic sides", marks=pytest.mark.slow)]
 
 
@@ -137,7 +148,7 @@ def check_engine(spec: NetworkSpec, precision: str, dynamic_sides: bool, folder:
 
 
 def maximum(net: Network) -> tuple[int, int, int, int]:
-    side = -(-net.min_size // net.size_multiple) * net.size_multiple
+    side = network_shapes(net, ExportConfig()).minimum[2]
     return 2, net.image_channels, side + 10 * net.size_multiple, side + 14 * net.size_multiple
 
 
