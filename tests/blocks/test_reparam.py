@@ -93,6 +93,24 @@ def test_edges_are_sobel_and_laplace_filters() -> None:
     assert (responses, turned) == ([-8, 0, 0], [0, -8, 0])
 
 
+def test_gradients_reach_every_parameter() -> None:
+    """Except the biases before edge filters that sum to zero, which cannot have one."""
+    blocks = [
+        Conv3XC(4, 4),
+        EdgeOrientedConv(4, 4, hidden=8, pointwise=True, identity=True),
+        RRRB(4),
+        NormedConv(4, 4),
+        RepVGGConv(4, 4),
+        ConvChain(4, (8, 4), (3, 1), skip=True),
+    ]
+    for block in (randomize(block).train() for block in blocks):
+        y = block(torch.randn(2, 4, 5, 6, dtype=torch.float64))
+        y.backward(torch.randn_like(y))
+        edges = {f"branches.{i}.pointwise.bias" for i in range(3)} if isinstance(block, EdgeOrientedConv) else set()
+        zero = {name for name, each in block.named_parameters() if each.grad is None or each.grad.abs().max() < 1e-9}
+        assert zero == edges, block
+
+
 def test_batch_statistics_come_from_the_image_alone() -> None:
     block = NormedConv(4, 4).double().train()
     x = torch.randn(3, 4, 6, 6, dtype=torch.float64) + 2
@@ -110,3 +128,14 @@ def test_identities_need_equal_channels() -> None:
             build()
     with pytest.raises(ValueError, match="as many kernel_sizes as widths"):
         ConvChain(3, (4,), (3, 1))
+
+
+def test_kernels_of_wrong_shapes_are_refused() -> None:
+    class Centered(ReparameterizedConv):
+        def kernel(self) -> tuple[Tensor, Tensor]:
+            return torch.ones(4, 3, 1, 1), torch.zeros(4)
+
+    with pytest.raises(ValueError, match=r"expected \(4, 3, 3, 3\) and \(4,\), got \(4, 3, 1, 1\) and \(4,\)"):
+        Centered(3, 4).fused()
+    with pytest.raises(ValueError, match="needs an odd kernel to keep the size, got 2"):
+        ConvChain(3, (4,), (2,))

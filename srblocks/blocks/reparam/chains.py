@@ -20,7 +20,7 @@ class ConvChain(ReparameterizedConv):
     Args:
         in_channels: input channels.
         widths: output channels of each convolution.
-        kernel_sizes: sides of their kernels, odd.
+        kernel_sizes: sides of their kernels, odd; or an even number of even ones.
         skip: add the input; needs as many output channels as input channels.
         bias: add learned biases.
 
@@ -28,7 +28,8 @@ class ConvChain(ReparameterizedConv):
         ``(N, in_channels, H, W) -> (N, widths[-1], H, W)``, any H, W >= 1.
 
     Raises:
-        ValueError: `widths` and `kernel_sizes` differ in length or are empty, or `skip` with unequal channels.
+        ValueError: `widths` and `kernel_sizes` differ in length or are empty, the kernel of the equal convolution is
+            even, or `skip` with unequal channels.
 
     Examples:
         >>> ConvChain(16, (64, 16), (3, 1), skip=True)(torch.rand(1, 16, 5, 7)).shape

@@ -28,10 +28,16 @@ class ReparameterizedConv(nn.Module):
 
     Shape:
         ``(N, in_channels, H, W) -> (N, out_channels, H, W)``, any H, W >= 1.
+
+    Raises:
+        ValueError: `kernel_size` is even or below 1.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3) -> None:
         super().__init__()
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            name = type(self).__name__
+            raise ValueError(f"{name}: the equal convolution needs an odd kernel to keep the size, got {kernel_size}")
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size
@@ -48,6 +54,9 @@ class ReparameterizedConv(nn.Module):
     def fused(self) -> nn.Conv2d:
         """Return the equal convolution, with the dtype and on the device of the block.
 
+        Raises:
+            ValueError: `kernel` returns tensors of other shapes than this convolution has.
+
         Examples:
             >>> from srblocks import Conv3XC
             >>> block = Conv3XC(3, 8).double().eval()
@@ -57,9 +66,13 @@ class ReparameterizedConv(nn.Module):
         """
         weight, bias = self.kernel()
         fused = conv(self.in_channels, self.out_channels, self.kernel_size).to(weight)
+        assert fused.bias is not None
+        expected, got = (fused.weight.shape, fused.bias.shape), (weight.shape, bias.shape)
+        if got != expected:
+            shapes = f"expected {tuple(expected[0])} and {tuple(expected[1])}, got {tuple(got[0])} and {tuple(got[1])}"
+            raise ValueError(f"{type(self).__name__}.kernel: wrong shapes of weight and bias: {shapes}")
         fused.weight.copy_(weight)
-        if fused.bias is not None:
-            fused.bias.copy_(bias)
+        fused.bias.copy_(bias)
         return fused
 
 
