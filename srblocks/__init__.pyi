@@ -1,3 +1,4 @@
+from .adapter import as_network as as_network
 from .blocks import RCAB as RCAB
 from .blocks import RDB as RDB
 from .blocks import RRDB as RRDB
@@ -195,6 +196,7 @@ __all__ = [
     "SecondOrderChannelAttention",
     "UpProjection",
     "__version__",
+    "as_network",
     "conv",
     "create_network",
     "list_networks",

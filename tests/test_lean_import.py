@@ -18,7 +18,7 @@ LAYERS = {
     "srblocks": [
         *("errors", "_utils", "losses", "init", "network", "resize", "blocks", "upsampling", "metrics", "color"),
         *("frameworks", "registry", "networks", "checkpoints", "pretrained", "factory", "rewrites", "precision"),
-        *("tiling", "inference", "evaluate", "integrations"),
+        *("tiling", "adapter", "inference", "evaluate", "integrations"),
     ],
 }
 """Modules or subpackages of a package, lowest first; each imports only lower ones."""

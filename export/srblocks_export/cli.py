@@ -17,6 +17,7 @@ from cyclopts import App, Parameter
 from srblocks._utils import cli
 from srblocks._utils.console import OutputError
 from srblocks.errors import SRBlocksError
+from srblocks.inference.options import IMPORT
 
 from .config import ENGINES, FORMAT, NETWORK, RUN, ExportConfig
 from .errors import ExportError, internal_error
@@ -74,6 +75,7 @@ class ModelOptions:
             help="Constructor argument of the network; repeatable.",
         ),
     ] = ()
+    imports: Annotated[tuple[str, ...], Parameter(group=NETWORK, **IMPORT)] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,8 +242,8 @@ def _export(model: ModelOptions, config: ExportConfig, run: RunOptions) -> int:
         return report.show_plan(net, plan_export(net, config), config, warnings, as_json=run.as_json)
     with console.status("network") if console.is_terminal else contextlib.nullcontext() as status:
         net, warnings = _open(model, config.seed)
-        options = {"progress": status.update} if status else {}
-        reports = export_network(net, config, warnings=warnings, **options)
+        progress = status.update if status else lambda step: None
+        reports = export_network(net, config, progress=progress, warnings=warnings)
     return report.show(reports, warnings, console, as_json=run.as_json)
 
 

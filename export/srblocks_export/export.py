@@ -6,7 +6,11 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import nn
+
 from srblocks._utils.files import publish, remove_leftovers, scratch_folder, temporary_name
+from srblocks._utils.rounding import round_up
+from srblocks.adapter import AdaptedNetwork, as_network
 from srblocks.network import Network
 
 from .config import ExportConfig
@@ -25,19 +29,27 @@ from .shapes import Shapes
 from .verification.inputs import References
 from .verification.process import Worker
 
+_STATIC_SIDE = 64
+"""Side of the images of a module that cannot be exported with dynamic sizes, if no size is requested."""
+
 
 def export_network(
-    net: Network,
-    config: ExportConfig,
+    net: nn.Module,
+    config: ExportConfig | None = None,
     *,
+    scale: int | None = None,
+    channels: int = 3,
     progress: Callable[[str], None] = lambda step: None,
     warnings: Sequence[str] = (),
 ) -> list[ArtifactReport]:
     """Export a network to every requested format; if one format fails, the others are still written.
 
     Args:
-        net: the network; it is not modified.
-        config: the options.
+        net: a network, or any other module that maps images to images; it is not modified.
+        config: the options; None for the default ones.
+        scale: scale factor of a module that is not a `srblocks.Network`. To state its value range, smallest size or
+            multiple, pass `srblocks.as_network`.
+        channels: image channels of such a module.
         progress: called with the name of each step before it starts.
         warnings: warnings about the network, for the manifest.
 
@@ -46,8 +58,43 @@ def export_network(
         ``*.rejected``.
 
     Raises:
-        TypeError, ExportError: nothing was written, see `plan_export`.
+        TypeError: `net` is not a `Network`, and `scale` is None.
+        ArgumentError: the module does not map images as stated.
+        ExportError: nothing was written, see `plan_export`.
     """
+    config = config or ExportConfig()
+    if scale is not None and not isinstance(net, Network):
+        net = as_network(net, scale=scale, image_channels=channels)
+    reports = _export(net, config, progress, warnings)
+    failed = [each for each in reports if each.error and each.error.number // 100 in (5, 6, 7)]
+    if isinstance(net, AdaptedNetwork) and failed and not (config.shape or config.minimum or config.maximum):
+        return _export_static(net, config, reports, progress, warnings)
+    return reports
+
+
+def _export_static(
+    net: AdaptedNetwork,
+    config: ExportConfig,
+    reports: Sequence[ArtifactReport],
+    progress: Callable[[str], None],
+    warnings: Sequence[str],
+) -> list[ArtifactReport]:
+    """Export the formats that failed with dynamic sizes again, for one size; the others are kept."""
+    failed = [each.format for each in reports if each.error]
+    error = next(each.error for each in reports if each.error)
+    side = round_up(max(net.min_size, _STATIC_SIDE), net.size_multiple)
+    shape = (1, net.image_channels, side, side)
+    size = "x".join(map(str, shape))
+    note = f"warning: {', '.join(failed)} only for images {size}, because with dynamic sizes {error}; use --shape"
+    fixed = replace(config, formats=tuple(failed), shape=shape)
+    again = {each.format: each for each in _export(net, fixed, progress, (*warnings, note))}
+    return [again.get(each.format, each) if each.error else each for each in reports]
+
+
+def _export(
+    net: nn.Module, config: ExportConfig, progress: Callable[[str], None], warnings: Sequence[str]
+) -> list[ArtifactReport]:
+    """Plan the export, and write and verify every format."""
     plan = plan_export(net, config)
     with writing(config.out):
         config.out.mkdir(parents=True, exist_ok=True)

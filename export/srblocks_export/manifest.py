@@ -344,7 +344,7 @@ def describe(net: "Network", shapes: Shapes) -> Manifest:
         name = network_name(inner)
         framework = network_spec(name).framework
     except ValueError:  # an unregistered network
-        name, framework = type(inner).__name__, "other"
+        name, framework = str(getattr(inner, "name", type(inner).__name__)), "other"
     manifest = Manifest(
         ModelInfo(
             name,

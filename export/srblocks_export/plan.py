@@ -8,6 +8,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import nn
+
 from srblocks._utils.memory import is_out_of_memory
 from srblocks.network import Network
 from srblocks.rewrites import optimize
@@ -71,7 +73,7 @@ def _dynamic_min_size(net: Network) -> int:
     return max([net.min_size, *(getattr(module, "dynamic_min_size", 1) for module in net.modules())])
 
 
-def plan_export(net: Network, config: ExportConfig) -> Plan:
+def plan_export(net: nn.Module, config: ExportConfig) -> Plan:
     """Prepare an export and reject what cannot succeed; writes nothing.
 
     Raises:
@@ -80,8 +82,9 @@ def plan_export(net: Network, config: ExportConfig) -> Plan:
             E302 unwritable folder, E303 invalid manifest.json, E601 values exceed the precision's range, E701 too
             little memory, E903 invalid calibration images.
     """
-    if not isinstance(net, Network):  # pyright: ignore[reportUnnecessaryIsInstance] (of callers without a type checker)
-        raise TypeError(f"net must be a srblocks.network.Network, got {type(net).__name__}")
+    if not isinstance(net, Network):
+        remedy = "pass scale= as well, or srblocks.as_network(module, scale=...)"
+        raise TypeError(f"net must be a srblocks.Network, got {type(net).__name__}; {remedy}")
     reference = copy.deepcopy(net).cpu().float().eval()
     network_shapes(reference, config)
     net = _optimized(reference, config)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from srblocks._utils.padding import reflected
+
 from .errors import ExportError, InputError, first_line
 from .formats import FORMATS, Format, Loaded, format_of
 from .manifest import SCHEMA, Manifest
@@ -102,6 +104,9 @@ class Artifact:
     def __call__(self, lr: ImagesT) -> ImagesT:
         """Upscale the images `lr`.
 
+        Height and width that are not multiples of ``shapes.multiple`` are padded by reflection at the bottom and right,
+        and the output is cropped.
+
         Raises:
             InputError: E202, shape out of range; E204, not floating point.
             ExportError: E901, it fails on an input that its manifest accepts, or returns another shape.
@@ -111,10 +116,21 @@ class Artifact:
         is_array = isinstance(images, np.ndarray)
         if not is_array and not hasattr(images, "detach"):
             raise InputError(204, f"input is a {type(images).__name__}", "pass a NumPy array or a torch tensor")
-        self.shapes.check(tuple(images.shape))
+        shape = tuple(images.shape)
+        padded = self.shapes.padded(shape)
+        self.shapes.check(padded)
         floating = np.issubdtype(images.dtype, np.floating) if is_array else images.dtype.is_floating_point
         if not floating:
             raise InputError(204, f"input is {images.dtype}", "pass floating-point values in [0, 1], such as lr / 255")
+        if padded == shape:
+            return self._upscaled(images)
+        rows, columns = map(reflected, shape[2:], padded[2:])
+        height, width = (side * self.scale for side in shape[2:])
+        return self._upscaled(images[:, :, rows][..., columns])[..., :height, :width]
+
+    def _upscaled(self, images: Any) -> Any:
+        """Upscale images of an accepted size; return the same kind of array."""
+        is_array = isinstance(images, np.ndarray)
         if is_array and self._arrays == "torch":
             import torch
 
@@ -126,7 +142,7 @@ class Artifact:
             import torch
 
             array = images.detach().float().cpu().resolve_neg().numpy()
-            return torch.from_numpy(self._checked(array)).to(images.device)  # pyright: ignore[reportReturnType]
+            return torch.from_numpy(self._checked(array)).to(images.device)
         return self._checked(images.detach().float().to(self.device)).to(images.device)
 
     def _checked(self, lr: Any) -> Any:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from srblocks._utils.rounding import round_up
+
 from .errors import ExportError, InputError
 from .formats.tensorrt import trt_engine
 
@@ -62,6 +64,10 @@ class Shapes:
             if axis in AXES[2:] and size % self.multiple:
                 return f"shape {_text(shape)}: {axis} {size} is not a multiple of {self.multiple}"
         return None
+
+    def padded(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return `shape` with height and width rounded up to multiples."""
+        return *shape[:2], *(round_up(side, self.multiple) for side in shape[2:])
 
     def check(self, shape: Sequence[int]) -> None:
         """Raise if `shape` is out of range.

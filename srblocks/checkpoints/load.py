@@ -31,7 +31,8 @@ def load_checkpoint(
     range or the residual scale, come from the layout, or else from `config`. The network is in float64 if all tensors
     of the file are, otherwise in float32.
 
-    A plain state dict with the tensor names of srblocks requires `network`; omitted arguments have their defaults.
+    A plain state dict with the tensor names of srblocks is recognized if it fits one registered network with its
+    default arguments; otherwise pass `network` and the arguments that differ.
 
     Args:
         path: a safetensors file, a torch file with a state dict (also inside a training checkpoint), or a MatConvNet

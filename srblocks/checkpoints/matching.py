@@ -5,13 +5,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ..networks import network_spec
+from ..networks import network_spec, network_specs
 from .build import MAX_REASON_LENGTH, Match, build_on_meta, check_config
 from .containers import Contents
 from .errors import CheckpointError, UnknownLayoutError, printable
 from .layout import Layout, LayoutMatch, without_prefixes
 from .layouts import LAYOUTS
-from .own_names import match_own_names
+from .own_names import has_own_names, match_own_names
 from .renamed import current_arguments
 
 Builder = Callable[..., object]
@@ -41,11 +41,7 @@ def match_contents(
     try:
         found = match_layout(contents.tensors, source, facts=contents.facts, builder=builder)
     except UnknownLayoutError:
-        own = (
-            match_own_names(contents.tensors, source, network=network, scale=scale, arguments=arguments)
-            if network
-            else None
-        )
+        own = _match_own_names(contents, source, network, scale, arguments)
         if own is None:
             raise
         return own
@@ -53,6 +49,26 @@ def match_contents(
     if scale is not None and (network_spec(layout.network).framework == "pre" or "scale" not in found.arguments):
         arguments = {**arguments, "scale": scale}
     return Match(layout.network, found.all_arguments(arguments, source), found.tensors, layout)
+
+
+def _match_own_names(
+    contents: Contents, source: object, network: str | None, scale: int | None, arguments: Mapping[str, Any]
+) -> Match | None:
+    """Match a plain state dict with the named network, or with the one that it fits with default arguments.
+
+    Raises:
+        CheckpointError: it fits several networks, or shapes fit at no scale; see `match_own_names`.
+    """
+    if network is None:
+        fitting = [spec.name for spec in network_specs() if has_own_names(spec, contents.tensors)]
+        if len(fitting) > 1:
+            names = " or ".join(fitting)
+            cause = f"{source}: the tensors fit {names}"
+            raise CheckpointError(cause, "pass the network", arguments={"network": names})
+        if not fitting:
+            return None
+        network = fitting[0]
+    return match_own_names(contents.tensors, source, network=network, scale=scale, arguments=arguments)
 
 
 def _match_recorded(contents: Contents, source: object, scale: int | None, arguments: Mapping[str, Any]) -> Match:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-from ..inference.options import MODEL, Arguments, Device, Scale
+from ..inference.options import MODEL, Arguments, Device, Imports, Scale
 
 RUN = Group("Run", sort_key=3)
 
@@ -28,6 +28,7 @@ class Options:
     scale: Scale = None
     arguments: Arguments = ()
     device: Device = "cpu"
+    imports: Imports = ()
     as_json: Annotated[
         bool, Parameter(name="--json", group=RUN, negative="", help="Scores as JSON on standard output.")
     ] = False

@@ -56,6 +56,7 @@ def _open(options: Options) -> Upscaler:
         arguments=options.arguments,
         optimize=False,
         device=options.device,
+        imports=options.imports,
     )
     return open_upscaler(source)
 

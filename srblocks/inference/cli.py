@@ -80,6 +80,7 @@ def _run(values: dict[str, Any]) -> int:
         arguments=options.arguments,
         device=options.device,
         color="rgb",
+        imports=options.imports,
     )
     upscaler = open_upscaler(source)
     upscaler.check_tile(options.tile)

@@ -12,6 +12,7 @@ from .._utils.arguments import parse_argument
 from .._utils.memory import is_out_of_memory
 from ..checkpoints import WrongScaleError, load_checkpoint
 from ..checkpoints.build import build_on_meta
+from ..checkpoints.errors import UnknownLayoutError
 from ..color import on_rgb
 from ..errors import ArgumentError
 from ..network import Network
@@ -21,6 +22,7 @@ from ..registry import NetworkSpec, UnknownNetworkError
 from ..rewrites import optimize
 from .artifacts import from_artifact, runtime_of
 from .errors import UpscaleError
+from .foreign import from_spandrel, import_modules
 from .upscaler import Upscaler, from_network
 
 PathLike = str | os.PathLike[str]
@@ -45,6 +47,7 @@ class ModelSource:
         seed: seed of random weights if none are available; None to require weights.
         optimize: apply `srblocks.optimize` to the network of an upscaler.
         device: torch device of the network of an upscaler.
+        imports: modules that register networks, by name or as a ``.py`` file; they are imported first.
     """
 
     model: PathLike | None = None
@@ -56,6 +59,7 @@ class ModelSource:
     seed: int | None = None
     optimize: bool = True
     device: str = "cpu"
+    imports: Sequence[str] = ()
 
     def weights_file(self) -> Path | None:
         """Return the weights file, or None if `model` is a registry name.
@@ -110,6 +114,7 @@ def open_network(source: ModelSource) -> tuple[Network, list[str]]:
         >>> open_network(ModelSource("fsrcnn", scale=2))[0].scale
         2
     """
+    import_modules(source.imports)
     path = source.weights_file()
     if path:
         name = source.network_name
@@ -173,11 +178,12 @@ def _with_scale(path: Path, spec: NetworkSpec | None, source: ModelSource) -> tu
     if spec:
         _check_scale(source.scale, spec)
     net = _load(path, spec, source, source.scale)
-    if source.scale is not None or (net.scale > 1 and len(net.scales) == 1):
+    any_scale = net.scale == 1 and net.framework == "pre"
+    if source.scale is not None or (not any_scale and len(net.scales) == 1):
         return net, []
-    if net.scale == 1 and not spec:
+    if any_scale and not spec:
         reason = "at scale 1 the network takes images that are upscaled already"
-    elif net.scale == 1 and spec:
+    elif any_scale and spec:
         net = _load(path, spec, source, spec.default_scale)
         reason = f"the weights support any scale, using x{net.scale}"
     else:
@@ -190,6 +196,13 @@ def _load(path: Path, spec: NetworkSpec | None, source: ModelSource, scale: int 
     arguments = source.constructor_arguments(spec)
     try:
         return load_checkpoint(path, network=spec.name if spec else None, scale=scale, **arguments)
+    except UnknownLayoutError as error:
+        if spec or source.arguments:
+            raise
+        net = from_spandrel(path, error)
+        if scale not in (None, net.scale):
+            raise WrongScaleError(f"{path}: weights for scale {net.scale}, not {scale}") from error
+        return net
     except TypeError as error:
         raise ArgumentError(f"{path}: {error}", "see the arguments in the network's docstring") from error
 
@@ -236,6 +249,7 @@ def open_upscaler(source: ModelSource | PathLike, **options: Any) -> Upscaler:
         source = ModelSource(source, **options)
     if source.color not in (None, "rgb", "y"):
         raise ArgumentError(f"color must be rgb or y, got {source.color!r}")
+    import_modules(source.imports)
     if source.model is not None and runtime_of(source.model):
         return _artifact(source, Path(source.model))
     path = source.weights_file()
@@ -249,11 +263,11 @@ def open_upscaler(source: ModelSource | PathLike, **options: Any) -> Upscaler:
     if path:
         spec = network_spec(source.network_name) if source.network_name else None
         net = _load(path, spec, source, source.scale)
-        if source.scale is None and net.scale == 1:
+        if source.scale is None and net.scale == 1 and net.framework == "pre":
             raise ArgumentError(f"{path}: weights of {network_name(net)} support any scale", "pass the scale")
     else:
         net, _ = _named(source)
-    name = f"{network_name(net)} ({path.name if path else 'bundled weights'})"
+    name = f"{getattr(net, 'name', None) or network_name(net)} ({path.name if path else 'bundled weights'})"
     net = _in_color(net, source.color)
     return from_network(optimize(net) if source.optimize else net, name, device=source.device)
 

@@ -24,6 +24,13 @@ Arguments = Annotated[
         help="Constructor argument that the weights do not reveal; repeatable.",
     ),
 ]
+IMPORT: dict[str, Any] = {
+    "name": "--import",
+    "negative": "",
+    "metavar": "MODULE",
+    "help": "Module or .py file to import first, which registers networks of your own; repeatable.",
+}
+Imports = Annotated[tuple[str, ...], Parameter(group=MODEL, **IMPORT)]
 Device = Annotated[str, Parameter(group=MODEL, help="Torch device of a network.")]
 """Options that ``srblocks-evaluate`` has too."""
 
@@ -57,6 +64,7 @@ class Options:
     ] = None
     arguments: Arguments = ()
     device: Device = "cpu"
+    imports: Imports = ()
     tile: Annotated[
         int | None,
         Parameter(

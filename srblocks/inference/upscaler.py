@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .._utils.padding import reflected
 from .._utils.rounding import round_up
 from ..color import on_rgb
 from ..metrics import decibels
@@ -65,7 +66,7 @@ class Upscaler:
     def __call__(self, low: Image) -> Image:
         """Upscale an image (H, W, C) in [0, 1] without tiles; the result is clipped to [0, 1].
 
-        Images of sizes that the model does not accept are mirrored at the bottom and right, and cropped afterwards.
+        Images of sizes that the model does not accept are reflected at the bottom and right, and the output is cropped.
 
         Raises:
             WrongOutputError: the model returned an array of the wrong shape or type, or values that are not finite.
@@ -194,8 +195,9 @@ class Upscaler:
         return height, width
 
     def _padded(self, low: Image) -> Image:
-        height, width = self._padded_size((low.shape[0], low.shape[1]))
-        return np.pad(low, [(0, height - low.shape[0]), (0, width - low.shape[1]), (0, 0)], mode="symmetric")
+        padded = self._padded_size((low.shape[0], low.shape[1]))
+        rows, columns = map(reflected, low.shape[:2], padded)
+        return low[rows[:, None], columns]
 
     def _padded_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the smallest H and W that the model accepts and the image fits into."""
