@@ -89,8 +89,6 @@ def rejected_shapes(shapes: Shapes) -> list[list[int]]:
     rejected = [[n, c + 1, h, w]]
     if h > shapes.multiple:
         rejected.append([n, c, h - shapes.multiple, w])
-    if shapes.multiple > 1:
-        rejected.append([n, c, h, w + 1])
     if shapes.maximum[3] is not None:
         rejected.append([n, c, h, shapes.maximum[3] + shapes.multiple])
     return rejected
