@@ -14,6 +14,7 @@ from srblocks.errors import ArgumentError
 from srblocks_export.config import ExportConfig
 from srblocks_export.errors import InputError
 from srblocks_export.export import export_network
+from srblocks_export.formats.tensorrt.trt_engine import BuildOptions
 from srblocks_export.runtime import load
 
 pytestmark = pytest.mark.usefixtures("one_verifier")
@@ -72,3 +73,9 @@ def test_wrong_statements_about_a_module_are_found() -> None:
         as_network(Foreign(fixed=False), scale=2, image_channels=1)
     with pytest.raises(TypeError, match="scale="):
         export_network(Foreign(fixed=False))
+
+
+@pytest.mark.parametrize("given", [("current", "8.6"), ("all",), ("86",)])
+def test_wrong_compute_capabilities_are_refused(given: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="invalid compute capabilit"):
+        BuildOptions(compute_capabilities=given)

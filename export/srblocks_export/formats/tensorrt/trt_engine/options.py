@@ -98,6 +98,16 @@ class BuildOptions:
         metavar="LIST",
     )
 
+    def __post_init__(self) -> None:
+        """Check the compute capabilities.
+
+        Raises:
+            ValueError: they are neither ("current",) nor a tuple of capabilities such as ("8.6", "12.0").
+        """
+        given = tuple(self.compute_capabilities)
+        if given and parse_capabilities(",".join(given)) != given:
+            raise ValueError(f"invalid compute capabilities {given}, expected ('current',) or such as ('8.6', '12.0')")
+
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
     """Add a flag for each field of `BuildOptions`."""
