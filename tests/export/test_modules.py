@@ -37,6 +37,7 @@ class Foreign(nn.Module):
 def test_images_of_any_size_are_padded_by_reflection(format_name: str, tmp_path: Path) -> None:
     net = Unshuffled().eval()
     (report,) = export_network(net, ExportConfig(formats=(format_name,), out=tmp_path))
+    assert report.path is not None, report.error
     artifact = load(report.path)
     for height, width in ((17, 23), (16, 23), (3, 4)):
         lr = torch.rand(2, 1, height, width)
@@ -51,7 +52,7 @@ def test_images_of_any_size_are_padded_by_reflection(format_name: str, tmp_path:
 def test_any_module_is_exported(tmp_path: Path) -> None:
     module = Foreign(fixed=False)
     (report,) = export_network(module, ExportConfig(out=tmp_path), scale=2)
-    assert not report.error
+    assert report.path is not None, report.error
     lr = torch.rand(1, 3, 5, 9)
     torch.testing.assert_close(load(report.path)(lr), module(lr).detach(), rtol=1e-5, atol=1e-5)
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
@@ -60,9 +61,10 @@ def test_any_module_is_exported(tmp_path: Path) -> None:
 
 def test_a_module_for_one_size_is_exported_for_that_size(tmp_path: Path) -> None:
     (report,) = export_network(Foreign(fixed=True), ExportConfig(out=tmp_path), scale=2)
-    assert not report.error
+    assert report.path is not None, report.error
     artifact = load(report.path)
     assert artifact.shapes.static
+    assert report.manifest is not None
     assert any("--shape" in warning for warning in report.manifest.warnings)
 
 

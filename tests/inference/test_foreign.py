@@ -35,7 +35,7 @@ register(NetworkSpec(name="mine", build=Mine, paper="none", size_requirements={2
 
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(registry, "_specs", dict(registry._specs))
+    monkeypatch.setattr(registry, "_specs", dict(vars(registry)["_specs"]))
     path = tmp_path / "module_of_mine.py"
     path.write_text(OWN)
     monkeypatch.setitem(sys.modules, path.stem, None)
