@@ -48,6 +48,17 @@ ROWS = (
     Row("DRCN, jiny2001 (96 features, 9 recursions)", {2: "converted_drcn_jiny2001.pth"}, {2: 37.31}),
     Row("CARN-M, the authors", dict.fromkeys((2, 3, 4), CARN_M), {2: 37.53, 3: 33.99, 4: 31.92}),
     Row("SRGAN, leftthomas", {scale: f"srgan_leftthomas_netG_epoch_{scale}_100_a.pth" for scale in (2, 4)}, {}),
+    Row("IMDN, NTIRE 2022", {4: "modern/imdn_ntire2022_x4.pth"}, {}),
+    Row("RFDN, NTIRE 2022", {4: "modern/rfdn_ntire2022_x4.pth"}, {}),
+    Row("RLFN, NTIRE 2022", {4: "modern/rlfn_ntire2022_x4.pth"}, {}),
+    Row("RLFN-S, the authors", {2: "modern/rlfn_s_x2.pth"}, {}),
+    Row("EFDN, NTIRE 2022", {4: "modern/efdn_ntire2022_x4.pth"}, {}),
+    Row("FMEN, the authors", {4: "modern/fmen_nju_x4.pt"}, {}),
+    Row("BSRN, the authors", {2: "modern/bsrn_x2.pth"}, {}),
+    Row("SAFMN++ light, the authors (for AVIF images)", {4: "modern/light_safmnpp_x4.pth"}, {}),
+    Row("SPAN of 28 channels, NTIRE 2024", {4: "modern/span_ch28_ntire2024_x4.pth"}, {}),
+    Row("SPANF, NTIRE 2025", {4: "modern/spanf_ntire2025_x4.pth"}, {}),
+    Row("Compact, Real-ESRGAN animevideov3 (for anime)", {4: "modern/converted_realesr_animevideov3_x4.pth"}, {}),
 )
 
 

@@ -138,7 +138,7 @@ class Layout:
         required: remaining arguments, which the caller must pass -> their legal values.
         unused_keys: their names of tensors that their own forward pass never uses.
         constant_keys: prefixes of our names of constant tensors that their files do not store.
-        convert: converts their tensors to the shapes of ours; None if the shapes are the same.
+        convert: converts their tensors to the shapes of ours.
     """
 
     network: str
@@ -149,7 +149,7 @@ class Layout:
     required: Mapping[str, str] = field(default_factory=dict[str, str])
     unused_keys: tuple[str, ...] = ()
     constant_keys: tuple[str, ...] = ()
-    convert: Callable[[Tensor], Tensor] | None = None
+    convert: Callable[[Tensor], Tensor] = Tensor.detach
 
     @property
     def title(self) -> str:
@@ -171,8 +171,7 @@ class Layout:
         if unknown:
             return None
         arguments = {name: value for name, value in read.items() if not name.startswith("_")}
-        convert = self.convert or (lambda tensor: tensor)
-        found = {new: convert(tensors[old]) for old, new in renamed.items()}
+        found = {new: self.convert(tensors[old]) for old, new in renamed.items()}
         return LayoutMatch(self, found, {**arguments, **facts})
 
     def difference(self, tensors: Mapping[str, Tensor]) -> str:

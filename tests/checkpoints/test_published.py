@@ -1,5 +1,6 @@
 """Published weights reproduce the authors' outputs and the published PSNR, eager and exported."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,17 @@ PSNR = {
     "DRCN, jiny2001 (96 features, 9 recursions)": {2: 37.409},
     "CARN-M, the authors": {2: 37.678, 3: 34.058, 4: 31.883},
     "SRGAN, leftthomas": {2: 35.47, 4: 30.65},
+    "IMDN, NTIRE 2022": {4: 32.2468},
+    "RFDN, NTIRE 2022": {4: 32.1589},
+    "RLFN, NTIRE 2022": {4: 32.0973},
+    "RLFN-S, the authors": {2: 38.0471},
+    "EFDN, NTIRE 2022": {4: 32.0758},
+    "FMEN, the authors": {4: 32.1153},
+    "BSRN, the authors": {2: 38.083},
+    "SAFMN++ light, the authors (for AVIF images)": {4: 30.429},
+    "SPAN of 28 channels, NTIRE 2024": {4: 31.7391},
+    "SPANF, NTIRE 2025": {4: 31.7746},
+    "Compact, Real-ESRGAN animevideov3 (for anime)": {4: 28.25},
 }
 SLOW = ("VDSR, twtygqyy", "LapSRN, twtygqyy", "DRCN, jiny2001 (96 features, 9 recursions)")
 
@@ -89,6 +101,20 @@ def test_exports_have_the_same_psnr(
     for suffix in (".onnx", ".ts"):
         scores = list(evaluate(from_artifact(tmp_path / f"net{suffix}"), image_files(data / "images" / "Set5")))
         assert means(scores).psnr == pytest.approx(expected, abs=0.001)
+
+
+def test_modern_weights_reproduce_the_authors_output(data: Path) -> None:
+    """On noise, where float32 alone can be far from float64, and on a photograph."""
+    recorded = json.loads((data / "weights" / "modern" / "manifest.json").read_text())
+    assert len(recorded) > 10
+    for name, entry in recorded.items():
+        net = load_checkpoint(data / "weights" / "modern" / entry["file"])
+        with np.load(data / "goldens" / "modern" / entry["golden"]) as golden, torch.inference_mode():
+            for suffix in ("", "_picture"):
+                expected = torch.from_numpy(golden[f"output{suffix}"]).double()
+                found = net.double()(torch.from_numpy(golden[f"input{suffix}"]).double())
+                error = float((found - expected).abs().max() / expected.std())
+                assert error < max(1e-5, 3 * entry[f"golden_float32_error{suffix}"]), (name, suffix)
 
 
 @pytest.fixture

@@ -44,8 +44,14 @@ SHALLOWER: dict[str, dict[str, Any]] = {
 }
 """Arguments of networks that take long to export even if they are reduced."""
 SAME_WHEN_SHALLOW = {
-    **{"dbpn_ll": "dbpn", "dbpn_s": "dbpn_ss", "mdsr_baseline": "mdsr", "rdn_a": "rdn"},
-    **{"rrdbnet_6b": "rrdbnet", "rrdbnet_lite": "rrdbnet", "ninasr_b1": "ninasr_b0", "ninasr_b2": "ninasr_b0"},
+    "dbpn_ll": "dbpn",
+    "dbpn_s": "dbpn_ss",
+    "mdsr_baseline": "mdsr",
+    "rdn_a": "rdn",
+    "rrdbnet_6b": "rrdbnet",
+    "rrdbnet_lite": "rrdbnet",
+    "ninasr_b1": "ninasr_b0",
+    "ninasr_b2": "ninasr_b0",
 }
 VARIANTS = ("esrgan_plus", "rlfn_s", "rlfn_ntire", "realplksr_tiny", "spanf", "safmnpp_light")
 """Networks with the layers of another one in other sizes, whose engines are slow tests."""
