@@ -179,6 +179,13 @@ register(
         reduced={"depth": 2},
     ),
     NetworkSpec(
+        name="span_ntire",
+        build=partial(SPAN, width=28),
+        paper="Wan et al., CVPRW 2024, arXiv:2311.12770",
+        size_requirements={scale: SizeRequirements(radius=21) for scale in (2, 3, 4)},
+        reduced={"depth": 2},
+    ),
+    NetworkSpec(
         name="spanf3",
         build=SPANF3,
         paper="traiNNer-redux, 2026 (code)",

@@ -43,7 +43,7 @@ NETWORKS = {
     "ESRGAN+ old layout 64/6 x4": "esrgan_plus",
     "SRVGGNetCompact 64/16 x4 prelu": "compact",
     "SPAN full layout ch48 x4": "span",
-    "SPAN slim layout ch28 x4": "span",
+    "SPAN slim layout ch28 x4": "span_ntire",
     "SPANV2 ch32 x4": "spanv2",
     "PDS 32/20 x4": "pds",
     "SPANF3 ch48 b6 x4": "spanf3",

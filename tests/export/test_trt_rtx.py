@@ -53,7 +53,7 @@ SAME_WHEN_SHALLOW = {
     "ninasr_b1": "ninasr_b0",
     "ninasr_b2": "ninasr_b0",
 }
-VARIANTS = ("esrgan_plus", "rlfn_s", "rlfn_ntire", "realplksr_tiny", "spanf", "safmnpp_light")
+VARIANTS = ("esrgan_plus", "span_ntire", "rlfn_s", "rlfn_ntire", "realplksr_tiny", "spanf", "safmnpp_light")
 """Networks with the layers of another one in other sizes, whose engines are slow tests."""
 TYPES = {
     "fp32": (TensorProto.FLOAT, "FLOAT"),

@@ -151,7 +151,7 @@ ROWS = {
     ("SRVGGNetCompact", "64/8 prelu"): ("compact", {"depth": 8}),
     ("SRVGGNetCompact", "24/8 prelu"): ("compact", {"width": 24, "depth": 8}),
     ("SRVGGNetCompact", "64/16 relu or leakyrelu"): ("compact", {"act": "leaky_relu"}),
-    ("SPAN", "ch28 deploy"): ("span", {"width": 28}),
+    ("SPAN", "ch28 deploy"): ("span_ntire", {}),
     ("SPAN", "ch28 train"): ("span", {"width": 28, "deploy": False}),
     ("SPAN", "ch48 deploy"): ("span", {}),
     ("SPAN", "ch48 train"): ("span", {"deploy": False}),
