@@ -16,8 +16,8 @@ def create_network(
     Args:
         name: registry name, see `list_networks`.
         scale: scale factor. A network with branches for several scales then has only the branch of this scale, as with
-            `Network.at_scale`. None means the smallest declared scale with the branches of all scales, or, with
-            `weights`, the scales of the file.
+            `Network.at_scale`. None means the smallest declared scale above 1, with the branches of all scales,
+            or, with `weights`, the scales of the file.
         weights: checkpoint with the weights, see `srblocks.load_checkpoint`; it also provides the constructor arguments
             that `config` omits. None for fresh weights.
         config: further constructor arguments of the network, such as those of ``net.config``.
