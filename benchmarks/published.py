@@ -17,6 +17,7 @@ from record import Record, data_folder
 from srblocks import load_checkpoint
 from srblocks.evaluate import Score, evaluate, image_files, means
 from srblocks.inference import from_network
+from srblocks.network import Network
 from srblocks.networks import network_name
 
 SCALES = (2, 3, 4)
@@ -62,17 +63,21 @@ ROWS = (
 )
 
 
-def score(data: Path, row: Row, scale: int) -> Score:
-    """Score the weights of a row at one scale."""
-    net = load_checkpoint(data / "weights" / row.files[scale], scale=scale)
+def load(data: Path, row: Row, scale: int) -> Network:
+    """Load the weights of a row at one scale."""
+    return load_checkpoint(data / "weights" / row.files[scale], scale=scale)
+
+
+def score(data: Path, row: Row, net: Network) -> Score:
+    """Score a network on the images of a row."""
     return means(list(evaluate(from_network(net, network_name(net)), image_files(data / "images" / row.images))))
 
 
 def measure(data: Path, row: Row, scale: int) -> dict[str, Any]:
     """Return the result of one set of weights at one scale, next to the published one."""
-    published = row.published.get(scale)
-    values = {"title": row.title, "images": row.images, "scale": scale, "published_psnr": published}
-    return {**values, **asdict(score(data, row, scale))}
+    net = load(data, row, scale)
+    values = {"title": row.title, "network": network_name(net), "images": row.images, "scale": scale}
+    return {**values, "published_psnr": row.published.get(scale), **asdict(score(data, row, net))}
 
 
 def cell(row: dict[str, Any]) -> str:

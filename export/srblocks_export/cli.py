@@ -31,7 +31,7 @@ EPILOG = (
     "exit codes: 0 ok, 1 internal error, 2 usage, unknown network, wrong shape or scale, 3 output exists or cannot be "
     "written, 4 backend or device missing, 5 graph not exportable, 6 verification failed, 7 build failed, 8 artifact "
     "does not fit this host, 9 bad input file, 130 interrupted. "
-    "--check-env and --dry-run: 0, or the code that the export would return."
+    "--check-env and --dry-run: 0, or the code that the export would return before any build."
 )
 
 

@@ -39,7 +39,7 @@ def executed(net: Network) -> dict[str, Tensor]:
         single = net.at_scale(scale)
         for name, module in single.named_modules():
             module.register_forward_pre_hook(partial(record, f"{name}." if name else ""))
-        single.intermediate_outputs(torch.rand(1, net.image_channels, 12, 12))
+        single.intermediate_outputs(torch.rand(1, net.image_channels, 24, 24))
     assert used.keys() == state.keys()
     return used
 
