@@ -38,9 +38,10 @@ from ..checkpoints.own_names import has_own_names
 from ..color import on_rgb
 from ..errors import MissingLibraryError
 from ..network import Network
-from ..networks import network_name, network_spec, network_specs
+from ..networks import network_name, network_specs
 from ..precision.measured import LIMITED_IN_BF16, MEASURED_IN_FP16
 from ..registry import NetworkSpec
+from ..tiling import receptive_radius
 
 try:
     from spandrel import (
@@ -90,7 +91,7 @@ class SRBlocksArchitecture(Architecture[Network]):
         """
         net = self._network(contents_of(state_dict, _STATE_DICT)).float()
         name, value_range = network_name(net), float(net.config.get("value_range", 1.0))
-        width, size_requirements = net.config.get("width"), network_spec(name).size_requirements.values()
+        width = net.config.get("width")
         shown = on_rgb(net) if self.rgb and net.color in ("y", "ycbcr") else net
         return ImageModelDescriptor(
             shown,
@@ -104,9 +105,7 @@ class SRBlocksArchitecture(Architecture[Network]):
             input_channels=shown.image_channels,
             output_channels=shown.image_channels,
             size_requirements=SizeRequirements(minimum=shown.min_size, multiple_of=shown.size_multiple),
-            tiling=ModelTiling.DISCOURAGED
-            if any(sizes.radius is None for sizes in size_requirements)
-            else ModelTiling.SUPPORTED,
+            tiling=ModelTiling.DISCOURAGED if receptive_radius(net) is None else ModelTiling.SUPPORTED,
         )
 
     def _is_mine(self, state: StateDict) -> bool:

@@ -15,7 +15,7 @@ def rrdbnet(
     *,
     width: int = 16,
     depth: int = 2,
-    growth: int = 8,
+    growth: int = 32,
     channels: int = 3,
     unshuffle: int = 1,
     source: str = "new",

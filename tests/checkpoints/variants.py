@@ -244,7 +244,7 @@ def _ports() -> Iterator[Variant]:
 
 
 def _esrgan() -> Iterator[Variant]:
-    common = {"width": 16, "depth": 2, "growth": 8, "plus": False, **UNIT}
+    common = {"width": 16, "depth": 2, "growth": 32, "plus": False, **UNIT}
     for source in ("new", "middle", "old"):
         for upconvs, unshuffle, scale in ((1, 1, 2), (2, 1, 4), (3, 1, 8), (2, 2, 2), (2, 4, 1), (0, 1, 1)):
             config = {"scale": scale, "unshuffle": unshuffle > 1 or scale > 2, **common}
@@ -311,13 +311,12 @@ def _efficient() -> Iterator[Variant]:
     config = {"scale": 2, "width": 32, "depth": 3, "expansion": 2.0, "light": True, **UNIT}
     layout = modern.safmnpp_light(2, width=32, depth=3, hidden=64)
     yield variant("SAFMN++ light 32/3", "safmnpp_light", layout, config)
-    for scale, dysample in ((1, False), (3, False), (2, True), (3, True)):
+    for scale, dysample in ((2, True), (3, True), (1, False), (3, False)):
         sizes = {"scale": scale, "width": 16, "depth": 2, "kernel_size": 5, "split": 0.25, "attention": not dysample}
         upsampling = "dysample" if dysample else "pixel_shuffle"
         layout = modern.realplksr(scale, width=16, depth=2, kernel=5, attention=not dysample, dysample=dysample)
-        name = "realplksr_tiny" if dysample else "realplksr"
         config = {**sizes, "norm": "layer", "upsampling": upsampling}
-        yield variant(f"RealPLKSR x{scale}, {upsampling}", name, layout, config)
+        yield variant(f"RealPLKSR x{scale}, {upsampling}", "realplksr", layout, config)
 
 
 Group = Callable[[], Iterator[Variant]]

@@ -43,7 +43,8 @@ def architecture_id(network: str) -> str:
 
 
 def random_image(net: Network) -> Tensor:
-    return torch.rand(1, net.image_channels, 8, 10)
+    side = -(-max(net.min_size, 8) // net.size_multiple) * net.size_multiple
+    return torch.rand(1, net.image_channels, side, side + 2 * net.size_multiple)
 
 
 def assert_same(descriptor: "ImageModelDescriptor", net: Network) -> None:
