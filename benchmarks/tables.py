@@ -19,6 +19,7 @@ import fp16
 import latency
 import peers
 import rewrites
+import tradeoff
 import upscaling
 from formatting import table
 from measure import size_of
@@ -153,6 +154,12 @@ def latency_details() -> str:
     return f"{latency.details(record.rows)}\n\n{measured_on(record.environment, *ENGINES)}"
 
 
+def tradeoffs() -> str:
+    """Return PSNR and latency of modern networks."""
+    environment = Record.read(tradeoff.LATENCY).environment
+    return f"{tradeoff.markdown()}\n\n{measured_on(environment, *ENGINES)}"
+
+
 def gpu_latencies() -> str:
     """Return the fastest backends on a GPU, or how to measure them."""
     if not (RESULTS / "latency-gpu.json").is_file():
@@ -192,6 +199,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rewrites": rewrite_speedups,
     "speed": speed,
     "latency": latencies,
+    "tradeoff": tradeoffs,
     "latency-gpu": gpu_latencies,
     "latency-details": latency_details,
     "peers": peer_summary,

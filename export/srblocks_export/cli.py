@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
@@ -242,7 +242,7 @@ def _export(model: ModelOptions, config: ExportConfig, run: RunOptions) -> int:
         return report.show_plan(net, plan_export(net, config), config, warnings, as_json=run.as_json)
     with console.status("network") if console.is_terminal else contextlib.nullcontext() as status:
         net, warnings = _open(model, config.seed)
-        progress = status.update if status else lambda step: None
+        progress: Callable[[str], None] = status.update if status else lambda step: None
         reports = export_network(net, config, progress=progress, warnings=warnings)
     return report.show(reports, warnings, console, as_json=run.as_json)
 
