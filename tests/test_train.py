@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from helpers.support import REPOSITORY, authors_state
-from srblocks import load_checkpoint
+from srblocks import load_checkpoint, optimize
 from srblocks.pretrained import pretrained_path
 
 SCRIPT = REPOSITORY / "examples/train.py"
@@ -59,6 +59,17 @@ def test_training_learns_and_saves_a_network_that_loads(
     assert log[-1]["psnr"] > log[0]["psnr"] + 1
     net = load_checkpoint(tmp_path / "model.safetensors")
     assert (net.scale, net.config["width"]) == (2, 56)
+
+
+def test_reparameterized_network_trains_and_is_fused(
+    images: Path, tmp_path: Path, example: Callable[..., None]
+) -> None:
+    steps = ["--arg", "deploy=False", "--arg", "depth=1", "--steps", "60", "--every", "20", "--threads", "1"]
+    example("ecbsr", *arguments_of(images, tmp_path, *steps)[1:])
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["psnr"] > log[0]["psnr"]
+    fused = optimize(load_checkpoint(tmp_path / "model.safetensors"))
+    assert sum(isinstance(module, torch.nn.Conv2d) for module in fused.modules()) == 3
 
 
 def test_resumed_run_equals_an_uninterrupted_run(images: Path, tmp_path: Path, example: Callable[..., None]) -> None:

@@ -91,7 +91,16 @@ def test_the_published_psnr_is_reproduced_and_documented(row: published.Row, sca
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights,scale,expected", [(published.VDSR, 3, 33.7733), (published.CARN_M, 4, 31.8831)])
+@pytest.mark.parametrize(
+    "weights,scale,expected",
+    [
+        (published.VDSR, 3, 33.7733),
+        (published.CARN_M, 4, 31.8831),
+        ("modern/span_ch28_ntire2024_x4.pth", 4, 31.739),
+        ("modern/rlfn_ntire2022_x4.pth", 4, 32.0973),
+        ("modern/light_safmnpp_x4.pth", 4, 30.429),
+    ],
+)
 def test_exports_have_the_same_psnr(
     weights: str, scale: int, expected: float, capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path
 ) -> None:
