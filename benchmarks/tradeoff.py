@@ -94,6 +94,8 @@ def chart(path: Path) -> None:
     for point, time, value in zip(drawn, times, psnr, strict=True):
         axis.annotate(point.network, (time, value), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=8)
     axis.set_xscale("log")
+    for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        ticks("{x:g}")
     axis.margins(0.12)
     axis.set_xlabel("milliseconds for 64x64 pixels, one CPU thread, fastest fp32 backend")
     axis.set_ylabel("PSNR on Set5 (luma), dB")
