@@ -43,7 +43,8 @@ def public_modules(package: ModuleType) -> dict[str, type[nn.Module]]:
     """Return the public torch modules of a package by name."""
     values = [value for name, value in vars(package).items() if not name.startswith("_") and inspect.isclass(value)]
     own = [value for value in values if f"{value.__module__}.".startswith(f"{package.__name__}.")]
-    return {value.__name__: value for value in own if issubclass(value, nn.Module)}
+    modules = [value for value in own if issubclass(value, nn.Module) and value.forward is not nn.Module.forward]
+    return {value.__name__: value for value in modules}
 
 
 def blocks() -> dict[str, type[nn.Module]]:

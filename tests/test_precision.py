@@ -17,6 +17,8 @@ from srblocks.precision import PRECISIONS
 from srblocks.registry import NetworkSpec
 
 MIN_PSNR = {"bf16": 45, "fp16": 60}
+AMPLIFIED = {"rednet30": 1.5, "bsrn_s": 1.5, "efdn": 3.5}
+"""Networks with random weights that amplify rounding: what they may lose in bf16, which differs between processors."""
 # One variant per network class: the others consist of the same modules.
 KINDS = list({spec.constructor[0]: spec for spec in network_specs()}.values())
 
@@ -28,7 +30,7 @@ def small(spec: NetworkSpec) -> Network:
 
 
 def image(net: Network) -> Tensor:
-    return torch.rand(1, net.image_channels, 8, 12)
+    return torch.rand(1, net.image_channels, max(8, net.min_size), max(12, net.min_size))
 
 
 def psnr(value: Tensor, reference: Tensor) -> float:
@@ -54,8 +56,7 @@ def test_converted_networks_are_close_and_the_original_is_unchanged(spec: Networ
             half = to_precision(net.train(), precision)
             sr = half(lr)
             assert torch.equal(net.eval()(lr), reference)
-            # REDNet-30 amplifies rounding: bfloat16 reaches 44.0 dB on some processors, 45 and more on others.
-            tolerance = 1.5 if (spec.name, precision) == ("rednet30", "bf16") else 0
+            tolerance = AMPLIFIED.get(spec.name, 0) if precision == "bf16" else 0
             assert psnr(sr, reference) >= minimum - tolerance, precision
             assert sr.dtype == torch.float32
             assert {tensor.dtype for tensor in tensors(half).values()} == {PRECISIONS[precision]}

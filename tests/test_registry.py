@@ -19,7 +19,7 @@ from srblocks.tiling import receptive_radius
 def test_unknown_name_suggests_the_closest() -> None:
     with pytest.raises(UnknownNetworkError, match="unknown network 'edsr-base'; did you mean edsr_baseline"):
         create_network("edsr-base")
-    with pytest.raises(UnknownNetworkError, match="available: carn, carn_m"):
+    with pytest.raises(UnknownNetworkError, match="available: bsrn, bsrn_s"):
         create_network("zzz")
 
 

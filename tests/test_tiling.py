@@ -56,6 +56,8 @@ ONE_PER_CLASS = list({row[0].constructor[0]: row for row in reversed(FINITE) if 
 
 
 GLOBAL = [row for row in ROWS if row[0].size_requirements[row[1]].radius is None]
+LONGEST = 500
+"""Longer radii do not fit into the strips of the measurement."""
 ONE_GLOBAL_PER_CLASS = list({spec.constructor[0]: (spec, scale) for spec, scale in reversed(GLOBAL)}.values())
 
 
@@ -103,9 +105,9 @@ def test_tiles_approximate_networks_with_a_global_receptive_field() -> None:
     for spec, scale in ONE_GLOBAL_PER_CLASS:
         net = trained_alike(create_network(spec.name, scale=scale, width=16, **spec.reduced).double(), 0.5)
         assert receptive_radius(net) is None, spec.name
-        lr = scene(net.image_channels, 12, 20)
+        lr = scene(net.image_channels, 18, 36)
         full = net(lr)
-        assert float((tiled(net, lr, tile=12, halo=2) - full).abs().max()) > 1e-6 * float(full.std()), spec.name
+        assert float((tiled(net, lr, tile=18, halo=2) - full).abs().max()) > 1e-6 * float(full.std()), spec.name
 
 
 @pytest.mark.slow
@@ -244,8 +246,12 @@ def test_measured_radius_is_never_too_small() -> None:
         scale, size_requirements = next(iter(spec.size_requirements.items()))
         if size_requirements.radius is not None:
             found = measured_radius(narrow(spec, scale))
+            if size_requirements.radius > LONGEST:
+                assert found is None, spec.name
+                continue
             assert found is not None, spec.name
-            assert size_requirements.radius <= found <= size_requirements.radius + 1, spec.name
+            surplus = size_requirements.size_multiple
+            assert size_requirements.radius <= found <= size_requirements.radius + surplus, spec.name
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ from .conv import conv
 
 
 class ReducedMax(nn.Module):
-    """Adaptive max pooling to ``H // factor`` x ``W // factor``.
+    """Adaptive max pooling to ``H // factor`` x ``W // factor``, as in SAFMN (Sun et al., ICCV 2023, arXiv:2302.13800).
 
     The windows of torch's ``adaptive_max_pool2d``, which are unequal where the sides are not multiples of the factor,
     by indices of rows and columns: exports keep dynamic sizes.

@@ -57,7 +57,7 @@ class PartialConv(nn.Module):
 class PartialLargeKernelBlock(CompactRepr):
     """Partial large-kernel block: channel mixer, `PartialConv`, element-wise attention, 1x1 convolution, and a skip.
 
-    Lee et al., *Partial Large Kernel CNNs for Efficient Super-Resolution*, arXiv:2404.11848, Fig. 3, with a
+    Lee et al., *Partial Large Kernel CNNs for Efficient Super-Resolution*, 2024, arXiv:2404.11848, Fig. 3, with a
     normalization as in RealPLKSR.
 
     Args:

@@ -61,6 +61,8 @@ class ResidualDenseLayers(DenseBlock):
 class GaussianNoise(nn.Module):
     """Multiplicative Gaussian noise in training, ``x + std * noise * x``; the identity in eval mode.
 
+    Rakotonirina and Rasoanaivo, ICASSP 2020, arXiv:2001.08073, section 2.2, after each dense block.
+
     Args:
         std: standard deviation of the noise relative to the features.
 

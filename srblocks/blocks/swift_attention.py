@@ -30,7 +30,7 @@ class SwiftGate(nn.Module):
 
 
 class ConvGate(CompactRepr):
-    """Gate of a 1x1 convolution: ``(x + y) * act(conv(y))``, as in SPANV2 (no activation) and SPANF3 (tanh).
+    """Gate of a 1x1 convolution: ``(x + y) * act(conv(y))``, as in SPANV2 (no activation) and SPANF3 (tanh), 2026.
 
     Args:
         channels: feature channels C.

@@ -46,7 +46,8 @@ def match_contents(
             raise
         return own
     layout = found.layout
-    if scale is not None and (network_spec(layout.network).framework == "pre" or "scale" not in found.arguments):
+    is_revealed = not found.arguments.keys().isdisjoint({"scale", "scales"})
+    if scale is not None and (network_spec(layout.network).framework == "pre" or not is_revealed):
         arguments = {**arguments, "scale": scale}
     return Match(layout.network, found.all_arguments(arguments, source), found.tensors, layout)
 

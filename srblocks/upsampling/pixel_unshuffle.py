@@ -11,6 +11,8 @@ from ..blocks.factories import from_factory
 class PixelUnshuffle(nn.PixelUnshuffle):
     """`torch.nn.PixelUnshuffle` that also takes empty batches, which torch returns unchanged.
 
+    The inverse of the sub-pixel shuffle of Shi et al., CVPR 2016, arXiv:1609.05158.
+
     Args:
         downscale_factor: downscaling factor r.
 

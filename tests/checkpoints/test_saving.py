@@ -22,7 +22,7 @@ from srblocks import (
     save_checkpoint,
     to_precision,
 )
-from srblocks.checkpoints import CheckpointError, load_weights
+from srblocks.checkpoints import CheckpointError, MissingArgumentError, load_weights
 from srblocks.network import Network
 from srblocks.registry import NetworkSpec, SizeRequirements
 
@@ -129,8 +129,9 @@ def test_tensors_that_do_not_fit_are_reported_and_nothing_is_loaded(net: Network
 
 def test_a_missing_or_invalid_configuration_is_rejected(net: Network, tmp_path: Path) -> None:
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
-    with pytest.raises(CheckpointError, match=r"no known layout.* without its configuration, pass the network"):
+    with pytest.raises(MissingArgumentError, match=r"do not reveal scale \(2, 3, 4\)"):
         load_checkpoint(tmp_path / "bare.safetensors")
+    assert load_checkpoint(tmp_path / "bare.safetensors", scale=net.scale).config == net.config
     foreign = [("unheard_of", {}), ("fsrcnn", {"color": 3}), ("fsrcnn", {"scale": 0}), ("edsr", {"scale": 2.5})]
     for network, config in [*foreign, (5, {}), ("fsrcnn", {"width": -3}), ("fsrcnn", 3)]:
         metadata = {"srblocks": json.dumps({"network": network, "config": config})}

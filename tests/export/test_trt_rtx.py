@@ -120,6 +120,7 @@ def check_engine(spec: NetworkSpec, precision: str, dynamic_sides: bool, folder:
         formats=("trt-rtx",),
         out=folder,
         precision=precision,
+        engine=targets(spec, precision),
         minimum=None if dynamic_sides else (1, *largest[1:]),
         maximum=largest,
     )
@@ -151,6 +152,13 @@ def check_engine(spec: NetworkSpec, precision: str, dynamic_sides: bool, folder:
     assert details["device_memory"] > 0
     entry = {"artifact": describe_file("trt-rtx", path, path.name, details).to_dict()}
     assert "accepts the header" in TARGET.inspect(path, entry)[0]
+
+
+def targets(spec: NetworkSpec, precision: str) -> BuildOptions:
+    """Return the GPUs to build for: all of them for some networks, otherwise the oldest and the newest."""
+    if precision == "bf16" or spec.name in (*FULL_DEPTH, *NAMED, *TURING_LACKS):
+        return BuildOptions()
+    return BuildOptions(compute_capabilities=("7.5", "12.0"))
 
 
 def maximum(net: Network) -> tuple[int, int, int, int]:

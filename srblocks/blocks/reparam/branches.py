@@ -32,6 +32,10 @@ class EdgeConv(ReparameterizedConv):
 
     Shape:
         ``(N, in_channels, H, W) -> (N, out_channels, H, W)``, any H, W >= 1.
+
+    Examples:
+        >>> EdgeConv(16, 16, [[0, 1, 0], [1, -4, 1], [0, 1, 0]])(torch.rand(1, 16, 5, 7)).shape
+        torch.Size([1, 16, 5, 7])
     """
 
     edge: Tensor
