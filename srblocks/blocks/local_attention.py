@@ -10,8 +10,8 @@ from .conv import conv
 class LocalChannelAttention(nn.Module):
     """Local squeeze and excitation: channel gates from means of overlapping windows, one gate per cell of pixels.
 
-    The gate of NinaSR (2021): windows of 31x31, cells of 16x16 pixels. The cells start at the top left corner of the image, so
-    that the output depends on the position in the grid.
+    The gate of NinaSR (2021): windows of 31x31, cells of 16x16 pixels. The cells start at the top left corner of the
+    image, so that the output depends on the position in the grid.
 
     Args:
         channels: feature channels C.
