@@ -85,7 +85,8 @@ def _export_static(
     side = round_up(max(net.min_size, _STATIC_SIDE), net.size_multiple)
     shape = (1, net.image_channels, side, side)
     size = "x".join(map(str, shape))
-    note = f"warning: {', '.join(failed)} only for images {size}, because with dynamic sizes {error}; use --shape"
+    reason = f"dynamic sizes fail ({error.cause.splitlines()[0]})"
+    note = f"warning: {', '.join(failed)} accepts only {size}, because {reason}; choose another size with --shape"
     fixed = replace(config, formats=tuple(failed), shape=shape)
     again = {each.format: each for each in _export(net, fixed, progress, (*warnings, note))}
     return [again.get(each.format, each) if each.error else each for each in reports]
