@@ -55,7 +55,7 @@ class RealPLKSR(PostUpsampling):
         7,363,715 / 7,368,908 / 7,377,563 / 7,389,680 parameters at x1 / x2 / x3 / x4.
 
     Raises:
-        ValueError: unknown `norm` or `upsampling`, or "dysample" at scale 1.
+        ValueError: unknown `norm` or `upsampling`.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class RealPLKSR(PostUpsampling):
         block = partial(
             PartialLargeKernelBlock,
             width,
-            convolved=int(width * split),
+            convolved=int(width * split + 1e-6),
             kernel_size=kernel_size,
             attention=attention,
             norm=norm,
@@ -84,7 +84,8 @@ class RealPLKSR(PostUpsampling):
         subpixels = image_channels * scale**2
         upsampler: nn.Module = nn.PixelShuffle(scale) if scale > 1 else nn.Identity()
         if upsampling == "dysample":
-            upsampler = DySample(subpixels, scale, out_channels=image_channels)
+            groups = image_channels if scale % 2 else 4
+            upsampler = DySample(subpixels, scale, out_channels=image_channels, groups=groups)
         layers = [conv(image_channels, width), *(block() for _ in range(depth)), conv(width, subpixels)]
         super().__init__(
             scale=scale,

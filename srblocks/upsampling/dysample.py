@@ -13,20 +13,20 @@ class DySample(nn.Module):
     """DySample: each output pixel samples the features at a position that the features themselves determine.
 
     Liu et al., *Learning to Upsample by Learning to Sample*, ICCV 2023, arXiv:2308.15085, section 3.2, in the form of
-    RealPLKSR: bilinear sampling of ``out_channels * scale**2`` channels in groups, then a 1x1 convolution. Positions
-    are unbounded, so that the receptive field is global.
+    RealPLKSR: bilinear sampling of ``out_channels * scale**2`` channels in groups, then a 1x1 convolution unless the
+    scale is 1. Positions are unbounded, so that the receptive field is global.
 
     Args:
         channels: input channels C.
-        scale: scale factor, an integer >= 2.
-        out_channels: output channels.
+        scale: scale factor, an integer >= 1.
+        out_channels: output channels; at scale 1, those of the input.
         groups: groups of channels with a position each; None for 4 at even scales and 3 at odd ones.
 
     Shape:
         ``(N, C, H, W) -> (N, out_channels, scale * H, scale * W)``, any H, W >= 1.
 
     Raises:
-        ValueError: `scale` is below 2, or `groups` does not divide the channels.
+        ValueError: `scale` is below 1, `groups` does not divide the channels, or scale 1 would change the channels.
 
     Examples:
         >>> DySample(12, 2, out_channels=3)(torch.rand(1, 12, 5, 7)).shape
@@ -41,16 +41,18 @@ class DySample(nn.Module):
     def __init__(self, channels: int, scale: int, *, out_channels: int, groups: int | None = None) -> None:
         super().__init__()
         groups = (3 if scale % 2 else 4) if groups is None else groups
-        if scale < 2 or groups < 1 or channels % groups:
+        if scale < 1 or groups < 1 or channels % groups:
             raise ValueError(
-                f"DySample: scale must be >= 2 and groups must divide the channels, got scale={scale}, "
+                f"DySample: scale must be >= 1 and groups must divide the channels, got scale={scale}, "
                 f"groups={groups}, channels={channels}"
             )
+        if scale == 1 and out_channels != channels:
+            raise ValueError(f"DySample: out_channels must be channels={channels} at scale 1, got {out_channels}")
         self.scale = scale
         self.groups = groups
         self.offset = conv(channels, 2 * groups * scale**2, 1)
         self.scope = conv(channels, 2 * groups * scale**2, 1, bias=False)
-        self.end = conv(channels, out_channels, 1)
+        self.end = conv(channels, out_channels, 1) if scale > 1 else nn.Identity()
         nn.init.normal_(self.offset.weight, std=1e-3)
         nn.init.zeros_(self.scope.weight)
         self.register_buffer("start", self._exact_start().to(torch.empty(())), persistent=False)

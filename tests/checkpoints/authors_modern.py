@@ -200,4 +200,5 @@ def realplksr(scale: int, *, width: int, depth: int, kernel: int, attention: boo
         positions = 2 * (3 if scale % 2 else 4) * scale**2
         yield from conv("to_img.offset", positions, 3 * scale**2, 1)
         yield from conv("to_img.scope", positions, 3 * scale**2, 1, bias=False)
-        yield from conv("to_img.end_conv", 3, 3 * scale**2, 1)
+        if scale > 1:
+            yield from conv("to_img.end_conv", 3, 3 * scale**2, 1)

@@ -74,7 +74,7 @@ def _efficient() -> Iterator[Variant]:
     config = {"scale": 2, "width": 32, "depth": 3, "expansion": 2.0, "light": True, **UNIT}
     layout = modern.safmnpp_light(2, width=32, depth=3, hidden=64)
     yield variant("SAFMN++ light 32/3", "safmnpp_light", layout, config)
-    for scale, dysample in ((2, True), (3, True), (1, False), (3, False)):
+    for scale, dysample in ((1, True), (2, True), (3, True), (1, False), (3, False)):
         sizes = {"scale": scale, "width": 16, "depth": 2, "kernel_size": 5, "split": 0.25, "attention": not dysample}
         upsampling = "dysample" if dysample else "pixel_shuffle"
         layout = modern.realplksr(scale, width=16, depth=2, kernel=5, attention=not dysample, dysample=dysample)

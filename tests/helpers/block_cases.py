@@ -195,6 +195,7 @@ BLOCK_CASES: dict[str, BlockCase] = {
         lambda n, h, w: [(n, C, h, w), (n, C, 2 * h, 2 * w)],
     ),
     "DySample": BlockCase(lambda: DySample(12, 2, out_channels=3), maps(3, 2), maps(12)),
+    "DySample, x1": BlockCase(lambda: DySample(3, 1, out_channels=3), maps(3), maps(3)),
     "DySample, x3": BlockCase(lambda: DySample(9, 3, out_channels=1), maps(1, 3), maps(9)),
     "EdgeConv": BlockCase(lambda: EdgeConv(C, 5, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]]), maps(5)),
     "EdgeOrientedConv": BlockCase(

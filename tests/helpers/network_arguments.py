@@ -41,7 +41,6 @@ _SPECIAL: Mapping[tuple[str, str], st.SearchStrategy[object]] = {
     ("lapsrn", "depth"): st.sampled_from((1, 2)),
     ("prosr", "blocks"): st.lists(_SMALL, min_size=3, max_size=3),
     ("pds", "fusion_width"): st.sampled_from((8, 12)),
-    ("realplksr", "upsampling"): st.just("pixel_shuffle"),  # DySample has no scale 1
     ("rdn", "fusion_width"): st.sampled_from((None, 12)),
     ("rednet", "depth"): st.sampled_from((6, 10)),
     ("span", "depth"): st.integers(2, 3),
