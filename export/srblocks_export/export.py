@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,30 +66,28 @@ def export_network(
     if scale is not None and not isinstance(net, Network):
         net = as_network(net, scale=scale, image_channels=channels)
     reports = _export(net, config, progress, warnings)
-    failed = [each for each in reports if each.error and each.error.number // 100 in (5, 6, 7)]
-    if isinstance(net, AdaptedNetwork) and failed and not (config.shape or config.minimum or config.maximum):
-        return _export_static(net, config, reports, progress, warnings)
-    return reports
+    errors = {each.format: each.error for each in reports if each.error and each.error.number // 100 in (5, 6, 7)}
+    if not isinstance(net, AdaptedNetwork) or not errors or config.shape or config.minimum or config.maximum:
+        return reports
+    again = {each.format: each for each in _export_static(net, config, errors, progress, warnings)}
+    return [again.get(each.format, each) for each in reports]
 
 
 def _export_static(
     net: AdaptedNetwork,
     config: ExportConfig,
-    reports: Sequence[ArtifactReport],
+    errors: Mapping[str, ExportError],
     progress: Callable[[str], None],
     warnings: Sequence[str],
 ) -> list[ArtifactReport]:
-    """Export the formats that failed with dynamic sizes again, for one size; the others are kept."""
-    failed = [each.format for each in reports if each.error]
-    error = next(each.error for each in reports if each.error)
+    """Export the formats that failed with dynamic sizes again, for one size."""
+    first = next(iter(errors.values()))
     side = round_up(max(net.min_size, _STATIC_SIDE), net.size_multiple)
     shape = (1, net.image_channels, side, side)
     size = "x".join(map(str, shape))
-    reason = f"dynamic sizes fail ({error.cause.splitlines()[0]})"
-    note = f"warning: {', '.join(failed)} accepts only {size}, because {reason}; choose another size with --shape"
-    fixed = replace(config, formats=tuple(failed), shape=shape)
-    again = {each.format: each for each in _export(net, fixed, progress, (*warnings, note))}
-    return [again.get(each.format, each) if each.error else each for each in reports]
+    reason = f"dynamic sizes fail ({first.cause.splitlines()[0]})"
+    note = f"warning: {', '.join(errors)} accepts only {size}, because {reason}; choose another size with --shape"
+    return _export(net, replace(config, formats=tuple(errors), shape=shape), progress, (*warnings, note))
 
 
 def _export(

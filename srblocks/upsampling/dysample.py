@@ -6,10 +6,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .._utils.compact_repr import CompactRepr
 from ..blocks.conv import conv
 
 
-class DySample(nn.Module):
+def start_positions(scale: int, groups: int) -> Tensor:
+    """Return the positions without offsets: x and y of each subpixel relative to its pixel, for every group.
+
+    Args:
+        scale: scale factor.
+        groups: groups of channels.
+
+    Returns:
+        Positions (1, 2 * groups * scale**2, 1, 1) in input pixels, float64, on the CPU.
+    """
+    steps = torch.arange(scale, dtype=torch.float64, device="cpu")
+    steps = (steps - (scale - 1) / 2) / scale
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    return torch.stack((x, y))[:, None].repeat(1, groups, 1, 1).reshape(1, -1, 1, 1)
+
+
+class DySample(CompactRepr):
     """DySample: each output pixel samples the features at a position that the features themselves determine.
 
     Liu et al., *Learning to Upsample by Learning to Sample*, ICCV 2023, arXiv:2308.15085, section 3.2, in the form of
@@ -55,19 +72,12 @@ class DySample(nn.Module):
         self.end = conv(channels, out_channels, 1) if scale > 1 else nn.Identity()
         nn.init.normal_(self.offset.weight, std=1e-3)
         nn.init.zeros_(self.scope.weight)
-        self.register_buffer("start", self._exact_start().to(torch.empty(())), persistent=False)
-
-    def _exact_start(self) -> Tensor:
-        """Return the positions without offsets: x and y of each subpixel relative to its pixel, per group."""
-        steps = torch.arange(self.scale, dtype=torch.float64, device="cpu")
-        steps = (steps - (self.scale - 1) / 2) / self.scale
-        y, x = torch.meshgrid(steps, steps, indexing="ij")
-        return torch.stack((x, y))[:, None].repeat(1, self.groups, 1, 1).reshape(1, -1, 1, 1)
+        self.register_buffer("start", start_positions(scale, groups).to(torch.empty(())), persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         """Convert the module; the positions are rounded from float64 each time, so earlier casts lose no precision."""
         super()._apply(fn, recurse)
-        self.start = self._exact_start().to(self.start)
+        self.start = start_positions(self.scale, self.groups).to(self.start)
         return self
 
     def forward(self, x: Tensor) -> Tensor:

@@ -59,13 +59,19 @@ def test_any_module_is_exported(tmp_path: Path) -> None:
     assert entry["model"]["name"] == "Foreign"
 
 
-def test_a_module_for_one_size_is_exported_for_that_size(tmp_path: Path) -> None:
-    (report,) = export_network(Foreign(fixed=True), ExportConfig(out=tmp_path), scale=2)
+def test_a_module_for_one_size_is_exported_for_that_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srblocks_export.formats.base.cxx_compiler", lambda: None)
+    config = ExportConfig(formats=("aoti", "onnx"), out=tmp_path)
+    unavailable, report = export_network(Foreign(fixed=True), config, scale=2)
+    assert unavailable.error is not None
+    assert unavailable.error.number == 403
     assert report.path is not None, report.error
     artifact = load(report.path)
     assert artifact.shapes.static
     assert report.manifest is not None
-    assert any("--shape" in warning for warning in report.manifest.warnings)
+    (warning,) = [each for each in report.manifest.warnings if "--shape" in each]
+    assert warning.startswith("warning: onnx accepts only 1x3x64x64, because dynamic sizes fail")
+    assert "compiler" not in warning
 
 
 def test_wrong_statements_about_a_module_are_found() -> None:

@@ -11,7 +11,7 @@ from ..conv import conv
 from .chains import ConvChain
 from .kernels import Kernel, ReparameterizedConv, added, check_identity, identity_kernel, kernel_of, normalized
 
-_EDGES = (
+EDGE_FILTERS = (
     ((1.0, 0.0, -1.0), (2.0, 0.0, -2.0), (1.0, 0.0, -1.0)),
     ((1.0, 2.0, 1.0), (0.0, 0.0, 0.0), (-1.0, -2.0, -1.0)),
     ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0)),
@@ -106,7 +106,7 @@ class EdgeOrientedConv(ReparameterizedConv):
         super().__init__(in_channels, out_channels)
         check_identity("EdgeOrientedConv", "identity", identity, in_channels, out_channels)
         self.conv = conv(in_channels, out_channels)
-        branches: list[nn.Module] = [EdgeConv(in_channels, out_channels, edge) for edge in _EDGES]
+        branches: list[nn.Module] = [EdgeConv(in_channels, out_channels, edge) for edge in EDGE_FILTERS]
         if pointwise:
             branches.append(conv(in_channels, out_channels, 1))
         if hidden is not None:

@@ -87,7 +87,7 @@ def _as_convolution(tensor: Tensor) -> Tensor:
     return tensor[:, :, None, None] if tensor.ndim == 2 else tensor
 
 
-def _attention(theirs: str, ours: str) -> dict[str, str]:
+def attention_keys(theirs: str, ours: str) -> dict[str, str]:
     """Return the keys of RFDN's spatial attention."""
     places = {
         "conv1": "reduce",
@@ -167,7 +167,7 @@ LAYOUTS = (
         keys={
             "fea_conv": "head",
             **_DISTILLATION,
-            **_attention("B{i}.esa", f"{_BLOCK}.attention"),
+            **attention_keys("B{i}.esa", f"{_BLOCK}.attention"),
             "c.0": "body.0.fuse.0",
             "LR_conv": "body.1",
             "upsampler.0": "upsampler.0",
@@ -193,13 +193,13 @@ LAYOUTS = (
         network="bsrn",
         source="the authors",
         keys={
-            **_separable({"fea_conv": "head.1", **_DISTILLATION, **_attention("B{i}.esa", f"{_BLOCK}.attention.0")}),
+            **_separable({"fea_conv": "head.1", "c2": "body.1", **_DISTILLATION}),
+            **_separable(attention_keys("B{i}.esa", f"{_BLOCK}.attention.0")),
             "B{i}.cca.conv_du.0": f"{_BLOCK}.attention.1.squeeze",
             "B{i}.cca.conv_du.2": f"{_BLOCK}.attention.1.excite",
             "B{i}.cw": f"{_BLOCK}.attention.1.weight",
             "B{i}.conv_out": f"{_BLOCK}.attention.1.conv",
             "c1": "body.0.fuse.0",
-            **_separable({"c2": "body.1"}),
             "upsampler.upsampleOneStep.0": "upsampler.0",
         },
         read=_bsrn,

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ...upsampling.dysample import start_positions
 from ..layout import Layout, LayoutMismatch, StateDictView
 
 
@@ -42,10 +43,7 @@ def _check_positions(view: StateDictView, scale: int) -> None:
     if "to_img.init_pos" not in view:
         return
     stored = view.tensors["to_img.init_pos"].double().flatten()
-    steps = (torch.arange(scale, dtype=torch.float64) - (scale - 1) / 2) / scale
-    y, x = torch.meshgrid(steps, steps, indexing="ij")
-    groups = stored.numel() // (2 * scale**2)
-    expected = torch.stack((x, y))[:, None].expand(2, groups, scale, scale).flatten()
+    expected = start_positions(scale, groups=stored.numel() // (2 * scale**2)).flatten()
     if stored.shape != expected.shape or not torch.allclose(stored, expected, rtol=0, atol=1e-3):
         raise LayoutMismatch("to_img.init_pos holds other positions")
 

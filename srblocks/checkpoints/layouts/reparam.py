@@ -5,15 +5,13 @@ from typing import Any
 
 import torch
 
+from ...blocks.reparam.branches import EDGE_FILTERS
 from ..layout import Layout, LayoutMismatch, StateDictView
+from .distillation import attention_keys
 
 _UNIT, _FULL = {"value_range": 1.0}, {"value_range": 255.0}
-_EDGES = {
-    "sbx": [[1, 0, -1], [2, 0, -2], [1, 0, -1]],
-    "sby": [[1, 2, 1], [0, 0, 0], [-1, -2, -1]],
-    "lpl": [[0, 1, 0], [1, -4, 1], [0, 1, 0]],
-}
-"""Fixed filters of the edge-oriented branches, in the order of `EdgeOrientedConv`."""
+_EDGES = dict(zip(("sbx", "sby", "lpl"), EDGE_FILTERS, strict=True))
+"""Fixed filters of the edge-oriented branches under their names in the files."""
 
 
 def _edge_oriented(theirs: str, ours: str, convolution: str, *, pointwise: bool) -> dict[str, str]:
@@ -71,15 +69,6 @@ def _efdn_training(view: StateDictView) -> dict[str, Any]:
 
 def _efdn_keys(convolutions: Mapping[str, str]) -> dict[str, str]:
     block = "body.block{i+1}"
-    attention = {
-        "conv1": "reduce",
-        "conv2": "stride",
-        "conv_max": "coarse.0",
-        "conv3": "coarse.2",
-        "conv3_": "coarse.4",
-        "conv_f": "skip",
-        "conv4": "expand",
-    }
     return {
         "head": "head",
         "cells.{i}.conv1.conv1x1": f"{block}.steps.0.0",
@@ -88,7 +77,7 @@ def _efdn_keys(convolutions: Mapping[str, str]) -> dict[str, str]:
         "cells.{i}.branch.0": f"{block}.distill_input",
         "cells.{i}.branch.{k}": f"{block}.distill.{{k-1}}",
         "cells.{i}.fuse": f"{block}.fuse",
-        **{f"cells.{{i}}.att.{name}": f"{block}.attention.{place}" for name, place in attention.items()},
+        **attention_keys("cells.{i}.att", f"{block}.attention"),
         "local_fuse.{k}": "body.fuse{k+1}",
         "tail.0": "upsampler.0",
     }
