@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
+from torch import nn
+from torch.nn import functional as F
 
 from helpers.support import PORTABLE, filled
 from srblocks import create_network
@@ -107,6 +110,31 @@ def test_unsupported_network_is_an_error(format_name: str, tmp_path: Path) -> No
     assert "Unexportable" in str(report.error)
     assert exit_code([report]) == 5
     assert list(tmp_path.iterdir()) == []
+
+
+class Unstable(Network):
+    """Network that multiplies rounding errors by 1e5 where neighboring pixels differ as much as in noise."""
+
+    def __init__(self) -> None:
+        super().__init__(scale=1, image_channels=1)
+        self.conv = nn.Conv2d(1, 1, 3, padding=1)
+        nn.init.dirac_(self.conv.weight)
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        contrast = (lr - F.avg_pool2d(lr, 3, 1, 1, count_include_pad=False)).abs()
+        return self.conv(lr) + 0.1 * torch.sin(1e5 * F.relu(contrast - 0.25))
+
+
+def test_unstable_networks_are_compared_on_smooth_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = ExportConfig(out=tmp_path)
+    (report,) = export_network(Unstable(), config)
+    assert report.error is None
+    assert report.manifest is not None
+    (warning,) = report.manifest.warnings
+    assert warning.endswith("on noise; compared on smooth images at 17x23, 31x12")
+    sabotage(monkeypatch, lambda weights: weights * 1.01)
+    (report,) = export_network(Unstable(), replace(config, name="wrong"))
+    assert "of the output's standard deviation is above 1.0e-04" in str(report.error)
 
 
 def test_verification_shapes_are_diverse() -> None:
