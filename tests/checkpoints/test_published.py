@@ -98,6 +98,8 @@ def test_the_published_psnr_is_reproduced_and_documented(row: published.Row, sca
         (published.CARN_M, 4, 31.8831),
         ("modern/span_ch28_ntire2024_x4.pth", 4, 31.739),
         ("modern/rlfn_ntire2022_x4.pth", 4, 32.0973),
+        ("modern/efdn_ntire2022_x4.pth", 4, 32.0758),
+        ("modern/bsrn_x2.pth", 2, 38.083),
         ("modern/light_safmnpp_x4.pth", 4, 30.429),
     ],
 )
